@@ -1,0 +1,79 @@
+"""What only the account knows of the documents: do the pipelines and buckets exist, and do the buckets speak?"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+
+from botocore.exceptions import ClientError
+
+from pipeline_triggers import aws, catalog
+from pipeline_triggers.documents import Documents
+from pipeline_triggers.models import Trigger
+
+
+def problems(documents: Documents, stage: str) -> list[str]:
+    """Return what keeps the documents from working in the account, Region and stage, each with its remedy.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked at all.
+
+    """
+    pseudo_parameters = {
+        "AWS::AccountId": aws.sts().get_caller_identity()["Account"],
+        "AWS::Region": aws.sagemaker().meta.region_name,
+    }
+    compiled = catalog.dump(documents.triggers, documents.stages)
+    triggers = [trigger for trigger in catalog.load(compiled, stage, pseudo_parameters).values() if trigger.enabled]
+    return [*_pipeline_problems(triggers), *_bucket_problems(triggers)]
+
+
+def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:
+    used = {start.pipeline: trigger.id for trigger in triggers for start in trigger.start}
+    for pipeline, trigger_id in used.items():
+        try:
+            aws.sagemaker().describe_pipeline(PipelineName=pipeline)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFound":
+                region = aws.sagemaker().meta.region_name
+                yield f"{trigger_id}: pipeline {pipeline} does not exist in {region}; create it, or mend the trigger"
+            else:
+                yield f"{trigger_id}: pipeline {pipeline} can't be looked at: {_brief(error)}"
+
+
+def _bucket_problems(triggers: list[Trigger]) -> Iterator[str]:
+    used = {trigger.when.bucket: trigger.id for trigger in triggers}
+    for bucket, trigger_id in used.items():
+        try:
+            notifications = aws.s3().get_bucket_notification_configuration(Bucket=bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchBucket":
+                yield f"{trigger_id}: bucket {bucket} does not exist; create it, or mend the trigger"
+            else:
+                yield f"{trigger_id}: bucket {bucket} can't be looked at: {_brief(error)}"
+            continue
+        if "EventBridgeConfiguration" not in notifications:
+            yield (
+                f"{trigger_id}: bucket {bucket} does not send its events to EventBridge; this switches it on, and"
+                f" keeps the notifications that the bucket has:\n{switch_on_command(bucket)}"
+            )
+
+
+def switch_on_command(bucket: str) -> str:
+    """Write the command that lets a bucket send its events to EventBridge.
+
+    PutBucketNotificationConfiguration replaces everything, so the command reads what is there first.
+    """
+    merged = f"merge(@, `{json.dumps({'EventBridgeConfiguration': {}})}`)"
+    name = shlex.quote(bucket)
+    read = f"aws s3api get-bucket-notification-configuration --bucket {name} --query {shlex.quote(merged)}"
+    return (
+        f"aws s3api put-bucket-notification-configuration --bucket {name}"
+        f' --notification-configuration "$({read} --output json)"'
+    )
+
+
+def _brief(error: ClientError) -> str:
+    details = error.response["Error"]
+    return f"{details['Code']}: {details['Message']}"

@@ -1,0 +1,48 @@
+"""The one maker of boto3 clients."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sts import STSClient
+
+# boto3 waits 60 s for a connection and 60 s for an answer, each of up to five times: longer than a function
+# may run. These calls answer within a second or two, and SQS repeats what fails altogether.
+_CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent_extra="pipeline-triggers",
+)
+
+
+@cache
+def sagemaker() -> SageMakerClient:
+    """Return the client that starts and describes pipelines."""
+    return boto3.client("sagemaker", config=_CONFIG)
+
+
+@cache
+def sqs() -> SQSClient:
+    """Return the client that sends to the dead-letter queues."""
+    return boto3.client("sqs", config=_CONFIG)
+
+
+@cache
+def s3() -> S3Client:
+    """Return the client that looks at buckets' notification settings."""
+    return boto3.client("s3", config=_CONFIG)
+
+
+@cache
+def sts() -> STSClient:
+    """Return the client that knows which account this is."""
+    return boto3.client("sts", config=_CONFIG)

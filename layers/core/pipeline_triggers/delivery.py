@@ -1,0 +1,110 @@
+"""A queue message → a verdict for each pipeline that it concerns. Every handler goes this way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from pipeline_triggers import aws, catalog, events, start
+from pipeline_triggers.conditions import unmet
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.models import Occurrence, Outcome, Trigger, Verdict
+from pipeline_triggers.settings import settings
+from pipeline_triggers.verdicts import logger, report
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Parse = Callable[[Mapping[str, Any]], Occurrence]
+
+MAX_REASON_LENGTH = 1000
+
+
+def handle(batch: dict[str, Any], context: LambdaContext, parse: Parse) -> PartialItemFailureResponse:
+    """Handle an SQS batch; ``parse`` reads the handler's kind of event. Only failed messages come back."""
+
+    def deliver(record: SQSRecord) -> None:
+        try:
+            _conclude(record.body, _decide(record.body, parse))
+        except Exception:
+            logger.exception("will be retried", extra={"message_id": record.message_id})
+            raise
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event=batch, record_handler=deliver, processor=processor, context=context)
+
+
+@cache
+def triggers() -> dict[str, Trigger]:
+    """Return the triggers that this function was deployed with, read once per execution environment."""
+    current = settings()
+    # The triggers layer holds them as a package's data, so that they are found wherever layers are mounted.
+    text = resources.files("compiled_triggers").joinpath("triggers.json").read_text(encoding="utf-8")
+    return catalog.load(text, current.stage, {"AWS::Region": current.region, "AWS::AccountId": current.account})
+
+
+def _decide(body: str, parse: Parse) -> Iterator[Verdict]:
+    try:
+        message = events.message(body)
+    except Rejected as error:
+        yield Verdict(Outcome.REJECTED, trigger="unknown", event_id="unknown", reason=str(error))
+        return
+    verdict = partial(Verdict, trigger=message.trigger, event_id=message.event_id)
+    trigger = triggers().get(message.trigger)
+    if trigger is None:
+        yield verdict(Outcome.REJECTED, reason="trigger removed: no deployed document holds it any more")
+        return
+    try:
+        occurrence = parse(message.event)
+    except Rejected as error:
+        yield verdict(Outcome.REJECTED, reason=str(error))
+        return
+    if reason := unmet(trigger, occurrence):
+        yield verdict(Outcome.FILTERED, reason=reason)
+        return
+    for target, wanted in enumerate(trigger.start):
+        verdict = partial(verdict, pipeline=wanted.pipeline)
+        try:
+            execution = start.execute(start.plan(trigger, target, occurrence, settings().stack))
+            yield verdict(Outcome.STARTED, execution_arn=execution)
+        except Rejected as error:
+            yield verdict(Outcome.REJECTED, reason=str(error))
+
+
+def _conclude(body: str, verdicts: Iterator[Verdict]) -> None:
+    """Report each verdict as it falls; a message with a rejection goes to the dead-letter queue, once."""
+    rejections = []
+    for verdict in verdicts:
+        report(verdict)
+        if verdict.outcome is Outcome.REJECTED:
+            rejections.append(verdict)
+    if rejections:
+        _quarantine(body, rejections)
+
+
+def _quarantine(body: str, rejections: list[Verdict]) -> None:
+    reason = "; ".join(filter(None, (rejection.reason for rejection in rejections)))
+    attributes = {"reason": reason, "trigger": rejections[0].trigger, "event_id": rejections[0].event_id}
+    aws.sqs().send_message(
+        QueueUrl=settings().dead_letter_queue_url,
+        MessageBody=body,
+        MessageAttributes={
+            name: {"DataType": "String", "StringValue": _printable(value)[:MAX_REASON_LENGTH]}
+            for name, value in attributes.items()
+            if value
+        },
+    )
+
+
+def _printable(text: str) -> str:
+    """Escape what SQS refuses in an attribute, such as control characters and lone surrogates."""
+    return "".join(
+        character if character.isprintable() else character.encode("ascii", "backslashreplace").decode("ascii")
+        for character in text
+    )

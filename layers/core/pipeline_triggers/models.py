@@ -1,0 +1,81 @@
+"""The nouns: what a trigger is, what happened, what is to be started, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class S3Upload:
+    """``when: {s3: …}``: an object created in ``bucket`` whose key matches the glob ``key`` (None: any)."""
+
+    bucket: str
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One pipeline to start; ``parameters`` maps names to value sources as the document writes them."""
+
+    pipeline: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What starts which pipelines with which parameters. ``id`` is ``<team>/<name>``."""
+
+    id: str
+    when: S3Upload
+    start: tuple[Start, ...]
+    enabled: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Something that happened once, however often it is delivered.
+
+    ``identity`` is what the source means by "the same" (for S3 the bucket, key, version and sequencer), so
+    it does not change with a redelivery. ``bindings`` are the variables that expressions may use, such as
+    ``object`` for ``$object``; ``event`` is the whole EventBridge event, as it arrived.
+    """
+
+    event_id: str
+    identity: tuple[str, ...]
+    event: Mapping[str, Any]
+    bindings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One StartPipelineExecution call to make, decided in full."""
+
+    pipeline: str
+    parameters: Mapping[str, str]
+    token: str
+    display_name: str
+    description: str
+
+
+class Outcome(StrEnum):
+    """How an event ended for one pipeline."""
+
+    STARTED = "STARTED"
+    FILTERED = "FILTERED"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The one final answer to "what became of this event for this pipeline, and why?"."""
+
+    outcome: Outcome
+    trigger: str
+    event_id: str
+    pipeline: str | None = None
+    reason: str | None = None
+    execution_arn: str | None = None

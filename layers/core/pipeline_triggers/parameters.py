@@ -1,0 +1,107 @@
+"""Parameter values: a literal, ``$.a.b[0]`` (a JSONPath as EventBridge reads it) or ``{% … %}`` (JSONata).
+
+The three forms are AWS's own: EventBridge's dynamic parameters and Step Functions' JSONata.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+from jsonata import Jsonata
+from jsonata.jexception import JException
+
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.models import Occurrence
+
+MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
+
+_JSONATA = re.compile(r"\{%(.*)%\}", re.DOTALL)
+_PATH = re.compile(r"\$(?:\.[A-Za-z0-9_/-]+|\[[0-9]+\])+")
+_PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]")
+
+# The library raises its own exception for what JSONata defines as an error, and Python's for some other
+# nonsense (adding a function to a text). Either way the same event fails the same way again.
+_EVALUATION_ERRORS = (JException, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def check(source: str) -> str | None:
+    """Say what is wrong with the value as the document writes it, or None."""
+    if expression := _JSONATA.fullmatch(source):
+        try:
+            _compiled(expression[1])
+        except _EVALUATION_ERRORS as error:
+            return f"is no JSONata expression: {error}{_where(error)}"
+        return None
+    if source.startswith("{%"):
+        return "has no closing %}; write {% … %} around the whole value"
+    if source.startswith("$.") and not _PATH.fullmatch(source):
+        return "is no JSONPath that EventBridge knows; write names and indices as in $.detail.items[0].id"
+    if not source:
+        return "is empty, and SageMaker refuses empty values; leave the parameter out to use its default"
+    if len(source) > MAX_VALUE_LENGTH and not source.startswith("$."):
+        return f"has {len(source)} characters; SageMaker takes {MAX_VALUE_LENGTH} at most"
+    return None
+
+
+def evaluate(source: str, occurrence: Occurrence) -> str:
+    """Compute a value for an occurrence, spelt as SageMaker's own SDK spells it.
+
+    Raises:
+        Rejected: the value is missing, not a single value, empty or too long.
+
+    """
+    if expression := _JSONATA.fullmatch(source):
+        try:
+            found = _compiled(expression[1]).evaluate(occurrence.event, occurrence.bindings)
+        except _EVALUATION_ERRORS as error:
+            raise Rejected(f"{source} can't be evaluated on this event: {error}") from error
+    elif source.startswith("$."):
+        found = _at(source, occurrence.event)
+    else:
+        found = source
+    text = _spell(source, found)
+    if not text:
+        raise Rejected(f"{source} is empty on this event, and SageMaker refuses empty values")
+    if len(text) > MAX_VALUE_LENGTH:
+        raise Rejected(f"{source} has {len(text)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
+    return text
+
+
+@lru_cache(maxsize=4096)
+def _compiled(expression: str) -> Jsonata:
+    return Jsonata(expression)
+
+
+def _where(error: BaseException) -> str:
+    location = getattr(error, "location", -1)
+    return f" (at character {location})" if location >= 0 else ""
+
+
+def _at(path: str, event: object) -> object:
+    found = event
+    for name, index in _PATH_STEP.findall(path):
+        if isinstance(found, dict):
+            found = found.get(name)
+        elif isinstance(found, list) and index and int(index) < len(found):
+            found = found[int(index)]
+        else:
+            return None
+    return found
+
+
+def _spell(source: str, found: Any) -> str:
+    """Write a value as text: booleans as True and False, whole numbers without a fraction."""
+    match found:
+        case str():
+            return found
+        case bool() | int():
+            return str(found)
+        case float() if math.isfinite(found):
+            return str(int(found) if found.is_integer() else found)
+        case None:
+            raise Rejected(f"{source} resolves to nothing on this event; guard it, as in {{% $exists(a) ? a : 'b' %}}")
+        case _:
+            raise Rejected(f"{source} gives {type(found).__name__}, not one value; {{% $string(…) %}} makes it a text")

@@ -1,0 +1,30 @@
+"""What the template tells a handler about itself. Nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A function's environment; ``template.yaml`` sets all but the Region, which Lambda sets."""
+
+    stack: str
+    stage: str
+    region: str
+    account: str
+    dead_letter_queue_url: str
+
+
+@cache
+def settings() -> Settings:
+    """Read the environment, once."""
+    return Settings(
+        stack=os.environ["STACK_NAME"],
+        stage=os.environ["STAGE"],
+        region=os.environ["AWS_REGION"],
+        account=os.environ["ACCOUNT_ID"],
+        dead_letter_queue_url=os.environ["DEAD_LETTER_QUEUE_URL"],
+    )

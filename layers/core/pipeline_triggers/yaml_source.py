@@ -1,0 +1,155 @@
+"""YAML → mappings, lists and the text of scalars as written, with the line of everything.
+
+YAML 1.1 turns ``NO`` into false, ``1.10`` into 1.1 and ``12:30`` into 750, and lets a repeated key overwrite the
+former. None of that happens here: a scalar stays the text that stands in the file, and a repeated key is a problem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+
+from pipeline_triggers.errors import Problem
+
+Path = tuple[str | int, ...]
+
+MAX_DEPTH = 50
+
+
+@dataclass(slots=True)
+class Source:
+    """A file's ``data``, and the line (from 1) where each path into it begins."""
+
+    file: str
+    data: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, path: Path, message: str) -> None:
+        """Note a problem at a path, on the line of the path or of its nearest parent."""
+        nearest = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in self.lines), ())
+        self.problems.append(
+            Problem(self.file, self.lines.get(nearest, 1), ".".join(map(str, path)), message),
+        )
+
+
+class _Unreadable(Exception):
+    """Reading can't go on; the problem has been noted."""
+
+
+def read(file: str, text: str) -> Source:
+    """Read one YAML document. What is wrong with it stands in the result's ``problems``."""
+    source = Source(file)
+    reader = _Reader(source, yaml.parse(text, Loader=yaml.BaseLoader))
+    try:
+        source.data = reader.document()
+    except _Unreadable:
+        source.data = None
+    return source
+
+
+class _Reader:
+    """Walks PyYAML's events, so that an error is known by its path even where no tree comes about."""
+
+    def __init__(self, source: Source, events: Iterator[yaml.Event]) -> None:
+        self.source = source
+        self.events = events
+        self.path: Path = ()
+
+    def document(self) -> Any:
+        event = self.next()
+        while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+            event = self.next()
+        if isinstance(event, yaml.StreamEndEvent):
+            return None
+        data = self.value(event)
+        self.next()  # the document's end
+        if not isinstance(self.next(), yaml.StreamEndEvent):
+            self.fail("holds a second YAML document; write one per file, without ---")
+        return data
+
+    def next(self) -> yaml.Event:
+        try:
+            return next(self.events)
+        except yaml.MarkedYAMLError as error:
+            if error.problem_mark:
+                self.source.lines[self.path] = error.problem_mark.line + 1
+            self.fail(_syntax(error))
+        except yaml.reader.ReaderError as error:
+            self.fail(f"holds U+{ord(error.character):04X}, which YAML does not allow; escape it in double quotes")
+
+    def fail(self, message: str) -> NoReturn:
+        self.source.problem(self.path, message)
+        raise _Unreadable
+
+    def value(self, event: yaml.Event) -> Any:
+        if len(self.path) > MAX_DEPTH:
+            self.fail(f"is nested deeper than {MAX_DEPTH} levels")
+        if getattr(event, "anchor", None) is not None:
+            if isinstance(event, yaml.AliasEvent):
+                self.fail(_quote("*", f"*{event.anchor}"))
+            self.source.problem(self.path, "has a YAML anchor (&); repeat the value, or quote it if & belongs to it")
+        self.source.lines.setdefault(self.path, _line(event))
+        match event:
+            case yaml.ScalarEvent(value=str(text)):
+                return text
+            case yaml.SequenceStartEvent():
+                return self.sequence()
+            case yaml.MappingStartEvent():
+                return self.mapping()
+        raise AssertionError(event)
+
+    def sequence(self) -> list[Any]:
+        items: list[Any] = []
+        parent = self.path
+        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
+            self.path = (*parent, len(items))
+            items.append(self.value(event))
+            self.path = parent
+        return items
+
+    def mapping(self) -> dict[str, Any]:
+        items: dict[str, Any] = {}
+        parent = self.path
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                self.source.lines[(*parent, "?")] = _line(event)
+                self.path = (*parent, "?")
+                self.fail("is no key; keys are plain text")
+            key = event.value
+            self.path = (*parent, key)
+            if key in items:
+                former, self.source.lines[self.path] = self.source.lines[self.path], _line(event)
+                self.source.problem(self.path, f"stands twice, first on line {former}; remove one")
+            self.source.lines[self.path] = _line(event)
+            items[key] = self.value(self.next())
+            self.path = parent
+        return items
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> str:
+    mark, context_mark = error.problem_mark, error.context_mark
+    if error.context == "while scanning an alias" and context_mark is not None:
+        return _quote("*", _text_at(context_mark))
+    if mark is not None and (found := _text_at(mark)).startswith(("%", "@", "`")):
+        if mark.buffer is not None and mark.buffer[: mark.pointer].endswith("{"):
+            return _quote("{%", "{% … %}")
+        return _quote(found[0], found)
+    return f"is no YAML: {' '.join(filter(None, (error.context, error.problem)))}"
+
+
+def _text_at(mark: yaml.Mark) -> str:
+    found = re.match(r"[^\s,}\]\0]*", (mark.buffer or "")[mark.pointer :])
+    return found[0] if found else ""
+
+
+def _quote(beginning: str, text: str) -> str:
+    return f'a value that begins with {beginning} needs quotes; write "{text}"'

@@ -1,0 +1,1 @@
+"""Through the really deployed stack, on the embedded AWS with IAM enforced."""

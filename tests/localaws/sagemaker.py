@@ -1,0 +1,114 @@
+"""moto's SageMaker as a service of ministack, with StartPipelineExecution as strict as AWS's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_actions, router
+from ministack.core.responses import get_region
+from moto.core.exceptions import JsonRESTError
+from moto.moto_server.werkzeug_app import create_backend_app
+from moto.sagemaker.models import SageMakerModelBackend
+from werkzeug.test import Client
+
+Response = tuple[int, dict[str, str], bytes]
+
+# What the SDK's local mode, an emulation of the service by the service's own team, takes for each type.
+_TYPES: dict[str, Any] = {"String": str, "Integer": int, "Float": float, "Boolean": {"True": True, "False": False}.get}
+
+
+def mount() -> None:
+    """Route SageMaker's calls to moto. ministack 1.5.33 has no SageMaker; goes when it has."""
+    client = Client(create_backend_app("sagemaker"))
+
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: object) -> Response:
+        del method, query
+        kept = {name: value for name, value in headers.items() if name.lower() not in _HOP_BY_HOP}
+        host = f"sagemaker.{get_region()}.amazonaws.com"
+        answer = client.post(path, data=body, headers={**kept, "Host": host})
+        return answer.status_code, dict(answer.headers), answer.data
+
+    router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."], "host_patterns": [r"sagemaker\."]}
+    app.SERVICE_HANDLERS["sagemaker"] = handle
+
+
+_HOP_BY_HOP = frozenset({"content-length", "host", "transfer-encoding"})
+
+
+def enforce_iam() -> None:
+    """Tell ministack's IAM the action and resource of SageMaker's calls. Goes with ``mount``."""
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
+    original = iam_actions.extract_resource_arn
+
+    def extract(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> Any:
+        if service != "sagemaker":
+            return original(service, method, path, headers, body, query, region, account)
+        pipeline = json.loads(body or b"{}").get("PipelineName")
+        return f"arn:aws:sagemaker:{region}:{account}:pipeline/{pipeline}" if pipeline else "*"
+
+    iam_actions.extract_resource_arn = extract
+
+
+def be_strict() -> None:
+    """Refuse what AWS refuses. moto 5.2.5 starts anything; goes when it checks names, types and tokens."""
+    start = SageMakerModelBackend.start_pipeline_execution
+    tokens: dict[tuple[str, str], dict[str, str]] = {}
+
+    def strict_start(backend: Any, name: str, display_name: str, parameters: Any, *more: Any) -> dict[str, str]:
+        pipeline = _existing(backend, name)
+        _check_parameters(json.loads(pipeline.pipeline_definition), parameters or [])
+        token = more[-1]
+        if (pipeline.arn, token) not in tokens:
+            tokens[pipeline.arn, token] = start(backend, name, display_name, parameters, *more)
+        return tokens[pipeline.arn, token]
+
+    SageMakerModelBackend.start_pipeline_execution = strict_start
+    for name in ("describe_pipeline", "list_pipeline_executions"):
+        setattr(SageMakerModelBackend, name, _for_existing(getattr(SageMakerModelBackend, name)))
+
+
+def _for_existing(call: Any) -> Any:
+    def checked(backend: Any, pipeline_name: str, *arguments: Any, **more: Any) -> Any:
+        _existing(backend, pipeline_name)
+        return call(backend, pipeline_name, *arguments, **more)
+
+    return checked
+
+
+def _existing(backend: Any, name: str) -> Any:
+    if name not in backend.pipelines:
+        # moto answers ValidationException, SageMaker this.
+        raise _error("ResourceNotFound", f"Pipeline '{name}' does not exist.")
+    return backend.pipelines[name]
+
+
+def _check_parameters(definition: dict[str, Any], given: list[dict[str, str]]) -> None:
+    declared = {parameter["Name"]: parameter for parameter in definition.get("Parameters", [])}
+    if len(given) > 200:
+        raise _error("ValidationException", "at most 200 parameters")
+    for parameter in given:
+        name, value = parameter["Name"], parameter["Value"]
+        if name not in declared:
+            raise _error("ValidationException", f"Unknown parameter '{name}'")
+        if not 1 <= len(value) <= 1024:
+            raise _error("ValidationException", f"'{name}' has {len(value)} characters")
+        try:
+            typed = _TYPES[declared[name]["Type"]](value)
+        except ValueError:
+            typed = None
+        if typed is None:
+            raise _error("ValidationException", f"'{name}' is no {declared[name]['Type']}")
+        if (allowed := declared[name].get("EnumValues")) and value not in allowed:
+            raise _error("ValidationException", f"'{name}' is none of {allowed}")
+    for name in declared.keys() - {parameter["Name"] for parameter in given}:
+        if "DefaultValue" not in declared[name]:
+            raise _error("ValidationException", f"Parameter '{name}' is undefined.")
+
+
+def _error(code: str, message: str) -> Exception:
+    error: Exception = JsonRESTError(code, message)
+    return error

@@ -1,0 +1,1 @@
+"""Pure and fast: no process, no network, no clock."""
