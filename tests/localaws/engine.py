@@ -1,7 +1,7 @@
-"""The engine's process: ``python -m tests.localaws.engine DIRECTORY [--iam]``.
+"""The engine's process: ``python -m tests.localaws.engine DIRECTORY``.
 
-It serves HTTPS on a free loopback port, writes the port as a line to standard output, keeps every file in
-DIRECTORY, and ends when its standard input ends: that is how it notices that its parent is gone, even killed.
+It serves HTTPS on a free loopback port, enforces IAM policies, writes the port as a line to standard output, keeps
+every file in DIRECTORY, and ends when its standard input ends: so it notices that its parent is gone, even killed.
 """
 
 from __future__ import annotations
@@ -31,15 +31,14 @@ def main() -> None:
     """Serve until standard input ends or a signal comes, then remove everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--iam", action="store_true", help="enforce IAM policies")
     arguments = parser.parse_args()
     listener = socket.create_server((HOST, 0))
     port = listener.getsockname()[1]
-    _configure(arguments.directory, port, iam=arguments.iam)
+    _configure(arguments.directory, port)
     asyncio.run(_serve(listener, port, arguments.directory))
 
 
-def _configure(directory: Path, port: int, *, iam: bool) -> None:
+def _configure(directory: Path, port: int) -> None:
     """Set what ministack and moto read from the environment, before either is imported.
 
     The Lambda workers inherit this environment, so nothing of the caller's AWS configuration may be in it.
@@ -49,7 +48,7 @@ def _configure(directory: Path, port: int, *, iam: bool) -> None:
     certificate, key = _certificate(directory)
     os.environ |= {
         "ACCOUNT_ID": ACCOUNT,
-        "AUTH": str(iam).lower(),
+        "AUTH": "true",  # enforces IAM
         "AWS_EC2_METADATA_DISABLED": "true",
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),

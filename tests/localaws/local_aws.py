@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,11 @@ from typing import Any
 import boto3
 
 from tests import PROJECT
-from tests.localaws import HOST, REGION
+from tests.localaws import ACCOUNT, HOST, REGION
 
 _BIN = Path(sys.executable).parent
+
+_PATIENCE = 30  # seconds for what takes less than one on an idle machine
 
 
 class CommandFailed(Exception):
@@ -32,16 +36,17 @@ class LocalAws:
 
     directory: Path
     port: int
+    _seen: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
-    def running(cls, *, iam: bool = False) -> Iterator[LocalAws]:
-        """Run an embedded AWS for the length of a ``with`` block, with IAM enforced or not."""
+    def running(cls) -> Iterator[LocalAws]:
+        """Run an embedded AWS for the length of a ``with`` block."""
         directory = Path(tempfile.mkdtemp(prefix="localaws-"))
         log = directory / "engine.log"
         with log.open("wb") as output:
             engine = subprocess.Popen(
-                [sys.executable, "-m", "tests.localaws.engine", str(directory), *(["--iam"] if iam else [])],
+                [sys.executable, "-m", "tests.localaws.engine", str(directory)],
                 cwd=PROJECT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -115,15 +120,18 @@ class LocalAws:
             raise CommandFailed(done.stdout)
         return done.stdout
 
-    def deploy(self, stack: str, *, project: Path = PROJECT, parameters: tuple[str, ...] = ("Stage=dev",)) -> None:
-        """Build and deploy a project with its own samconfig, as its users do."""
-        build = self.directory / f"build-{stack}"
-        self.sam("build", "--build-dir", str(build), project=project)
+    def build(self, stack: str, project: Path = PROJECT) -> Path:
+        """Run ``sam build`` outside the project's own ``.aws-sam``, and return the built template."""
+        directory = self.directory / f"build-{stack}"
+        self.sam("build", "--build-dir", str(directory), project=project)
+        return directory / "template.yaml"
+
+    def deploy(self, stack: str, template: Path, *parameters: str, project: Path = PROJECT) -> None:
+        """Run ``sam deploy`` with the project's own samconfig, as its users do."""
         self.sam(
             "deploy",
-            *("--config-file", str(project / "samconfig.toml"), "--template-file", str(build / "template.yaml")),
-            *("--stack-name", stack, "--s3-prefix", stack),
-            *("--parameter-overrides", *parameters),
+            *("--config-file", str(project / "samconfig.toml"), "--template-file", str(template)),
+            *("--stack-name", stack, "--s3-prefix", stack, "--parameter-overrides", *parameters),
             project=project,
         )
 
@@ -131,3 +139,53 @@ class LocalAws:
         """Return a stack's outputs."""
         (described,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket that sends its events to EventBridge."""
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_bucket_notification_configuration(
+            Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+
+    def create_pipeline(self, name: str, definition: str) -> None:
+        """Create a pipeline, or give it another definition."""
+        sagemaker = self.client("sagemaker")
+        role = f"arn:aws:iam::{ACCOUNT}:role/pipelines"
+        try:
+            sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
+        except sagemaker.exceptions.ClientError:
+            sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=definition)
+
+    def execution_parameters(self, execution: str) -> dict[str, str]:
+        """Return the parameters that an execution really received."""
+        answer = self.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=execution)
+        return {parameter["Name"]: parameter["Value"] for parameter in answer["PipelineParameters"]}
+
+    def new_verdicts(self, stack: str, trigger: str, count: int) -> list[dict[str, Any]]:
+        """Wait for a trigger's next verdicts in the function's log, in the order they fell.
+
+        Raises:
+            CommandFailed: they did not come in time.
+
+        """
+        log_group = self.outputs(stack)["OnS3UploadLogGroup"]
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=log_group)
+            lines = [
+                json.loads(event["message"])
+                for page in pages
+                for event in page["events"]
+                if '"verdict"' in event["message"]
+            ]
+            new = [line for line in lines if line["trigger"] == trigger][self._seen.get(trigger, 0) :]
+            if len(new) >= count:
+                self._seen[trigger] = self._seen.get(trigger, 0) + count
+                return new[:count]
+            time.sleep(0.05)
+        raise CommandFailed(f"no verdict of {trigger} within {_PATIENCE} s; the engine's log ends:\n{self.log_end()}")
+
+    def log_end(self) -> str:
+        """Return the end of the engine's log, the functions' output included."""
+        return (self.directory / "engine.log").read_text(encoding="utf-8", errors="replace")[-5000:]

@@ -1,0 +1,75 @@
+"""One embedded AWS for all integration tests, and copies of the project to deploy to it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pipeline_triggers import compile as compiler
+from pipeline_triggers import documents
+
+from tests import PROJECT
+from tests.localaws.local_aws import LocalAws
+
+STAGES = "dev: {RawBucket: raw-dev}\nprod: {RawBucket: raw-prod}\n"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project with trigger documents of the test's own."""
+
+    path: Path
+
+    @property
+    def documents(self) -> Path:
+        """The folder of the trigger documents."""
+        return self.path / "layers" / "triggers"
+
+    def compile(self, triggers: str) -> None:
+        """Write the team document ``team.yaml`` with these triggers, and compile."""
+        (self.documents / "team.yaml").write_text(
+            f'version: 1\nowner: team\npipelines: ["*"]\ntriggers:\n{triggers}', encoding="utf-8"
+        )
+        compiler.write(self.documents, compiler.compile_documents(documents.load(self.documents)))
+
+    def deploy(self, aws: LocalAws, stack: str, stage: str = "dev") -> None:
+        """Build and deploy with the real sam."""
+        aws.deploy(stack, aws.build(stack, self.path), f"Stage={stage}", project=self.path)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[LocalAws]:
+    """An embedded AWS with IAM enforced, and the buckets of both stages."""
+    with LocalAws.running() as running:
+        for bucket in ("raw-dev", "raw-prod"):
+            running.create_bucket(bucket)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    """Copy what a user deploys, into a path with a space."""
+
+    def copy() -> Project:
+        path = tmp_path_factory.mktemp("a project") / "pipeline triggers"
+        for name in ("functions", "layers"):
+            shutil.copytree(PROJECT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("template.yaml", "samconfig.toml"):
+            shutil.copy(PROJECT / name, path / name)
+        project = Project(path)
+        for document in project.documents.glob("*.yaml"):
+            document.unlink()
+        (project.documents / "stages.yaml").write_text(STAGES, encoding="utf-8")
+        return project
+
+    return copy
+
+
+def pipeline_definition(parameters: Mapping[str, str]) -> str:
+    """Return a definition that declares parameters: name → type."""
+    declared = [{"Name": name, "Type": kind} for name, kind in parameters.items()]
+    return json.dumps({"Version": "2020-12-01", "Parameters": declared, "Steps": []})

@@ -1,0 +1,190 @@
+"""Uploads → executions, through the deployed stack: S3, EventBridge, SQS, Lambda, SageMaker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Project, pipeline_definition
+from tests.localaws.local_aws import LocalAws
+
+STACK = "uploads"
+
+TRIGGERS = """
+  echo:
+    when: {s3: {bucket: "${RawBucket}", key: "echo/**"}}
+    start: echo
+    parameters:
+      ByExpression: "{% $object.key %}"
+      ByPath: $.detail.object.key
+      Uri: "{% $object.uri %}"
+      Size: "{% $object.size %}"
+  only-csv:
+    when: {s3: {bucket: "${RawBucket}", key: "months/*/data.csv"}}
+    start:
+      echo: {ByExpression: "{% $split($object.key, '/')[1] %}"}
+      report: {Version: "{% $object.version_id %}"}
+  once:
+    when: {s3: {bucket: "${RawBucket}", key: "once/*"}}
+    start: echo
+    parameters: {ByPath: $.detail.object.key}
+  gone:
+    when: {s3: {bucket: "${RawBucket}", key: "gone/*"}}
+    start: never-created
+  switched-off:
+    enabled: false
+    when: {s3: {bucket: "${RawBucket}", key: "echo/**"}}
+    start: echo
+"""
+
+ODD_KEYS = [
+    "a space",
+    "a+b",
+    "100%",
+    "a%2Bb%20c",
+    "Größe/日本語/🚀",
+    "\"quotes\" and 'more'",
+    "a\nnewline",
+    "a\ttab",
+    "back\\slash",
+    '","pipeline":"evil',
+    "<aws.events.event.json>",
+    "../../up",
+    "//empty//segments/",
+    "${RawBucket} {% $x %} $.detail",
+    "*?[a-z]{b}",
+    "&amp;<tag>",
+    "x" * 1000,
+]
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
+    """The stack with this module's triggers and their pipelines."""
+    names = {"ByExpression": "String", "ByPath": "String", "Uri": "String", "Size": "Integer"}
+    optional = json.loads(pipeline_definition(names))
+    for parameter in optional["Parameters"]:
+        parameter["DefaultValue"] = 0 if parameter["Type"] == "Integer" else "none"
+    aws.create_pipeline("echo", json.dumps(optional))
+    aws.create_pipeline("report", pipeline_definition({"Version": "String"}))
+    project = new_project()
+    project.compile(TRIGGERS)
+    project.deploy(aws, STACK)
+    return aws
+
+
+def upload(aws: LocalAws, key: str, body: bytes = b"a,b\n") -> None:
+    """Put an object into the dev bucket."""
+    aws.client("s3").put_object(Bucket="raw-dev", Key=key, Body=body)
+
+
+def send(aws: LocalAws, body: str) -> None:
+    """Put a message straight into the handler's queue."""
+    described = aws.client("cloudformation").describe_stack_resource(
+        StackName=STACK, LogicalResourceId="OnS3UploadQueue"
+    )
+    queue = described["StackResourceDetail"]["PhysicalResourceId"]
+    aws.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+
+
+def quarantined(aws: LocalAws) -> dict[str, Any]:
+    """Take the next message from the dead-letter queue: its body, and its attributes' texts."""
+    sqs, queue = aws.client("sqs"), aws.outputs(STACK)["OnS3UploadDeadLetterQueueUrl"]
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20, MessageAttributeNames=["All"])["Messages"]
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    attributes = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+    return {"body": message["Body"], **attributes}
+
+
+@pytest.mark.parametrize("odd", ODD_KEYS, ids=lambda key: repr(key[:40]))
+def test_a_key_arrives_byte_exact(deployed: LocalAws, odd: str) -> None:
+    """Whatever an object's key holds, the execution's parameters hold the same characters."""
+    key = f"echo/{odd}"
+    upload(deployed, key)
+    (verdict,) = deployed.new_verdicts(STACK, "team/echo", 1)
+    assert verdict["outcome"] == "STARTED"
+    received = deployed.execution_parameters(verdict["execution_arn"])
+    uri = f"s3://raw-dev/{key}"
+    assert received == {"ByExpression": key, "ByPath": key, "Uri": uri, "Size": "4"}
+
+
+def test_a_value_that_is_too_long_is_rejected(deployed: LocalAws) -> None:
+    """SageMaker takes 1,024 characters; what is longer is not sent, and the event is kept."""
+    upload(deployed, "echo/" + "x" * 1019)
+    (verdict,) = deployed.new_verdicts(STACK, "team/echo", 1)
+    assert verdict["outcome"] == "REJECTED"
+    assert verdict["reason"].startswith("parameter Uri: {% $object.uri %} has 1037 characters on this event")
+    assert quarantined(deployed)["event_id"] == verdict["event_id"]
+
+
+def test_an_execution_says_where_it_comes_from(deployed: LocalAws) -> None:
+    """Its description names the trigger and the event, its display name the trigger."""
+    upload(deployed, "echo/origin")
+    (verdict,) = deployed.new_verdicts(STACK, "team/echo", 1)
+    execution = deployed.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=verdict["execution_arn"])
+    assert f"trigger team/echo, event {verdict['event_id']}, identity " in execution["PipelineExecutionDescription"]
+    assert execution["PipelineExecutionDisplayName"].startswith("team-echo-")
+
+
+def test_a_key_that_only_the_rule_matches_is_filtered(deployed: LocalAws) -> None:
+    """The rule matches the glob's beginning, the handler the rest: a verdict, and no start."""
+    upload(deployed, "months/2026-10/notes.txt")
+    (verdict,) = deployed.new_verdicts(STACK, "team/only-csv", 1)
+    assert verdict["outcome"] == "FILTERED"
+    assert verdict["reason"] == "the key does not match months/*/data.csv"
+
+
+def test_one_pipeline_starts_though_the_other_can_not(deployed: LocalAws) -> None:
+    """Each pipeline of a trigger has its own verdict, and the event is quarantined for the one that failed."""
+    upload(deployed, "months/2026-11/data.csv")
+    echo, report = deployed.new_verdicts(STACK, "team/only-csv", 2)
+    assert (echo["pipeline"], echo["outcome"]) == ("echo", "STARTED")
+    assert deployed.execution_parameters(echo["execution_arn"]) == {"ByExpression": "2026-11"}
+    assert (report["pipeline"], report["outcome"]) == ("report", "REJECTED")
+    message = quarantined(deployed)
+    assert message["trigger"] == "team/only-csv"
+    assert message["event_id"] == report["event_id"]
+    assert message["reason"].startswith("parameter Version: {% $object.version_id %} resolves to nothing")
+    assert json.loads(message["body"])["event"]["detail"]["object"]["key"] == "months/2026-11/data.csv"
+
+
+def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws) -> None:
+    """Nothing is retried for it, and nothing is lost."""
+    upload(deployed, "gone/x")
+    (verdict,) = deployed.new_verdicts(STACK, "team/gone", 1)
+    assert verdict["outcome"] == "REJECTED"
+    assert "ResourceNotFound" in quarantined(deployed)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{", "the message is no JSON"),
+        ("[" * 100_000, "the message is no JSON"),
+        ("[]", "the message is not"),
+        ('{"trigger": "team/echo", "event": {"id": "e1"}}', "the event is no S3 Object Created"),
+        ('{"trigger": "team/never", "event": {"id": "e2"}}', "trigger removed"),
+    ],
+)
+def test_a_poison_message_is_quarantined_with_its_reason(deployed: LocalAws, body: str, reason: str) -> None:
+    """A message that no rule of ours sent ends in the dead-letter queue at once, as it came."""
+    send(deployed, body)
+    message = quarantined(deployed)
+    assert message["body"] == body
+    assert message["reason"].startswith(reason)
+
+
+def test_a_repeated_delivery_asks_for_the_same_execution(deployed: LocalAws) -> None:
+    """SQS delivers at least once: the same event twice has the same token, and SageMaker starts it once."""
+    event = {
+        "id": "11111111-2222-3333-4444-555555555555",
+        "detail": {"bucket": {"name": "raw-dev"}, "object": {"key": "once/twice", "etag": "e", "sequencer": "01"}},
+    }
+    for _ in range(2):
+        send(deployed, json.dumps({"trigger": "team/once", "event": event}))
+    first, second = deployed.new_verdicts(STACK, "team/once", 2)
+    assert first["outcome"] == "STARTED"
+    assert second["execution_arn"] == first["execution_arn"]
