@@ -128,8 +128,9 @@ def _key_matcher(glob: str | None) -> str | Intrinsic | None:
         return _text(glob)
     if prefix := literal_prefix(glob):
         return {"prefix": _text(prefix)}
-    suffix = glob.rpartition("*")[2]
-    return {"suffix": _text(suffix)} if suffix and not suffix.startswith("/") else None
+    # "**/data.csv" matches "data.csv" too, so the slash is not asked for.
+    suffix = glob.rpartition("*")[2].lstrip("/")
+    return {"suffix": _text(suffix)} if suffix else None
 
 
 def _starter_policy(role: str, pipelines: Iterable[str]) -> Resource:

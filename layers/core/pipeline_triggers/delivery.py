@@ -30,10 +30,11 @@ def handle(batch: dict[str, Any], context: LambdaContext, parse: Parse) -> Parti
     """Handle an SQS batch; ``parse`` reads the handler's kind of event. Only failed messages come back."""
 
     def deliver(record: SQSRecord) -> None:
+        logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
         try:
             _conclude(record.body, _decide(record.body, parse))
         except Exception:
-            logger.exception("will be retried", extra={"message_id": record.message_id})
+            logger.exception("will be retried")
             raise
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -55,6 +56,7 @@ def _decide(body: str, parse: Parse) -> Iterator[Verdict]:
     except Rejected as error:
         yield Verdict(Outcome.REJECTED, trigger="unknown", event_id="unknown", reason=str(error))
         return
+    logger.append_keys(trigger=message.trigger, event_id=message.event_id)
     verdict = partial(Verdict, trigger=message.trigger, event_id=message.event_id)
     trigger = triggers().get(message.trigger)
     if trigger is None:

@@ -103,5 +103,8 @@ def _spell(source: str, found: Any) -> str:
             return str(int(found) if found.is_integer() else found)
         case None:
             raise Rejected(f"{source} resolves to nothing on this event; guard it, as in {{% $exists(a) ? a : 'b' %}}")
+        case dict() | list():
+            kind = "an object" if isinstance(found, dict) else "a list"
+            raise Rejected(f"{source} gives {kind}, not one value; {{% $string(…) %}} makes it a text")
         case _:
-            raise Rejected(f"{source} gives {type(found).__name__}, not one value; {{% $string(…) %}} makes it a text")
+            raise Rejected(f"{source} gives neither a text nor a finite number nor a boolean on this event")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
@@ -13,7 +15,13 @@ from pipeline_triggers.settings import settings
 SERVICE = "pipeline-triggers"
 NAMESPACE = "PipelineTriggers"
 
-logger = Logger(service=SERVICE)
+
+def _line(entry: dict[str, Any]) -> str:
+    """Write a log line readably, with what is no Unicode text (a lone surrogate) escaped instead of the line lost."""
+    return json.dumps(entry, default=str, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+logger = Logger(service=SERVICE, json_serializer=_line)
 
 
 def report(verdict: Verdict) -> None:

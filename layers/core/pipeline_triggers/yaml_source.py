@@ -68,7 +68,9 @@ class _Reader:
             return None
         data = self.value(event)
         self.next()  # the document's end
-        if not isinstance(self.next(), yaml.StreamEndEvent):
+        event = self.next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            self.source.lines[()] = _line(event)
             self.fail("holds a second YAML document; write one per file, without ---")
         return data
 
@@ -80,7 +82,8 @@ class _Reader:
                 self.source.lines[self.path] = error.problem_mark.line + 1
             self.fail(_syntax(error))
         except yaml.reader.ReaderError as error:
-            self.fail(f"holds U+{ord(error.character):04X}, which YAML does not allow; escape it in double quotes")
+            # The code point is an int in PyYAML, whatever its type hints say.
+            self.fail(f"holds U+{int(error.character):04X}, which YAML does not allow; escape it in double quotes")
 
     def fail(self, message: str) -> NoReturn:
         self.source.problem(self.path, message)

@@ -1,0 +1,1 @@
+"""The Lambda handlers: one file each, named after what it reacts to."""

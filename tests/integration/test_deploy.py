@@ -1,0 +1,122 @@
+"""Documents → sam build → sam deploy: what changes, what is refused, what is rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.conftest import Project
+from tests.localaws.local_aws import CommandFailed, LocalAws
+
+ONE = """
+  stays:
+    when: {s3: {bucket: "${RawBucket}", key: "stays/*"}}
+    start: echo
+  changes:
+    when: {s3: {bucket: "${RawBucket}", key: "before/*"}}
+    start: echo
+  goes:
+    when: {s3: {bucket: "${RawBucket}", key: "goes/*"}}
+    start: echo
+"""
+
+TWO = """
+  stays:
+    when: {s3: {bucket: "${RawBucket}", key: "stays/*"}}
+    start: echo
+  changes:
+    when: {s3: {bucket: "${RawBucket}", key: "after/*"}}
+    start: echo
+  comes:
+    when: {s3: {bucket: "${RawBucket}", key: "comes/*"}}
+    start: echo
+"""
+
+# Created after the triggers, it can't be: the bucket exists. So all that came before is rolled back.
+BREAKS = """
+  Breaks:
+    Type: AWS::S3::Bucket
+    DependsOn: TriggersStack
+    Properties: {BucketName: raw-dev}
+"""
+
+
+def rules(aws: LocalAws, stack: str) -> dict[str, str]:
+    """Return a stack's rules: trigger → event pattern."""
+    events = aws.client("events")
+    found = events.list_rules(NamePrefix=f"{stack}-")["Rules"]
+    return {rule["Description"].partition(":")[0]: rule["EventPattern"] for rule in found}
+
+
+def layers(aws: LocalAws, stack: str) -> list[str]:
+    """Return the layer versions, and so the compiled triggers, that the upload handler runs with."""
+    described = aws.client("cloudformation").describe_stack_resource(
+        StackName=stack, LogicalResourceId="OnS3UploadFunction"
+    )
+    function = described["StackResourceDetail"]["PhysicalResourceId"]
+    configuration = aws.client("lambda").get_function_configuration(FunctionName=function)
+    return [layer["Arn"] for layer in configuration["Layers"]]
+
+
+def break_template(project: Project) -> None:
+    """Let the next deploy fail after the triggers are deployed."""
+    template = project.path / "template.yaml"
+    template.write_text(template.read_text(encoding="utf-8").replace("\nOutputs:", f"{BREAKS}\nOutputs:"))
+
+
+def test_a_changed_document_adds_changes_and_removes_rules(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+    """A deploy makes the account's rules what the documents say, and a failed one leaves them as they were."""
+    project = new_project()
+    project.compile(ONE)
+    project.deploy(aws, "changing")
+    before = rules(aws, "changing")
+    assert before.keys() == {"team/stays", "team/changes", "team/goes"}
+
+    project.compile(TWO)
+    project.deploy(aws, "changing")
+    after = rules(aws, "changing")
+    assert after.keys() == {"team/stays", "team/changes", "team/comes"}
+    assert after["team/stays"] == before["team/stays"]
+    assert "before/" in before["team/changes"]
+    assert "after/" in after["team/changes"]
+
+    in_force = layers(aws, "changing")
+    project.compile(ONE)
+    break_template(project)
+    with pytest.raises(CommandFailed):
+        project.deploy(aws, "changing")
+    assert rules(aws, "changing") == after
+    assert layers(aws, "changing") == in_force
+
+
+def test_a_first_deploy_that_fails_leaves_nothing(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+    """The stack and its rules are gone, so that the mended project can be deployed at once."""
+    project = new_project()
+    project.compile(ONE)
+    break_template(project)
+    with pytest.raises(CommandFailed):
+        project.deploy(aws, "broken")
+    assert rules(aws, "broken") == {}
+    stacks = aws.client("cloudformation").describe_stacks()["Stacks"]
+    assert not [stack["StackName"] for stack in stacks if stack["StackName"].startswith("broken")]
+
+
+def test_the_stage_decides_the_bucket(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+    """The same compiled files deploy as dev and as prod."""
+    project = new_project()
+    project.compile(ONE)
+    project.deploy(aws, "as-dev", "dev")
+    project.deploy(aws, "as-prod", "prod")
+    assert '"raw-dev"' in rules(aws, "as-dev")["team/stays"]
+    assert '"raw-prod"' in rules(aws, "as-prod")["team/stays"]
+
+
+def test_stale_compiled_files_stop_the_build(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+    """A document that was changed and not compiled can't be deployed, and sam build says what to run."""
+    project = new_project()
+    project.compile(ONE)
+    document = project.documents / "team.yaml"
+    document.write_text(document.read_text(encoding="utf-8").replace("stays/*", "stayed/*"), encoding="utf-8")
+    with pytest.raises(CommandFailed, match=r"compiled/triggers\.json.*run: triggers compile"):
+        aws.build("stale", project.path)

@@ -1,0 +1,158 @@
+"""Documents → rules, policies and the handlers' JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cfnlint.api import lint
+from pipeline_triggers import catalog
+from pipeline_triggers import compile as compiler
+from pipeline_triggers.documents import Documents
+from pipeline_triggers.models import S3Upload, Start, Trigger
+
+STAGES = {"dev": {"Bucket": "raw-dev", "Name": "Dev"}, "prod": {"Bucket": "raw-prod", "Name": "Prod"}}
+
+
+def trigger(key: str | None = None, **changes: Any) -> Trigger:
+    """Return a trigger for an upload."""
+    usual: dict[str, Any] = {
+        "id": "team/one",
+        "when": S3Upload("raw", key),
+        "start": (Start("train", {"A": "{% $object.key %}"}),),
+    }
+    return Trigger(**{**usual, **changes})
+
+
+def stack(*triggers: Trigger, stages: Any = STAGES) -> dict[str, Any]:
+    """Return the compiled stack."""
+    text = compiler.compile_documents(Documents(triggers, stages))["stack.yaml"]
+    return dict(yaml.safe_load(text))
+
+
+def resources(compiled: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return the properties of the stack's resources of a type."""
+    return [found["Properties"] for found in compiled["Resources"].values() if found["Type"] == kind]
+
+
+@pytest.mark.parametrize(
+    ("key", "matcher"),
+    [
+        (None, None),
+        ("churn/data.csv", "churn/data.csv"),
+        ("churn/*/data.csv", {"prefix": "churn/"}),
+        ("churn/2026-*", {"prefix": "churn/2026-"}),
+        ("churn/**", {"prefix": "churn/"}),
+        ("*.csv", {"suffix": ".csv"}),
+        ("**/data.csv", {"suffix": "data.csv"}),
+        ("**", None),
+        ("*", None),
+    ],
+)
+def test_a_rule_matches_as_much_of_the_key_as_it_can(key: str | None, matcher: Any) -> None:
+    """Without ``wildcard``, of which a bus allows 30 rules: the glob's beginning, or else its end."""
+    (rule,) = resources(stack(trigger(key)), "AWS::Events::Rule")
+    detail: dict[str, Any] = {"bucket": {"name": ["raw"]}}
+    if matcher:
+        detail["object"] = {"key": [matcher]}
+    assert rule["EventPattern"] == {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
+
+
+def test_a_target_gets_the_whole_event_and_keeps_what_it_can_not_deliver() -> None:
+    """The trigger's id is a literal, the event is whole, and a dead-letter queue stands behind."""
+    (rule,) = resources(stack(trigger()), "AWS::Events::Rule")
+    (target,) = rule["Targets"]
+    template = target["InputTransformer"]["InputTemplate"]
+    delivered = json.loads(template.replace("<aws.events.event.json>", '{"id": "e"}'))
+    assert delivered == {"trigger": "team/one", "event": {"id": "e"}}
+    assert target["DeadLetterConfig"] == {"Arn": {"Ref": "OnS3UploadDeadLetterQueueArn"}}
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
+
+
+def test_stage_values_reach_rules_and_policies() -> None:
+    """The same stack deploys as each stage; ARNs are allowed as written and lower-cased."""
+    of_stage = trigger(
+        "${Bucket}/in/*", when=S3Upload("${Bucket}", "${Name}/in/*"), start=(Start("Train-${Name}", {}),)
+    )
+    compiled = stack(of_stage)
+    (rule,) = resources(compiled, "AWS::Events::Rule")
+    find = {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "Bucket"]}
+    assert rule["EventPattern"]["detail"]["bucket"] == {"name": [find]}
+    find_name = {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "Name"]}
+    assert rule["EventPattern"]["detail"]["object"] == {
+        "key": [{"prefix": {"Fn::Sub": ["${Name}/in/", {"Name": find_name}]}}]
+    }
+    (policy,) = resources(compiled, "AWS::IAM::Policy")
+    arn = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/"
+    find_lower = {"Fn::FindInMap": ["LowerCasedStages", {"Ref": "Stage"}, "Name"]}
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": ["sagemaker:StartPipelineExecution"],
+            "Resource": [
+                {"Fn::Sub": [arn + "Train-${Name}", {"Name": find_name}]},
+                {"Fn::Sub": [arn + "train-${Name}", {"Name": find_lower}]},
+            ],
+        }
+    ]
+    assert compiled["Mappings"]["LowerCasedStages"]["dev"]["Name"] == "dev"
+
+
+def test_handlers_read_the_values_of_their_own_stage() -> None:
+    """``${Name}`` is replaced in conditions, pipelines and parameters."""
+    one = trigger(
+        when=S3Upload("${Bucket}", "${Name}/*"), start=(Start("train-${Name}", {"A": "${AWS::Region}/${Name}"}),)
+    )
+    text = compiler.compile_documents(Documents((one,), STAGES))["triggers.json"]
+    pseudo_parameters = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
+    loaded = catalog.load(text, "prod", pseudo_parameters)["team/one"]
+    assert loaded.when == S3Upload("raw-prod", "Prod/*")
+    assert loaded.start == (Start("train-Prod", {"A": "eu-central-1/Prod"}),)
+
+
+def test_compiling_and_loading_changes_nothing() -> None:
+    """What the handlers read is what the documents said."""
+    one = trigger("a/*", enabled=False, description="Why ${this} is here")
+    text = compiler.compile_documents(Documents((one,), STAGES))["triggers.json"]
+    assert catalog.load(text, "dev", {}) == {one.id: one}
+
+
+def test_similar_ids_get_resources_of_their_own() -> None:
+    """``a/b-c`` and ``a-b/c`` read the same without their separators."""
+    compiled = stack(trigger(id="a/b-c"), trigger(id="a-b/c"), trigger(id="a/bc"))
+    assert len(resources(compiled, "AWS::Events::Rule")) == 3
+
+
+def test_a_disabled_trigger_keeps_its_rule_switched_off() -> None:
+    """It can be switched on again without being written again."""
+    (rule,) = resources(stack(trigger(enabled=False)), "AWS::Events::Rule")
+    assert rule["State"] == "DISABLED"
+
+
+@pytest.mark.parametrize(
+    ("triggers", "stages"),
+    [
+        ((), STAGES),
+        ((trigger("a/*"),), {"dev": {}}),
+        ((trigger("a/*", description="x" * 600),), STAGES),
+        ((trigger("${Name}/*", start=(Start("p-${Name}", {}), Start("q", {}))),), STAGES),
+    ],
+)
+def test_cloudformation_accepts_the_stack(triggers: tuple[Trigger, ...], stages: Any) -> None:
+    """cfn-lint knows CloudFormation's schemas, which the embedded AWS does not check."""
+    text = compiler.compile_documents(Documents(triggers, stages))["stack.yaml"]
+    assert [str(finding) for finding in lint(text)] == []
+
+
+def test_the_compiled_files_go_stale_by_a_byte(tmp_path: Path) -> None:
+    """What is committed is compared whole, and a missing file is stale too."""
+    compiled = compiler.compile_documents(Documents((trigger(),), STAGES))
+    assert len(compiler.stale(tmp_path, compiled)) == 2
+    compiler.write(tmp_path, compiled)
+    assert compiler.stale(tmp_path, compiled) == []
+    path = tmp_path / "compiled" / "stack.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert compiler.stale(tmp_path, compiled) == [path]

@@ -1,0 +1,173 @@
+"""SQS batches → verdicts: one for each pipeline, and only failed messages come back."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from pipeline_triggers import aws, delivery
+from pipeline_triggers.models import S3Upload, Start, Trigger
+from pipeline_triggers.settings import settings
+from pipeline_triggers.verdicts import logger
+
+from functions import on_s3_upload
+
+ENVIRONMENT = {
+    "STACK_NAME": "stack",
+    "STAGE": "dev",
+    "AWS_REGION": "eu-central-1",
+    "ACCOUNT_ID": "123456789012",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
+}
+
+CONTEXT = SimpleNamespace(
+    function_name="on-s3-upload",
+    memory_limit_in_mb=256,
+    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:on-s3-upload",
+    aws_request_id="request",
+)
+
+
+@dataclass
+class Aws:
+    """Stands for SageMaker and SQS where a test says which start fails; the embedded AWS can't be told to."""
+
+    started: list[str] = field(default_factory=list)
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    log: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log's lines."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """The log's lines that are verdicts."""
+        return [line for line in self.lines if line["message"] == "verdict"]
+
+    def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
+        """Start, unless the parameter says to be throttled."""
+        (parameter,) = call["PipelineParameters"]
+        if "throttled" in parameter["Value"]:
+            error = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
+            raise ClientError(error, "StartPipelineExecution")  # type: ignore[arg-type]
+        self.started.append(parameter["Value"])
+        return {"PipelineExecutionArn": f"arn:{parameter['Value']}"}
+
+    def send_message(self, **call: Any) -> None:
+        """Note what is quarantined."""
+        self.quarantined.append(call)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """A handler's world: its environment, one trigger, and the fake AWS."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    trigger = Trigger("team/one", S3Upload("raw", "in/*"), (Start("train", {"Key": "$.detail.object.key"}),))
+    world = Aws()
+    # Powertools' logger keeps the standard output that it found when it was made, before any capturing.
+    monkeypatch.setattr(logger.registered_handler, "stream", world.log)
+    monkeypatch.setattr(delivery, "triggers", lambda: {trigger.id: trigger})
+    monkeypatch.setattr(aws, "sagemaker", lambda: world)
+    monkeypatch.setattr(aws, "sqs", lambda: world)
+    yield world
+    settings.cache_clear()
+
+
+def record(number: int, body: str) -> dict[str, Any]:
+    """Return an SQS record as Lambda hands it over."""
+    return {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs", "attributes": {}}
+
+
+def uploaded(key: str, trigger: str = "team/one") -> str:
+    """Return what a rule puts into the queue for an upload."""
+    s3_object = {"key": key, "etag": "e", "sequencer": "01"}
+    event = {"id": f"event of {key}", "detail": {"bucket": {"name": "raw"}, "object": s3_object}}
+    return json.dumps({"trigger": trigger, "event": event})
+
+
+def handle(*bodies: str) -> list[str]:
+    """Run the handler on a batch, and return the ids of the messages that come back."""
+    batch = {"Records": [record(number, body) for number, body in enumerate(bodies)]}
+    answer = on_s3_upload.handler(batch, CONTEXT)  # type: ignore[arg-type]
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return the metrics that were printed, as CloudWatch reads them from the log."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("failing", list(itertools.product([False, True], repeat=4)))
+def test_exactly_the_failed_messages_come_back(fake: Aws, failing: tuple[bool, ...]) -> None:
+    """Whichever of a batch fail, those and no others are delivered again."""
+    bodies = [uploaded(f"in/{'throttled' if fails else 'good'}-{number}") for number, fails in enumerate(failing)]
+    assert handle(*bodies) == [f"m{number}" for number, fails in enumerate(failing) if fails]
+    assert len(fake.started) == failing.count(False)
+    assert fake.quarantined == []
+
+
+def test_a_start_is_one_line_and_one_count(fake: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line has the trigger, the event and the execution, but no payload."""
+    assert handle(uploaded("in/secret-name")) == []
+    (verdict,), (metric,) = fake.verdicts, metrics(capsys)
+    assert fake.started == ["in/secret-name"]
+    assert {
+        name: verdict[name] for name in ("level", "outcome", "trigger", "event_id", "pipeline", "execution_arn")
+    } == {
+        "level": "INFO",
+        "outcome": "STARTED",
+        "trigger": "team/one",
+        "event_id": "event of in/secret-name",
+        "pipeline": "train",
+        "execution_arn": "arn:in/secret-name",
+    }
+    assert "parameters" not in verdict
+    assert (metric["STARTED"], metric["Stack"], metric["Trigger"]) == ([1.0], "stack", "team/one")
+
+
+def test_a_key_beyond_the_glob_is_filtered(fake: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no failure: a verdict, a count, and nothing in the dead-letter queue."""
+    assert handle(uploaded("in/a/b")) == []
+    (verdict,), (metric,) = fake.verdicts, metrics(capsys)
+    assert (verdict["outcome"], verdict["reason"]) == ("FILTERED", "the key does not match in/*")
+    assert metric["FILTERED"] == [1.0]
+    assert (fake.started, fake.quarantined) == ([], [])
+
+
+def test_a_rejection_is_quarantined_with_its_reason(fake: Aws) -> None:
+    """The message moves as it came, with what the user needs as attributes SQS accepts."""
+    body = uploaded("in/x", trigger="team/\ud800\x00gone")
+    assert handle(body) == []
+    (verdict,) = fake.verdicts
+    assert (verdict["level"], verdict["outcome"]) == ("WARNING", "REJECTED")
+    assert verdict["trigger"] == "team/\ud800\x00gone"
+    (sent,) = fake.quarantined
+    assert (sent["QueueUrl"], sent["MessageBody"]) == ("https://sqs/dead", body)
+    assert {name: attribute["StringValue"] for name, attribute in sent["MessageAttributes"].items()} == {
+        "reason": "trigger removed: no deployed document holds it any more",
+        "trigger": "team/\\ud800\\x00gone",
+        "event_id": "event of in/x",
+    }
+
+
+def test_what_is_retried_says_so_loudly(fake: Aws) -> None:
+    """A failure that comes back is an ERROR line with the error, and no verdict yet."""
+    assert handle(uploaded("in/throttled")) == ["m0"]
+    (line,) = fake.lines
+    assert line["level"] == "ERROR"
+    assert line["message"] == "will be retried"
+    assert line["trigger"] == "team/one"
+    assert line["event_id"] == "event of in/throttled"
+    assert "ThrottlingException" in line["exception"]
+    assert fake.started == []

@@ -1,0 +1,112 @@
+"""Parameter values: how each form is computed and spelt, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pipeline_triggers import events, parameters
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.models import Occurrence
+
+
+def occurrence(**event: Any) -> Occurrence:
+    """Return an occurrence of an event, with its ``object`` bound to ``$object``."""
+    return Occurrence("id", ("identity",), event, {"object": event.get("object", {})})
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("20", "20"),
+        ("NO", "NO"),
+        ("1.10", "1.10"),
+        ("$5", "$5"),
+        ("$.a", "text"),
+        ("$.b.c[1]", "second"),
+        ("$.with-dash.with_underscore", "x"),
+        ("$.yes", "True"),
+        ("$.int", "5"),
+        ("$.whole", "20"),
+        ("$.float", "0.1"),
+        ("{% a & '!' %}", "text!"),
+        ("{% 1 + 1 %}", "2"),
+        ("{% 3 / 2 %}", "1.5"),
+        ("{% int > 4 %}", "True"),
+        ("{% $object.size > 5e9 ? 'big' : 'small' %}", "small"),
+        ("{%\n  $exists(nothing)\n    ? nothing\n    : 'fallback'\n%}", "fallback"),
+    ],
+)
+def test_a_value_is_spelt_as_the_sagemaker_sdk_spells_it(source: str, expected: str) -> None:
+    """Texts as they are, booleans as True and False, whole numbers without a fraction."""
+    event = occurrence(
+        a="text",
+        b={"c": ["first", "second"]},
+        yes=True,
+        int=5,
+        whole=20.0,
+        float=0.1,
+        object={"size": 1},
+        **{"with-dash": {"with_underscore": "x"}},
+    )
+    assert parameters.evaluate(source, event) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("$.nothing", "resolves to nothing"),
+        ("$.list[7]", "resolves to nothing"),
+        ("$.list.name", "resolves to nothing"),
+        ("$.null", "resolves to nothing"),
+        ("{% nothing %}", "resolves to nothing"),
+        ("$.list", "gives a list, not one value"),
+        ("{% {'a': 1} %}", "gives an object, not one value"),
+        ("{% function($x) { $x } %}", "gives neither a text nor a finite number"),
+        ("{% 'a' + 1 %}", "can't be evaluated on this event"),
+        ("{% $number('x') %}", "can't be evaluated on this event"),
+        ("{% $uppercase(5) %}", "can't be evaluated on this event"),
+        ("$.empty", "is empty on this event"),
+        ("$.long", "has 1025 characters on this event"),
+        ("$.huge", "gives neither a text nor a finite number"),
+    ],
+)
+def test_what_is_no_value_is_rejected_with_the_reason(source: str, reason: str) -> None:
+    """An event that a parameter can't be computed from starts nothing."""
+    event = occurrence(list=[1], null=None, empty="", long="x" * 1025, huge=float("inf"))
+    with pytest.raises(Rejected) as rejected:
+        parameters.evaluate(source, event)
+    assert reason in str(rejected.value)
+
+
+def test_the_longest_value_is_accepted() -> None:
+    """SageMaker takes 1,024 characters."""
+    assert parameters.evaluate("$.a", occurrence(a="x" * 1024)) == "x" * 1024
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("", "is empty"),
+        ("{% 1 + %}", "is no JSONata expression: Unexpected end of expression (at character"),
+        ("{% a", "has no closing %}"),
+        ("$.a b", "is no JSONPath"),
+        ("$.a[x]", "is no JSONPath"),
+        ("$.a..b", "is no JSONPath"),
+        ("x" * 1025, "has 1025 characters"),
+    ],
+)
+def test_a_wrong_value_is_found_before_it_runs(source: str, problem: str) -> None:
+    """The check says what is wrong with a value as it stands in the document."""
+    assert problem in (parameters.check(source) or "")
+
+
+@given(st.text(min_size=1))
+def test_any_key_passes_unchanged(key: str) -> None:
+    """Nothing of an object's key is decoded, escaped or interpreted on its way into a parameter."""
+    uploaded = events.s3_upload({"id": "i", "detail": {"bucket": {"name": "b"}, "object": {"key": key}}})
+    assert parameters.evaluate("$.detail.object.key", uploaded) == key
+    assert parameters.evaluate("{% $object.key %}", uploaded) == key
+    assert parameters.evaluate("{% $object.uri %}", uploaded) == f"s3://b/{key}"
