@@ -100,7 +100,7 @@ def handle(*bodies: str) -> list[str]:
     """Run the handler on a batch, and return the ids of the messages that come back."""
     batch = {"Records": [record(number, body) for number, body in enumerate(bodies)]}
     answer = on_s3_upload.handler(batch, CONTEXT)  # type: ignore[arg-type]
-    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

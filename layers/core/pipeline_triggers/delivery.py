@@ -106,7 +106,4 @@ def _quarantine(body: str, rejections: list[Verdict]) -> None:
 
 def _printable(text: str) -> str:
     """Escape what SQS refuses in an attribute, such as control characters and lone surrogates."""
-    return "".join(
-        character if character.isprintable() else character.encode("ascii", "backslashreplace").decode("ascii")
-        for character in text
-    )
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
