@@ -44,7 +44,7 @@ def compile_command(directory: Path, check: bool) -> None:
         )
     if not check:
         compiler.write(directory, compiled)
-    click.echo(f"{len(loaded.triggers)} triggers, {'changed' if stale else 'up to date'}")
+    click.echo(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
 
 
 @main.command("check")
@@ -63,7 +63,7 @@ def check_command(directory: Path, ask_aws: bool, stage: str) -> None:
             raise click.ClickException(f"the account can't be asked: {error}") from error
         if problems:
             raise click.ClickException("\n".join(problems))
-    click.echo(f"{len(loaded.triggers)} triggers, all well")
+    click.echo(f"{_count(loaded)}, all well")
 
 
 def _load(directory: Path) -> documents.Documents:
@@ -71,3 +71,7 @@ def _load(directory: Path) -> documents.Documents:
         return documents.load(directory)
     except DocumentsError as error:
         raise click.ClickException(f"the documents are wrong\n{error}") from error
+
+
+def _count(loaded: documents.Documents) -> str:
+    return f"{len(loaded.triggers)} trigger{'' if len(loaded.triggers) == 1 else 's'}"

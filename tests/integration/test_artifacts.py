@@ -1,0 +1,90 @@
+"""What ``sam build`` makes: complete, pure Python, and nothing that a local run left behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Project
+from tests.localaws.local_aws import LocalAws
+
+TRIGGERS = """
+  one:
+    when: {s3: {bucket: "${RawBucket}"}}
+    start: one
+"""
+
+# What the Lambda runtime brings along.
+OF_THE_RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six")
+
+IMPORT = """
+import sys, socket
+def refuse(*arguments): raise AssertionError("a network call at import")
+socket.socket.connect = socket.getaddrinfo = refuse
+sys.path[:0] = sys.argv[1:]
+import on_s3_upload
+from pipeline_triggers import delivery
+from importlib import resources
+assert resources.files("compiled_triggers").joinpath("triggers.json").is_file()
+print(on_s3_upload.handler.__name__, delivery.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def artifacts(aws: LocalAws, new_project: Callable[[], Project]) -> Path:
+    """The artifacts of a project in which Python has run: bytecode lies about."""
+    project = new_project()
+    project.compile(TRIGGERS)
+    for folder in ("functions", "layers/core/pipeline_triggers", "layers/triggers"):
+        (project.path / folder / "__pycache__").mkdir()
+        (project.path / folder / "__pycache__" / "left.pyc").write_bytes(b"left")
+    return aws.build("artifacts", project.path).parent
+
+
+def files(folder: Path) -> list[str]:
+    """Return the files of an artifact."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_artifacts_hold_what_they_need_and_no_more(artifacts: Path) -> None:
+    """A function is its handler's one file, the triggers' layer one JSON file."""
+    assert files(artifacts / "OnS3UploadFunction") == ["on_s3_upload.py"]
+    assert files(artifacts / "TriggersLayer") == ["python/compiled_triggers/triggers.json"]
+
+
+def test_the_core_layer_runs_on_either_processor(artifacts: Path) -> None:
+    """Pure Python only: no compiled library, and no bytecode of another version."""
+    endings = {Path(name).suffix for name in files(artifacts / "CoreLayer")}
+    assert not endings & {".so", ".pyd", ".dylib", ".pyc"}
+    assert "python/pipeline_triggers/delivery.py" in files(artifacts / "CoreLayer")
+
+
+def test_a_handler_needs_only_its_layers_and_the_runtime(artifacts: Path, tmp_path: Path) -> None:
+    """The embedded AWS would lend it the development environment; a bare interpreter does not."""
+    for name in OF_THE_RUNTIME:
+        spec = importlib.util.find_spec(name)
+        assert spec
+        assert spec.origin
+        origin = Path(spec.origin)
+        source = origin.parent if origin.name == "__init__.py" else origin
+        (tmp_path / source.name).symlink_to(source)
+    paths = [
+        artifacts / "OnS3UploadFunction",
+        artifacts / "TriggersLayer" / "python",
+        artifacts / "CoreLayer" / "python",
+        tmp_path,
+    ]
+    done = subprocess.run(
+        # -I: no environment, no user's packages; -S: no site-packages; -B: no bytecode into the artifacts.
+        [sys.executable, "-I", "-S", "-B", "-c", IMPORT, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == f"handler {artifacts}/CoreLayer/python/pipeline_triggers/delivery.py\n"

@@ -1,0 +1,54 @@
+"""``triggers check --aws`` and the command that it prints, against the embedded AWS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.integration.conftest import Project, pipeline_definition
+from tests.localaws import REGION
+from tests.localaws.local_aws import LocalAws
+
+TRIGGERS = """
+  one:
+    when: {s3: {bucket: silent-bucket, key: "in/*"}}
+    start: checked
+  two:
+    when: {s3: {bucket: no-such-bucket, key: "in/*"}}
+    start: no-such-pipeline
+"""
+
+
+def check(aws: LocalAws, project: Project) -> subprocess.CompletedProcess[str]:
+    """Run the check as ``make deploy`` does."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("triggers")), "check", "--aws", "--documents", str(project.documents)],
+        env={"PATH": os.environ["PATH"], **aws.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+    """Pipelines, buckets, and a bucket that sends no events, each with its remedy."""
+    aws.client("s3").create_bucket(Bucket="silent-bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.create_pipeline("checked", pipeline_definition({}))
+    project = new_project()
+    project.compile(TRIGGERS)
+    checked = check(aws, project)
+    assert checked.returncode == 1
+    told = checked.stderr.splitlines()
+    assert told[0].startswith("Error: team/two: pipeline no-such-pipeline does not exist in eu-central-1")
+    assert told[1].startswith("team/one: bucket silent-bucket does not send its events to EventBridge")
+    assert told[3].startswith("team/two: bucket no-such-bucket does not exist")
+
+    aws.create_pipeline("no-such-pipeline", pipeline_definition({}))
+    aws.create_bucket("no-such-bucket")
+    aws.client("s3").put_bucket_notification_configuration(
+        Bucket="silent-bucket", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    assert check(aws, project).stdout == "2 triggers, all well\n"

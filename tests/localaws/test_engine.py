@@ -1,0 +1,85 @@
+"""The embedded AWS's process: loopback only, and nothing left behind, however it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests import PROJECT
+from tests.localaws import HOST
+
+# A parent that starts an embedded AWS, says where, and waits.
+PARENT = """
+import time
+from tests.localaws.local_aws import LocalAws
+with LocalAws.running() as aws:
+    aws.client("s3").list_buckets()
+    print(aws.directory, aws.port, flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def parent() -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
+    """Run a parent; give its process, and the directory and port of its embedded AWS."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout
+    try:
+        directory, port = process.stdout.readline().split()
+        yield process, Path(directory), int(port)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Wait for a condition that takes a moment to hold."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def is_open(port: int) -> bool:
+    """Whether something listens on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def processes_of(directory: Path) -> list[psutil.Process]:
+    """Return the processes that name the directory in their command line: the engine and its functions."""
+    everything = psutil.process_iter(["cmdline"])
+    return [process for process in everything if str(directory) in " ".join(process.info["cmdline"] or [])]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_with_its_parent_and_leaves_nothing(ending: signal.Signals) -> None:
+    """On Ctrl-C, and when its parent is killed: no process, no port, no file."""
+    with parent() as (process, directory, port):
+        assert is_open(port)
+        assert processes_of(directory)
+        process.send_signal(ending)
+        assert comes_true(lambda: not is_open(port))
+        assert comes_true(lambda: not directory.exists())
+        assert comes_true(lambda: not processes_of(directory))
+
+
+def test_it_listens_on_loopback_only() -> None:
+    """One port on 127.0.0.1, and no other."""
+    with parent() as (_, directory, port):
+        (engine,) = processes_of(directory)
+        connections = engine.net_connections(kind="inet")
+        assert [found.laddr for found in connections if found.status == psutil.CONN_LISTEN] == [(HOST, port)]

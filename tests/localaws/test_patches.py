@@ -1,0 +1,59 @@
+"""Each patch's reason, shown on the unpatched emulators: when one of these fails, its patch can go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from ministack.core import iam_actions, router
+from moto import mock_aws
+
+TOKEN = "t" * 32
+DEFINITION = json.dumps({"Version": "2020-12-01", "Parameters": [{"Name": "N", "Type": "Integer"}], "Steps": []})
+
+
+@pytest.fixture
+def sagemaker() -> Iterator[Any]:
+    """Plain moto, with one pipeline that needs a parameter."""
+    with mock_aws():
+        client = boto3.client("sagemaker", region_name="eu-central-1")
+        role = "arn:aws:iam::123456789012:role/x"
+        client.create_pipeline(PipelineName="p", PipelineDefinition=DEFINITION, RoleArn=role, ClientRequestToken=TOKEN)
+        yield client
+
+
+def test_ministack_has_no_sagemaker() -> None:
+    """So moto's is mounted, and ministack's IAM is told of its actions."""
+    assert "sagemaker" not in router.SERVICE_PATTERNS
+    assert "sagemaker" not in iam_actions.SERVICE_TO_IAM_NAMESPACE
+
+
+def test_moto_starts_again_for_a_token_it_has_seen(sagemaker: Any) -> None:
+    """AWS's requests with one token are one request."""
+    starts = [
+        sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken=TOKEN)["PipelineExecutionArn"]
+        for _ in range(2)
+    ]
+    assert starts[0] != starts[1]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [[], [{"Name": "N", "Value": "x"}], [{"Name": "Undeclared", "Value": "1"}], [{"Name": "N", "Value": ""}]],
+)
+def test_moto_starts_with_parameters_that_aws_refuses(sagemaker: Any, parameters: list[dict[str, str]]) -> None:
+    """Missing, of a wrong type, undeclared, empty."""
+    sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken=TOKEN, PipelineParameters=parameters)
+    assert len(sagemaker.list_pipeline_executions(PipelineName="p")["PipelineExecutionSummaries"]) == 1
+
+
+def test_moto_has_an_error_code_of_its_own_for_a_missing_pipeline(sagemaker: Any) -> None:
+    """SageMaker's is ResourceNotFound."""
+    for call in (sagemaker.describe_pipeline, sagemaker.start_pipeline_execution):
+        with pytest.raises(ClientError) as error:
+            call(PipelineName="missing", **({"ClientRequestToken": TOKEN} if "start" in call.__name__ else {}))
+        assert error.value.response["Error"]["Code"] == "ValidationException"

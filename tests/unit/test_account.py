@@ -1,0 +1,113 @@
+"""``triggers check --aws``: what only the account knows, against moto's S3, SageMaker and STS."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+
+import boto3
+import jmespath
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+from pipeline_triggers import account, aws
+from pipeline_triggers.documents import Documents
+from pipeline_triggers.models import S3Upload, Start, Trigger
+
+REGION = "eu-central-1"
+STAGES = {"dev": {"Bucket": "raw-dev"}}
+TRIGGER = Trigger("team/one", S3Upload("${Bucket}", "in/*"), (Start("train", {}),))
+
+
+@pytest.fixture(autouse=True)
+def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty account, and clients that talk to it."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    clients = (aws.sagemaker, aws.s3, aws.sts)
+    with mock_aws():
+        for client in clients:
+            client.cache_clear()
+        yield
+    for client in clients:
+        client.cache_clear()
+
+
+def create_pipeline() -> None:
+    """Create the trigger's pipeline."""
+    role = "arn:aws:iam::123456789012:role/x"
+    boto3.client("sagemaker").create_pipeline(
+        PipelineName="train", PipelineDefinition="{}", RoleArn=role, ClientRequestToken="t" * 32
+    )
+
+
+def create_bucket() -> None:
+    """Create the trigger's bucket, without notifications."""
+    boto3.client("s3").create_bucket(Bucket="raw-dev", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+
+
+def problems(*triggers: Trigger) -> list[str]:
+    """Return what the check says of the triggers."""
+    return account.problems(Documents(triggers or (TRIGGER,), STAGES), "dev")
+
+
+def test_a_missing_pipeline_is_named() -> None:
+    """SageMaker's own code is ResourceNotFound; moto answers another, so the answer is stubbed."""
+    create_bucket()
+    with Stubber(aws.sagemaker()) as stubber:
+        stubber.add_client_error("describe_pipeline", "ResourceNotFound", "does not exist")
+        first, *_ = problems()
+    assert first == "team/one: pipeline train does not exist in eu-central-1; create it, or mend the trigger"
+
+
+def test_a_missing_bucket_is_named() -> None:
+    """With the trigger that needs it, in the stage's own spelling."""
+    create_pipeline()
+    assert problems() == ["team/one: bucket raw-dev does not exist; create it, or mend the trigger"]
+
+
+def test_a_silent_bucket_is_named_with_the_command_that_mends_it() -> None:
+    """Uploads to it would start nothing, and nobody would know why."""
+    create_pipeline()
+    create_bucket()
+    (problem,) = problems()
+    told, command = problem.split("\n")
+    assert told.startswith("team/one: bucket raw-dev does not send its events to EventBridge")
+    assert command == account.switch_on_command("raw-dev")
+
+
+def test_a_bucket_that_speaks_is_well() -> None:
+    """Nothing is said when nothing is wrong."""
+    create_pipeline()
+    create_bucket()
+    with Stubber(aws.s3()) as stubber:  # moto keeps this setting to itself
+        stubber.add_response("get_bucket_notification_configuration", {"EventBridgeConfiguration": {}})
+        assert problems() == []
+
+
+def test_a_disabled_trigger_needs_nothing() -> None:
+    """It may wait for its pipeline to be created."""
+    assert problems(Trigger("team/one", TRIGGER.when, TRIGGER.start, enabled=False)) == []
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_what_can_not_be_looked_at_is_no_success(code: str) -> None:
+    """A check that could not check says so."""
+    create_bucket()
+    with Stubber(aws.sagemaker()) as stubber:
+        stubber.add_client_error("describe_pipeline", code, "no")
+        first, *_ = problems()
+    assert first == f"team/one: pipeline train can't be looked at: {code}: no"
+
+
+def test_the_command_keeps_the_notifications_that_are_there() -> None:
+    """It reads what the bucket has, adds EventBridge, and writes all of it back."""
+    words = shlex.split(account.switch_on_command("raw-dev"))
+    assert words[:6] == ["aws", "s3api", "put-bucket-notification-configuration", "--bucket", "raw-dev",
+                         "--notification-configuration"]  # fmt: skip
+    query = shlex.split(words[6].removeprefix("$(").removesuffix(")").replace("\\", ""))
+    assert query[:4] == ["aws", "s3api", "get-bucket-notification-configuration", "--bucket"]
+    merge = account.switch_on_command("raw-dev").partition("--query '")[2].partition("'")[0]
+    existing = {"QueueConfigurations": [{"QueueArn": "arn:q", "Events": ["s3:ObjectCreated:*"]}]}
+    assert jmespath.search(merge, existing) == {**existing, "EventBridgeConfiguration": {}}
+    assert json.dumps(jmespath.search(merge, {})) == '{"EventBridgeConfiguration": {}}'

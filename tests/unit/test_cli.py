@@ -1,0 +1,87 @@
+"""``triggers``: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from pipeline_triggers.cli import main
+
+DOCUMENT = """\
+version: 1
+owner: team
+pipelines: [train]
+triggers:
+  one:
+    when: {s3: {bucket: raw, key: "in/*"}}
+    start: train
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A folder with one right document."""
+    (tmp_path / "stages.yaml").write_text("dev:\n")
+    (tmp_path / "team.yaml").write_text(DOCUMENT)
+    return tmp_path
+
+
+def run(directory: Path, *arguments: str) -> Result:
+    """Run ``triggers`` on a folder."""
+    return CliRunner(mix_stderr=False).invoke(main, [*arguments, "--documents", str(directory)])
+
+
+def test_compile_writes_two_files_and_says_whether_they_changed(directory: Path) -> None:
+    """Compiling again changes nothing."""
+    assert run(directory, "compile").output == "1 trigger, compiled files changed\n"
+    assert sorted(path.name for path in (directory / "compiled").iterdir()) == ["stack.yaml", "triggers.json"]
+    assert run(directory, "compile").output == "1 trigger, compiled files up to date\n"
+
+
+def test_a_stale_file_fails_the_check_and_says_what_to_run(directory: Path) -> None:
+    """``compile --check`` writes nothing."""
+    run(directory, "compile")
+    (directory / "team.yaml").write_text(DOCUMENT.replace("in/*", "out/*"))
+    for _ in range(2):
+        checked = run(directory, "compile", "--check")
+        assert checked.exit_code == 1
+        assert checked.stderr.endswith("not what the documents compile to; run: triggers compile\n")
+
+
+@pytest.mark.parametrize("command", ["compile", "check"])
+def test_wrong_documents_fail_with_their_problems(directory: Path, command: str) -> None:
+    """On standard error, one line each, and no compiled file is written."""
+    (directory / "team.yaml").write_text(DOCUMENT.replace("train]", "other]"))
+    failed = run(directory, command)
+    assert failed.exit_code == 1
+    assert failed.stderr.splitlines()[1:] == [
+        f"{directory}/team.yaml:7: triggers.one.start: this file may not start train; add it to pipelines (other)"
+    ]
+    assert not (directory / "compiled").exists()
+
+
+def test_check_says_that_all_is_well(directory: Path) -> None:
+    """Without ``--aws`` it needs no account."""
+    checked = run(directory, "check")
+    assert (checked.exit_code, checked.output) == (0, "1 trigger, all well\n")
+
+
+def test_an_unknown_stage_is_told_with_those_that_are(directory: Path) -> None:
+    """It is the command line that is wrong."""
+    checked = run(directory, "check", "--aws", "--stage", "prod")
+    assert checked.exit_code == 2
+    assert "stages.yaml has no stage prod; it has dev" in checked.stderr
+
+
+def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials nothing was checked, and that is said."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    checked = run(directory, "check", "--aws")
+    assert checked.exit_code == 1
+    assert "the account can't be asked: Unable to locate credentials" in checked.stderr

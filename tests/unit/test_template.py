@@ -1,0 +1,113 @@
+"""``template.yaml``, as CloudFormation gets it: what the embedded AWS does not check."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from cfnlint.api import lint
+
+from tests import PROJECT
+from tests.templates import transformed
+
+RESOURCES: dict[str, dict[str, Any]] = transformed()["Resources"]
+
+
+@cache
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of the resources of a type, by logical id."""
+    return {name: found["Properties"] for name, found in RESOURCES.items() if found["Type"] == kind}
+
+
+def statements(kind: str) -> Iterator[dict[str, Any]]:
+    """Give the policy statements of all resources of a type."""
+    for properties in of_type(kind).values():
+        for policy in properties.get("Policies", [properties]):
+            yield from policy["PolicyDocument"]["Statement"]
+
+
+def test_every_function_has_a_role_of_its_own() -> None:
+    """SAM would else attach a policy with which a function can read every queue of the account."""
+    functions = of_type("AWS::Lambda::Function")
+    roles = [json.dumps(properties["Role"]) for properties in functions.values()]
+    assert functions.keys() == {"OnS3UploadFunction"}
+    assert roles == ['{"Fn::GetAtt": ["OnS3UploadRole", "Arn"]}']
+    assert not [role for role in of_type("AWS::IAM::Role").values() if "ManagedPolicyArns" in role]
+
+
+def test_no_role_may_do_anything_to_everything() -> None:
+    """Each grant names its actions and its resource."""
+    granted = list(statements("AWS::IAM::Role"))
+    assert granted
+    for statement in granted:
+        assert statement["Resource"] != "*"
+        actions = statement["Action"]
+        assert not [action for action in ([actions] if isinstance(actions, str) else actions) if "*" in action]
+
+
+@pytest.mark.parametrize("queue", ["OnS3UploadQueue", "OnS3UploadDeadLetterQueue"])
+def test_queues_take_encrypted_messages_of_this_account_only(queue: str) -> None:
+    """Only rules of this account may send, nothing unencrypted is accepted, what lies there is encrypted."""
+    assert of_type("AWS::SQS::Queue")[queue]["SqsManagedSseEnabled"] is True
+    (policy,) = [found for found in of_type("AWS::SQS::QueuePolicy").values() if {"Ref": queue} in found["Queues"]]
+    allow, deny = policy["PolicyDocument"]["Statement"]
+    assert (allow["Effect"], allow["Principal"]) == ("Allow", {"Service": "events.amazonaws.com"})
+    assert allow["Action"] == "sqs:SendMessage"
+    (source,) = allow["Condition"]["ArnLike"].values()
+    assert source == {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*"}
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": False}}
+    arn = {"Fn::GetAtt": [queue, "Arn"]}
+    assert arn in allow["Resource"]
+    assert arn in deny["Resource"]
+
+
+def test_a_message_stays_hidden_while_its_function_can_work_on_it() -> None:
+    """AWS asks for six times the time-out; the embedded AWS accepts anything."""
+    time_out = of_type("AWS::Lambda::Function")["OnS3UploadFunction"]["Timeout"]
+    queue = of_type("AWS::SQS::Queue")["OnS3UploadQueue"]
+    assert queue["VisibilityTimeout"] >= 6 * time_out
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+
+
+def test_a_message_outlives_its_queue_in_the_dead_letter_queue() -> None:
+    """A message keeps its age when it moves, so the second queue must keep it longer."""
+    queues = of_type("AWS::SQS::Queue")
+    kept = queues["OnS3UploadDeadLetterQueue"]["MessageRetentionPeriod"]
+    assert kept == 14 * 24 * 3600
+    assert queues["OnS3UploadQueue"]["MessageRetentionPeriod"] <= kept / 2
+
+
+def test_only_failed_messages_of_a_batch_come_back() -> None:
+    """Without this response type, one failure would repeat the whole batch."""
+    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_a_function_knows_a_trigger_before_its_rule_fires() -> None:
+    """The triggers' stack waits for the functions that read the compiled triggers."""
+    assert "OnS3UploadFunction" in RESOURCES["TriggersStack"]["DependsOn"]
+
+
+def test_samconfig_environments_are_complete() -> None:
+    """They do not inherit from each other: what one sets, the other must."""
+    config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
+    default, prod = config["default"], config["prod"]
+    assert default.keys() == prod.keys()
+    for command in default:
+        assert default[command]["parameters"].keys() == prod[command]["parameters"].keys()
+    for environment in (default, prod):
+        deploy = environment["deploy"]["parameters"]
+        assert deploy["fail_on_empty_changeset"] is False
+        assert deploy["on_failure"] == "DELETE"
+
+
+def test_the_lint_of_the_transformed_template_can_fail() -> None:
+    """It knows the properties that the embedded AWS accepts unseen."""
+    broken = transformed()
+    broken["Resources"]["OnS3UploadQueue"]["Properties"]["VisibilityTimeOut"] = 360
+    assert [finding.rule.id for finding in lint(json.dumps(broken))] == ["E3002"]
