@@ -1,6 +1,6 @@
 # The same commands on a laptop and in CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format compile deploy requirements clean
+.PHONY: help setup run test check format compile plan deploy build requirements clean
 
 BIN := .venv/bin
 STAGE ?= dev
@@ -16,7 +16,7 @@ setup: .venv/ready ## make .venv, the development environment
 
 # The first Python that really runs: a version manager's shim may stand for one that is not installed.
 .venv/ready: requirements-dev.txt
-	@for python in python3.13 python3.12 python3.11; do \
+	@for python in $(PYTHON) python3.13 python3.12 python3.11; do \
 		if "$$python" -c 'import venv' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then echo "Python 3.13, 3.12 or 3.11 is needed; none of them runs here" >&2; exit 1; fi; \
@@ -48,10 +48,15 @@ format: setup ## rewrite the code in the project's format
 compile: setup ## compile the trigger documents
 	@$(BIN)/triggers compile
 
-deploy: compile ## check the account, build, deploy (STAGE=prod for production)
+plan: build ## show what a deploy would change, as a change set (STAGE=prod for production)
+	$(BIN)/sam deploy --config-env $(CONFIG) --no-execute-changeset
+
+deploy: build ## check the account, build, deploy (STAGE=prod for production)
+	$(BIN)/sam deploy --config-env $(CONFIG) $(if $(CI),--no-confirm-changeset)
+
+build: compile
 	$(BIN)/triggers check --aws --stage $(STAGE)
 	$(BIN)/sam build --config-env $(CONFIG)
-	$(BIN)/sam deploy --config-env $(CONFIG)
 
 requirements: ## pin what pyproject.toml asks for (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \

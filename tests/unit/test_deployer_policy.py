@@ -1,0 +1,112 @@
+"""The deployer's policy in ``docs/operations.md``: enough for every resource, and no grant that can't apply."""
+
+from __future__ import annotations
+
+import json
+import re
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cfnlint
+import pytest
+import yaml
+from cfnlint.api import lint
+
+from tests import PROJECT
+from tests.templates import COMPILED_STACK, transformed
+
+# What resource types list for features that the templates do not use.
+UNUSED = [
+    "cloudformation:*StackPolicy",
+    "cloudformation:UpdateTerminationProtection",
+    "ec2:*",  # functions in a VPC
+    "elasticfilesystem:*",
+    "firehose:*",  # delivery of vended logs
+    "iam:*GroupPolicy",
+    "iam:*UserPolicy",
+    "iam:*PermissionsBoundary",
+    "iam:AttachRolePolicy",
+    "iam:DetachRolePolicy",
+    "kms:*",  # customer-managed keys
+    "lambda:*CapacityProvider",
+    "lambda:*RuntimeAlias",
+    "lambda:PutFunction*",
+    "lambda:DeleteFunctionC*",  # concurrency and code signing
+    "lambda:GetFunctionScalingConfig",
+    "lambda:PublishVersion",
+    "lambda:PutRuntimeManagementConfig",
+    "logs:*KmsKey",
+    "logs:*ResourcePolic*",
+    "logs:CreateLogDelivery",
+    "logs:DeleteDataProtectionPolicy",
+    "logs:DeleteIndexPolicy",
+    "logs:PutBearerTokenAuthentication",
+    "logs:PutDataProtectionPolicy",
+    "logs:PutIndexPolicy",
+    "logs:PutLogGroupDeletionProtection",
+    "s3:REST.PUT.OBJECT",
+    "s3files:*",
+]
+
+
+def policy() -> dict[str, Any]:
+    """Return the policy as the documentation has it."""
+    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert found
+    return dict(json.loads(found[1]))
+
+
+def granted() -> set[str]:
+    """Return the actions that the policy allows somewhere."""
+    actions = [statement["Action"] for statement in policy()["Statement"]]
+    return {action for some in actions for action in ([some] if isinstance(some, str) else some)}
+
+
+@cache
+def needed() -> dict[str, set[str]]:
+    """Return what CloudFormation needs to create, read, update and delete each type of resource that is used."""
+    templates = (transformed(), yaml.safe_load(COMPILED_STACK.read_text(encoding="utf-8")))
+    types = {resource["Type"] for template in templates for resource in template["Resources"].values()}
+    schemas = (Path(cfnlint.__file__).parent / "data" / "schemas" / "resources").glob("*.json")
+    found: dict[str, set[str]] = {}
+    for path in schemas:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        if schema["typeName"] in types:
+            handlers = [schema["handlers"].get(step, {}) for step in ("create", "read", "update", "delete")]
+            found[schema["typeName"]] = {action for handler in handlers for action in handler.get("permissions", [])}
+    assert found.keys() == types
+    return found
+
+
+def test_every_resource_can_be_deployed() -> None:
+    """Each permission that a resource type names is granted, or belongs to a feature that is not used."""
+    lacking = {
+        f"{kind}: {action}"
+        for kind, actions in needed().items()
+        for action in actions - granted()
+        if not any(fnmatchcase(action, unused) for unused in UNUSED)
+    }
+    assert lacking == set()
+
+
+@pytest.mark.parametrize("unused", UNUSED)
+def test_each_exception_is_one(unused: str) -> None:
+    """An exception that no resource type needs any more, or that is granted all the same, has to go."""
+    actions = {action for actions in needed().values() for action in actions}
+    assert any(fnmatchcase(action, unused) for action in actions)
+    assert not any(fnmatchcase(action, unused) for action in granted())
+
+
+def test_each_action_can_apply_to_its_resources() -> None:
+    """cfn-lint knows IAM's actions and the resources that they take."""
+    resource = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": policy()}}
+    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"Deployer": resource}}
+    assert [str(finding) for finding in lint(json.dumps(template))] == []
+
+
+def test_the_policy_fits_into_a_managed_policy() -> None:
+    """IAM counts 6,144 characters without white space."""
+    assert len(json.dumps(policy(), separators=(",", ":"))) <= 6144
