@@ -17,7 +17,8 @@ from jsonschema import Draft202012Validator
 
 from pipeline_triggers import globs, parameters, yaml_source
 from pipeline_triggers.errors import DocumentsError
-from pipeline_triggers.models import S3Upload, Start, Trigger
+from pipeline_triggers.models import Occurrence, S3Upload, Start, Trigger
+from pipeline_triggers.samples import sample_upload
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, references, resolve
 from pipeline_triggers.yaml_source import Source
 
@@ -198,7 +199,7 @@ class _Checked:
     def trigger(self, trigger_id: str, raw: Mapping[str, Any]) -> Trigger | None:
         before = len(self.source.problems)
         when = self.s3(raw["when"]["s3"])
-        start = self.starts(raw)
+        start = self.starts(raw, sample_upload(when.key))
         if len(self.source.problems) > before:
             return None
         enabled = raw.get("enabled", "true") == "true"
@@ -217,7 +218,7 @@ class _Checked:
                 self.problem((*at, "key"), "refers to a stage's value that holds *; write the * here")
         return S3Upload(raw["bucket"], key)
 
-    def starts(self, raw: Mapping[str, Any]) -> tuple[Start, ...]:
+    def starts(self, raw: Mapping[str, Any], sample: Occurrence) -> tuple[Start, ...]:
         if isinstance(raw["start"], str):
             starts = [Start(raw["start"], raw.get("parameters", {}))]
             paths: list[yaml_source.Path] = [("parameters",)]
@@ -230,7 +231,7 @@ class _Checked:
             self.pipeline(start.pipeline)
             for name, value in start.parameters.items():
                 for resolved in self.resolved((*path, name), value):
-                    if wrong := parameters.check(resolved):
+                    if wrong := parameters.check(resolved, sample):
                         self.problem((*path, name), f"{resolved!r} {wrong}" if resolved else wrong)
         return tuple(starts)
 

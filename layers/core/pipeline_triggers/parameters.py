@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from functools import lru_cache
 from typing import Any
 
-from jsonata import Jsonata
-from jsonata.jexception import JException
-
 from pipeline_triggers.errors import Rejected
+from pipeline_triggers.expressions import ExpressionError, compile_expression, misfit
 from pipeline_triggers.models import Occurrence
 
 MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
@@ -22,26 +19,28 @@ _JSONATA = re.compile(r"\{%(.*)%\}", re.DOTALL)
 _PATH = re.compile(r"\$(?:\.[A-Za-z0-9_/-]+|\[[0-9]+\])+")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]")
 
-# The library raises its own exception for what JSONata defines as an error, and Python's for some other
-# nonsense (adding a function to a text). Either way the same event fails the same way again.
-_EVALUATION_ERRORS = (JException, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
+def check(source: str, sample: Occurrence) -> str | None:
+    """Say what is wrong with the value as the document writes it, or None.
 
-def check(source: str) -> str | None:
-    """Say what is wrong with the value as the document writes it, or None."""
+    ``sample`` is an occurrence as the trigger's source makes them; what the value asks for must be there.
+    """
     if expression := _JSONATA.fullmatch(source):
         try:
-            _compiled(expression[1])
-        except _EVALUATION_ERRORS as error:
-            return f"is no JSONata expression: {error}{_where(error)}"
-        return None
+            return misfit(expression[1], sample.event, sample.bindings)
+        except ExpressionError as error:
+            return str(error)
     if source.startswith("{%"):
         return "has no closing %}; write {% … %} around the whole value"
-    if source.startswith("$.") and not _PATH.fullmatch(source):
-        return "is no JSONPath that EventBridge knows; write names and indices as in $.detail.items[0].id"
+    if source.startswith("$."):
+        if not _PATH.fullmatch(source):
+            return "is no JSONPath that EventBridge knows; write names and indices as in $.detail.items[0].id"
+        if _at(source, sample.event) is None:
+            return "leads to nothing: such an event does not have it"
+        return None
     if not source:
         return "is empty, and SageMaker refuses empty values; leave the parameter out to use its default"
-    if len(source) > MAX_VALUE_LENGTH and not source.startswith("$."):
+    if len(source) > MAX_VALUE_LENGTH:
         return f"has {len(source)} characters; SageMaker takes {MAX_VALUE_LENGTH} at most"
     return None
 
@@ -55,9 +54,9 @@ def evaluate(source: str, occurrence: Occurrence) -> str:
     """
     if expression := _JSONATA.fullmatch(source):
         try:
-            found = _compiled(expression[1]).evaluate(occurrence.event, occurrence.bindings)
-        except _EVALUATION_ERRORS as error:
-            raise Rejected(f"{source} can't be evaluated on this event: {error}") from error
+            found = compile_expression(expression[1]).evaluate(occurrence.event, occurrence.bindings)
+        except (ExpressionError, Rejected) as error:
+            raise Rejected(f"{source} {error}") from error
     elif source.startswith("$."):
         found = _at(source, occurrence.event)
     else:
@@ -68,16 +67,6 @@ def evaluate(source: str, occurrence: Occurrence) -> str:
     if len(text) > MAX_VALUE_LENGTH:
         raise Rejected(f"{source} has {len(text)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
     return text
-
-
-@lru_cache(maxsize=4096)
-def _compiled(expression: str) -> Jsonata:
-    return Jsonata(expression)
-
-
-def _where(error: BaseException) -> str:
-    location = getattr(error, "location", -1)
-    return f" (at character {location})" if location >= 0 else ""
 
 
 def _at(path: str, event: object) -> object:

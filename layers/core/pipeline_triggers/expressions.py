@@ -1,0 +1,450 @@
+"""JSONata for parameters: the same on every retry, bounded on every event, and strict about what is missing.
+
+Checked before it runs: no function whose answer changes by itself (``$now``, ``$random``), no regular expression
+(Python's engine, and with it the library's, can take exponential time), no recursion, and only functions whose work
+is bounded by the size of what they get. What is left ends by itself; how much it may do is bounded by a budget of
+steps and sizes. The library's own time limit would not do: it is looked at between steps only, and a clock decides
+differently on every retry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from jsonata import Jsonata
+from jsonata.jexception import JException
+from jsonata.parser import Parser
+
+from pipeline_triggers.errors import PipelineTriggersError, Rejected
+
+MAX_LENGTH = 4096  # characters of an expression
+MAX_DEPTH = 100  # of parts within parts
+MAX_RANGE = 1000  # items of [1..n]
+MAX_LITERAL = 100  # characters or width where a function multiplies what it gets
+MAX_GROWTH = 100_000  # characters and items that a value on the way may have beyond those of the event
+MAX_INTEGER = 2**1023  # JSONata's numbers are doubles
+BUDGET = 1_000_000  # of work: 20 for a step, and a tenth of the size of its result
+
+_STEP_COST = 20
+_SIZE_PER_COST = 10
+
+# The library raises its own exception for what JSONata defines as an error, and Python's for some other nonsense
+# (adding a function to a text). Either way the same event fails the same way again.
+_ERRORS = (JException, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+# Bounded by the size of what they get. Higher-order ones call a function per item, and each call is a step.
+_FUNCTIONS = frozenset(
+    [
+        "abs",
+        "append",
+        "assert",
+        "average",
+        "base64decode",
+        "base64encode",
+        "boolean",
+        "ceil",
+        "contains",
+        "count",
+        "decodeUrl",
+        "decodeUrlComponent",
+        "each",
+        "encodeUrl",
+        "encodeUrlComponent",
+        "error",
+        "exists",
+        "filter",
+        "floor",
+        "formatBase",
+        "formatNumber",
+        "fromMillis",
+        "join",
+        "keys",
+        "length",
+        "lookup",
+        "lowercase",
+        "map",
+        "max",
+        "merge",
+        "min",
+        "not",
+        "number",
+        "pad",
+        "reduce",
+        "replace",
+        "reverse",
+        "round",
+        "sift",
+        "single",
+        "sort",
+        "split",
+        "spread",
+        "sqrt",
+        "string",
+        "substring",
+        "substringAfter",
+        "substringBefore",
+        "sum",
+        "toMillis",
+        "trim",
+        "type",
+        "uppercase",
+        "zip",
+    ]
+)
+
+# Functions that get a function; only they may get one.
+_HIGHER_ORDER = frozenset({"each", "filter", "map", "reduce", "sift", "single", "sort"})
+
+# Inside these, an item may lack what is asked for: that is how items are told apart.
+_SELECTING = frozenset({"filter", "sift", "single"})
+
+# Where an argument multiplies the result: its position (from 0), which must be a short literal.
+_SHORT_LITERALS = {"pad": (1, 2), "replace": (1, 2), "join": (1,), "formatNumber": (1,), "fromMillis": (1, 2)}
+
+_REFUSED = {
+    "now": "differs on a retry; take the time from the event",
+    "millis": "differs on a retry; take the time from the event",
+    "random": "differs on a retry",
+    "shuffle": "differs on a retry",
+    "eval": "runs what was never checked",
+    "match": "takes a regular expression; use $split, $substringBefore or $substringAfter",
+    "power": "can grow without bound; multiply",
+    "distinct": "takes time by the square of what it gets",
+    "clone": "changes nothing here",
+    "formatInteger": "can grow without bound; use $formatNumber",
+    "parseInteger": "takes a regular expression; use $number",
+}
+
+_NODES = frozenset(
+    {
+        *("apply", "binary", "bind", "block", "condition", "descendant", "filter", "function", "index", "lambda"),
+        *("name", "number", "path", "sort", "string", "unary", "value", "variable", "wildcard"),
+    }
+)
+
+_REFUSED_NODES = {
+    "regex": "a regular expression can take exponential time; use $contains, $split or $substringBefore with a text",
+    "partial": "partial application is not supported; write function($x) {…}",
+    "transform": "the transform operator is not supported; build the value with {…}",
+    "parent": "the parent operator is not supported; write the path from the event",
+}
+
+Node = Any  # the library's Parser.Symbol, whose attributes depend on its type
+
+
+class ExpressionError(PipelineTriggersError):
+    """An expression is no JSONata, or none that may run here; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """An expression that passed the checks. ``operands``: nodes that must not resolve to nothing, with their text."""
+
+    jsonata: Jsonata
+    operands: Mapping[int, str]
+
+    def evaluate(self, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> Any:
+        """Compute the value: a JSON value, or None when it resolves to nothing.
+
+        Raises:
+            Rejected: it fails on this event, needs what is not there, or would do more than it may.
+
+        """
+        work = _Work(self.operands)
+        hooks = {"__evaluate_entry": work.enter, "__evaluate_exit": work.leave}
+        try:
+            work.most += work.size(event) + sum(map(work.size, bindings.values()))
+            return self.jsonata.evaluate(event, {**bindings, **hooks})
+        except (*_ERRORS, _Stop) as error:
+            # The library turns some exceptions into its own, so what stopped the work is asked of the work.
+            raise Rejected(work.stopped or f"can't be evaluated on this event: {error}") from error
+
+
+@lru_cache(maxsize=4096)
+def compile_expression(source: str) -> Expression:
+    """Parse and check an expression.
+
+    Raises:
+        ExpressionError: it is no JSONata, or uses what can't be bounded or would differ on a retry.
+
+    """
+    if len(source) > MAX_LENGTH:
+        raise ExpressionError(f"has {len(source)} characters; {MAX_LENGTH} are the most")
+    try:
+        jsonata = Jsonata(source)
+    except _ERRORS as error:
+        location = getattr(error, "location", -1)
+        where = f" (at character {location})" if location >= 0 else ""
+        raise ExpressionError(f"is no JSONata expression: {error}{where}") from error
+    checker = _Checker()
+    checker.check(jsonata.ast)
+    return Expression(jsonata, checker.operands)
+
+
+def misfit(source: str, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> str | None:
+    """Say why an expression can't work on events like this sample, or None.
+
+    A value that the sample happens not to give (the third segment of a key) is no misfit; a name that such events
+    do not have, and a function that can't take what they hold, is one.
+    """
+    expression = compile_expression(source)
+    ast = expression.jsonata.ast
+    if unknown := _unknown_variables(ast, bindings):
+        known = ", ".join(f"${name}" for name in bindings)
+        return f"uses ${unknown[0]}, which is not bound here; bound are {known}"
+    if missing := _missing_paths(ast, event, bindings):
+        return f"asks for {missing[0]}, which such an event does not have"
+    try:
+        expression.evaluate(event, bindings)
+    except Rejected as error:
+        if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
+            return str(error).replace("this event", "such an event")
+    return None
+
+
+def _unknown_variables(ast: Node, known: Collection[str]) -> list[str]:
+    bound = {*known, *_FUNCTIONS, "", "$"}
+    for node in _walk(ast):
+        if node.type == "lambda":
+            bound |= {argument.value for argument in node.arguments}
+        elif node.type == "bind":
+            bound.add(node.lhs.value)
+    return [node.value for node in _walk(ast) if node.type == "variable" and node.value not in bound]
+
+
+def _missing_paths(ast: Node, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> list[str]:
+    """Return the paths from the event or from a variable that lead to nothing, unless ``$exists`` guards them."""
+    found: list[tuple[str, bool]] = []
+    _collect_missing(ast, event, bindings, found, guarded=False)
+    guarded = {text for text, is_guarded in found if is_guarded}
+    return [text for text, _ in found if text not in guarded]
+
+
+class _Stop(Exception):
+    """Ends an evaluation."""
+
+
+@dataclass
+class _Work:
+    """What one evaluation has done, and may not do; ``stopped`` says why it was ended."""
+
+    operands: Mapping[int, str]
+    most: int = MAX_GROWTH
+    spent: int = 0
+    stopped: str | None = None
+    # A value is kept with its size, so that its id can't become another value's.
+    sizes: dict[int, tuple[Any, int]] = field(default_factory=dict)
+
+    def enter(self, _node: Node, _input: Any, _environment: Any) -> None:
+        self._spend(_STEP_COST)
+
+    def leave(self, node: Node, _input: Any, _environment: Any, result: Any) -> None:
+        size = self.size(result)
+        if size > self.most:
+            self._stop("makes a value that is too large")
+        self._spend(size // _SIZE_PER_COST)
+        if isinstance(result, int) and abs(result) > MAX_INTEGER:
+            self._stop("makes a number that is too large")
+        if (text := self.operands.get(id(node))) is not None and _is_nothing(result):
+            self._stop(f"needs {text}, which is not there on this event; guard it, as in $exists(a) ? a : 'b'")
+
+    def _stop(self, reason: str) -> NoReturn:
+        self.stopped = reason
+        raise _Stop(reason)
+
+    def _spend(self, cost: int) -> None:
+        self.spent += cost
+        if self.spent > BUDGET:
+            self._stop("does more work than an expression may on one event")
+
+    def size(self, value: Any) -> int:
+        match value:
+            case str():
+                return len(value)
+            case list() | dict():
+                if id(value) not in self.sizes:
+                    items = value.values() if isinstance(value, dict) else value
+                    keys = sum(map(len, value)) if isinstance(value, dict) else 0
+                    self.sizes[id(value)] = (value, 1 + keys + sum(map(self.size, items)))
+                return self.sizes[id(value)][1]
+            case _:
+                return 1
+
+
+def _is_nothing(value: Any) -> bool:
+    # An empty sequence is nothing, too; the library makes None of it after this.
+    return value is None or (isinstance(value, list) and not value)
+
+
+class _Checker:
+    """Looks at every node before anything runs, and notes the operands that must not resolve to nothing."""
+
+    def __init__(self) -> None:
+        self.operands: dict[int, str] = {}
+
+    def check(self, node: Node, depth: int = 0, *, may_be_function: bool = False, selecting: bool = False) -> None:
+        if depth > MAX_DEPTH:
+            raise ExpressionError(f"can't be used: it is nested deeper than {MAX_DEPTH}")
+        if node.type in _REFUSED_NODES:
+            raise ExpressionError(f"can't be used: {_REFUSED_NODES[node.type]}")
+        if node.type is not None and node.type not in _NODES:
+            raise ExpressionError(f"can't be used: {node.type} is not supported")
+        # The parser wraps a call at the end of a function in a function of its own, a thunk.
+        if node.type == "lambda" and not (may_be_function or getattr(node, "thunk", False)):
+            takers = ", ".join(f"${name}" for name in sorted(_HIGHER_ORDER))
+            raise ExpressionError(f"can't be used: a function may only be given to {takers}")
+        if handle := getattr(self, f"_check_{node.type}", None):
+            handle(node)
+        if not selecting:
+            for operand in _operands(node):
+                self.operands[id(operand)] = _text(operand)
+        takes_functions = node.type == "function" and node.procedure.value in _HIGHER_ORDER
+        for child, is_selecting in _children(node):
+            self.check(child, depth + 1, may_be_function=takes_functions, selecting=selecting or is_selecting)
+
+    def _check_function(self, node: Node) -> None:
+        procedure = node.procedure
+        if procedure.type != "variable" or procedure.value not in _FUNCTIONS:
+            if procedure.type == "variable" and procedure.value in _REFUSED:
+                return  # the variable itself says why
+            name = f"${procedure.value}" if procedure.type == "variable" else "what an expression makes"
+            raise ExpressionError(f"can't be used: {name} is no function that can be called here")
+        for position in _SHORT_LITERALS.get(procedure.value, ()):
+            if position < len(node.arguments) and not _is_short_literal(node.arguments[position]):
+                raise ExpressionError(
+                    f"can't be used: argument {position + 1} of ${procedure.value} must be a literal of"
+                    f" at most {MAX_LITERAL}"
+                )
+
+    def _check_variable(self, node: Node) -> None:
+        if node.value in _REFUSED:
+            raise ExpressionError(f"can't be used: ${node.value} {_REFUSED[node.value]}")
+
+    def _check_bind(self, node: Node) -> None:
+        self._refuse_function_name(node.lhs.value)
+
+    def _check_lambda(self, node: Node) -> None:
+        for argument in node.arguments:
+            self._refuse_function_name(argument.value)
+
+    def _refuse_function_name(self, name: str) -> None:
+        # A function under another name could be called by way of it, and call itself.
+        if name in _FUNCTIONS or name in _REFUSED or name.startswith("__"):
+            raise ExpressionError(f"can't be used: ${name} is a function's name; take another")
+
+    def _check_binary(self, node: Node) -> None:
+        if node.value == "..":
+            ends = (node.lhs, node.rhs)
+            if any(end.type != "number" for end in ends) or node.rhs.value - node.lhs.value > MAX_RANGE:
+                raise ExpressionError(f"can't be used: a range needs two numbers, {MAX_RANGE} apart at most")
+
+
+def _is_short_literal(node: Node) -> bool:
+    match node.type:
+        case "string":
+            return len(str(node.value)) <= MAX_LITERAL
+        case "number":
+            return bool(abs(node.value) <= MAX_LITERAL)
+        case "unary":
+            return str(node.value) == "-" and _is_short_literal(node.expression)
+        case _:
+            return False
+
+
+def _operands(node: Node) -> list[Node]:
+    """Return the children that must be there: without them, the result would be wrong and not empty."""
+    match node.type:
+        case "binary":
+            return [node.lhs, node.rhs]
+        case "condition":
+            return [node.condition]
+        case "unary" if node.value == "[":
+            return list(node.expressions)
+        case "unary" if node.value == "{":
+            return [value for pair in node.lhs_object for value in pair]
+        case _:
+            return []
+
+
+def _children(node: Node) -> Iterator[tuple[Node, bool]]:
+    """Give the nodes directly under a node, and whether each selects among items."""
+    for name, value in vars(node).items():
+        if name in ("ancestor", "slot", "seeking_parent", "_outer_instance", "outer_instance"):
+            continue
+        selects = name in ("predicate", "stages") or (
+            name == "arguments" and node.type == "function" and node.procedure.value in _SELECTING
+        )
+        for child in _symbols(value):
+            yield child, selects
+
+
+def _symbols(value: Any) -> Iterator[Node]:
+    if isinstance(value, Parser.Symbol):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _symbols(item)
+
+
+def _walk(node: Node) -> Iterator[Node]:
+    yield node
+    for child, _ in _children(node):
+        yield from _walk(child)
+
+
+def _text(node: Node) -> str:
+    """Write a path as its author did; anything else is "a value"."""
+    match node.type:
+        case "path":
+            return ".".join(_text(step) for step in node.steps)
+        case "name":
+            return str(node.value)
+        case "variable":
+            return f"${node.value}"
+        case _:
+            return "a value"
+
+
+def _collect_missing(
+    node: Node, event: Any, bindings: Mapping[str, Any], found: list[tuple[str, bool]], *, guarded: bool
+) -> None:
+    if node.type == "path":
+        if (text := _missing(node.steps, event, bindings)) is not None:
+            found.append((text, guarded))
+        return
+    if node.type == "name" and node.value not in event:
+        found.append((node.value, guarded))
+    in_exists = node.type == "function" and node.procedure.value == "exists"
+    for child, is_selecting in _children(node):
+        if not is_selecting:
+            _collect_missing(child, event, bindings, found, guarded=guarded or in_exists)
+
+
+def _missing(steps: list[Node], event: Any, bindings: Mapping[str, Any]) -> str | None:
+    first, *rest = steps
+    here: Any
+    if first.type == "variable":
+        if first.value in ("", "$"):
+            here = event
+        elif first.value in bindings:
+            here = bindings[first.value]
+        else:
+            return None
+    else:
+        here, rest = event, steps
+    walked = [first] if first.type == "variable" else []
+    for step in rest:
+        if step.type != "name" or not isinstance(here, dict):
+            return None
+        walked.append(step)
+        if step.value not in here:
+            return ".".join(map(_text, walked))
+        here = here[step.value]
+        while isinstance(here, list) and here:
+            here = here[0]
+        if getattr(step, "stages", None):
+            return None
+    return None
