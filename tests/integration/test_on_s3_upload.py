@@ -31,6 +31,10 @@ TRIGGERS = """
     when: {s3: {bucket: "${RawBucket}", key: "once/*"}}
     start: echo
     parameters: {ByPath: $.detail.object.key}
+  mistyped:
+    when: {s3: {bucket: "${RawBucket}", key: "mistyped/*"}}
+    start: echo
+    parameters: {Size: "{% $object.key %}"}
   gone:
     when: {s3: {bucket: "${RawBucket}", key: "gone/*"}}
     start: never-created
@@ -151,12 +155,21 @@ def test_one_pipeline_starts_though_the_other_can_not(deployed: LocalAws) -> Non
     assert json.loads(message["body"])["event"]["detail"]["object"]["key"] == "months/2026-11/data.csv"
 
 
+def test_a_value_of_a_wrong_type_is_rejected_before_the_call(deployed: LocalAws) -> None:
+    """The pipeline's own definition says what it takes."""
+    upload(deployed, "mistyped/x")
+    (verdict,) = deployed.new_verdicts(STACK, "team/mistyped", 1)
+    assert verdict["outcome"] == "REJECTED"
+    assert verdict["reason"] == "parameter Size is 'mistyped/x', which is no Integer"
+    assert quarantined(deployed)["event_id"] == verdict["event_id"]
+
+
 def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws) -> None:
     """Nothing is retried for it, and nothing is lost."""
     upload(deployed, "gone/x")
     (verdict,) = deployed.new_verdicts(STACK, "team/gone", 1)
     assert verdict["outcome"] == "REJECTED"
-    assert "ResourceNotFound" in quarantined(deployed)["reason"]
+    assert "pipeline never-created does not exist in eu-central-1" in quarantined(deployed)["reason"]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_disabled_trigger_needs_nothing() -> None:
     assert problems(Trigger("team/one", TRIGGER.when, TRIGGER.start, enabled=False)) == []
 
 
-@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InternalFailure"])
 def test_what_can_not_be_looked_at_is_no_success(code: str) -> None:
     """A check that could not check says so."""
     create_bucket()
@@ -98,6 +98,22 @@ def test_what_can_not_be_looked_at_is_no_success(code: str) -> None:
         stubber.add_client_error("describe_pipeline", code, "no")
         first, *_ = problems()
     assert first == f"team/one: pipeline train can't be looked at: {code}: no"
+
+
+def test_literal_values_are_held_against_the_definition() -> None:
+    """Names, types and what is missing; computed values are only known when an event comes."""
+    create_bucket()
+    declared = '{"Parameters": [{"Name": "Epochs", "Type": "Integer"}, {"Name": "Month"}, {"Name": "Rate"}]}'
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+    wrong = Start("train", {"Epochs": "many", "Month": "$.detail.object.key", "Nope": "{% $object.uri %}"})
+    with Stubber(aws.sagemaker()) as stubber:
+        stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
+        told = problems(Trigger("team/one", TRIGGER.when, (wrong,)))[:-1]
+    assert told == [
+        "team/one: train: parameter Epochs is 'many', which is no Integer",
+        "team/one: train: parameter Nope is not declared by the pipeline; it declares Epochs, Month, Rate",
+        "team/one: train: parameter Rate is missing, and the pipeline has no default for it",
+    ]
 
 
 def test_the_command_keeps_the_notifications_that_are_there() -> None:

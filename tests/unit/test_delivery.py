@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pipeline_triggers import aws, delivery
+from pipeline_triggers import aws, definition, delivery
 from pipeline_triggers.models import S3Upload, Start, Trigger
 from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
@@ -78,6 +78,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     # Powertools' logger keeps the standard output that it found when it was made, before any capturing.
     monkeypatch.setattr(logger.registered_handler, "stream", world.log)
     monkeypatch.setattr(delivery, "triggers", lambda: {trigger.id: trigger})
+    monkeypatch.setattr(definition, "describe", lambda _: definition.parse('{"Parameters": [{"Name": "Key"}]}'))
+    monkeypatch.setattr(definition, "_cache", {})
     monkeypatch.setattr(aws, "sagemaker", lambda: world)
     monkeypatch.setattr(aws, "sqs", lambda: world)
     yield world

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline_triggers import aws, start
+from pipeline_triggers import aws, definition, start
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Occurrence, Run, S3Upload, Start, Trigger
 
@@ -25,6 +25,9 @@ RUN = Run("train", {"Key": "a/b"}, "t" * 64, "team-one-tttttttt", "trigger team/
 def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     """SageMaker, answering what a test says: botocore checks each call against the service's model."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    declared = definition.parse('{"Parameters": [{"Name": "Key"}]}')
+    monkeypatch.setattr(definition, "describe", lambda _: declared)
+    monkeypatch.setattr(definition, "_cache", {})
     aws.sagemaker.cache_clear()
     with Stubber(aws.sagemaker()) as stubber:
         yield stubber

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from functools import cache
 
 from botocore.exceptions import ClientError
 
-from pipeline_triggers import aws, catalog
+from pipeline_triggers import aws, catalog, definition
 from pipeline_triggers.documents import Documents
+from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Trigger
+from pipeline_triggers.parameters import literal
 
 
 def problems(documents: Documents, stage: str) -> list[str]:
@@ -30,16 +33,19 @@ def problems(documents: Documents, stage: str) -> list[str]:
 
 
 def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:
-    used = {start.pipeline: trigger.id for trigger in triggers for start in trigger.start}
-    for pipeline, trigger_id in used.items():
-        try:
-            aws.sagemaker().describe_pipeline(PipelineName=pipeline)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ResourceNotFound":
-                region = aws.sagemaker().meta.region_name
-                yield f"{trigger_id}: pipeline {pipeline} does not exist in {region}; create it, or mend the trigger"
+    described = cache(definition.describe)
+    for trigger in triggers:
+        for start in trigger.start:
+            try:
+                declared = described(start.pipeline)
+            except Rejected as error:
+                yield f"{trigger.id}: {error}"
+            except ClientError as error:
+                yield f"{trigger.id}: pipeline {start.pipeline} can't be looked at: {_brief(error)}"
             else:
-                yield f"{trigger_id}: pipeline {pipeline} can't be looked at: {_brief(error)}"
+                values = {name: literal(source) for name, source in start.parameters.items()}
+                for misfit in definition.misfits(declared, values):
+                    yield f"{trigger.id}: {start.pipeline}: {misfit}"
 
 
 def _bucket_problems(triggers: list[Trigger]) -> Iterator[str]:

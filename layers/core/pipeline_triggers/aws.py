@@ -23,6 +23,9 @@ _CONFIG = Config(
     user_agent_extra="pipeline-triggers",
 )
 
+# The error codes with which AWS says no for good. Note SageMaker's: they have no "Exception" behind them.
+PERMANENT = frozenset({"ResourceNotFound", "ValidationException", "AccessDeniedException"})
+
 
 @cache
 def sagemaker() -> SageMakerClient:

@@ -144,7 +144,7 @@ def _starter_policy(role: str, pipelines: Iterable[str]) -> Resource:
                 "Statement": [
                     {
                         "Effect": "Allow",
-                        "Action": ["sagemaker:StartPipelineExecution"],
+                        "Action": ["sagemaker:StartPipelineExecution", "sagemaker:DescribePipeline"],
                         "Resource": [arn for pipeline in pipelines for arn in _pipeline_arns(pipeline)],
                     }
                 ],

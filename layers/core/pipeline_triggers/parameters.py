@@ -45,6 +45,11 @@ def check(source: str, sample: Occurrence) -> str | None:
     return None
 
 
+def literal(source: str) -> str | None:
+    """Return the value that is the same on every event, or None when it is computed."""
+    return None if source.startswith(("$.", "{%")) else source
+
+
 def evaluate(source: str, occurrence: Occurrence) -> str:
     """Compute a value for an occurrence, spelt as SageMaker's own SDK spells it.
 

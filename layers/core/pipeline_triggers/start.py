@@ -8,16 +8,12 @@ import re
 
 from botocore.exceptions import ClientError
 
-from pipeline_triggers import aws
+from pipeline_triggers import aws, definition
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Occurrence, Run, Trigger
 from pipeline_triggers.parameters import evaluate
 
 MAX_DISPLAY_NAME_LENGTH = 82  # StartPipelineExecution: PipelineExecutionDisplayName
-
-# What SageMaker answers the same way however often it is asked. Note "ResourceNotFound": SageMaker's codes
-# have no "Exception" behind it.
-_PERMANENT = frozenset({"ResourceNotFound", "ValidationException", "AccessDeniedException"})
 
 
 def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> Run:
@@ -46,21 +42,22 @@ def execute(run: Run) -> str:
     """Call StartPipelineExecution and return the execution's ARN.
 
     Raises:
-        Rejected: SageMaker refuses this start for good.
+        Rejected: the pipeline's definition does not take the values, or SageMaker refuses this start for good.
         botocore.exceptions.ClientError, BotoCoreError: it may work later.
 
     """
+    parameters = definition.fit(run.pipeline, run.parameters)
     try:
         answer = aws.sagemaker().start_pipeline_execution(
             PipelineName=run.pipeline,
-            PipelineParameters=[{"Name": name, "Value": value} for name, value in run.parameters.items()],
+            PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
             ClientRequestToken=run.token,
             PipelineExecutionDisplayName=run.display_name,
             PipelineExecutionDescription=run.description,
         )
     except ClientError as error:
         details = error.response["Error"]
-        if details["Code"] in _PERMANENT:
+        if details["Code"] in aws.PERMANENT:
             raise Rejected(f"SageMaker refused the start: {details['Code']}: {details['Message']}") from error
         raise
     return answer["PipelineExecutionArn"]
