@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pipeline_triggers.sources import HANDLERS
 
 from tests.integration.conftest import Project
 from tests.localaws.local_aws import LocalAws
@@ -27,7 +28,7 @@ import sys, socket
 def refuse(*arguments): raise AssertionError("a network call at import")
 socket.socket.connect = socket.getaddrinfo = refuse
 sys.path[:0] = sys.argv[1:]
-import on_s3_upload
+import on_endpoint_status, on_event, on_s3_upload
 from pipeline_triggers import delivery
 from importlib import resources
 assert resources.files("compiled_triggers").joinpath("triggers.json").is_file()
@@ -53,7 +54,11 @@ def files(folder: Path) -> list[str]:
 
 def test_artifacts_hold_what_they_need_and_no_more(artifacts: Path) -> None:
     """A function is its handler's one file, the triggers' layer one JSON file."""
-    assert files(artifacts / "OnS3UploadFunction") == ["on_s3_upload.py"]
+    assert {name: files(artifacts / f"{name}Function") for name in HANDLERS} == {
+        "OnS3Upload": ["on_s3_upload.py"],
+        "OnEndpointStatus": ["on_endpoint_status.py"],
+        "OnEvent": ["on_event.py"],
+    }
     assert files(artifacts / "TriggersLayer") == ["python/compiled_triggers/triggers.json"]
 
 
@@ -74,7 +79,7 @@ def test_a_handler_needs_only_its_layers_and_the_runtime(artifacts: Path, tmp_pa
         source = origin.parent if origin.name == "__init__.py" else origin
         (tmp_path / source.name).symlink_to(source)
     paths = [
-        artifacts / "OnS3UploadFunction",
+        *(artifacts / f"{name}Function" for name in HANDLERS),
         artifacts / "TriggersLayer" / "python",
         artifacts / "CoreLayer" / "python",
         tmp_path,

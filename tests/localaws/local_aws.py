@@ -36,7 +36,7 @@ class LocalAws:
 
     directory: Path
     port: int
-    _seen: dict[str, int] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
@@ -162,14 +162,14 @@ class LocalAws:
         answer = self.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=execution)
         return {parameter["Name"]: parameter["Value"] for parameter in answer["PipelineParameters"]}
 
-    def new_verdicts(self, stack: str, trigger: str, count: int) -> list[dict[str, Any]]:
-        """Wait for a trigger's next verdicts in the function's log, in the order they fell.
+    def new_verdicts(self, stack: str, trigger: str, count: int, handler: str = "OnS3Upload") -> list[dict[str, Any]]:
+        """Wait for a trigger's next verdicts in its handler's log, in the order they fell.
 
         Raises:
             CommandFailed: they did not come in time.
 
         """
-        log_group = self.outputs(stack)["OnS3UploadLogGroup"]
+        log_group = self.outputs(stack)[f"{handler}LogGroup"]
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=log_group)
@@ -179,9 +179,9 @@ class LocalAws:
                 for event in page["events"]
                 if '"verdict"' in event["message"]
             ]
-            new = [line for line in lines if line["trigger"] == trigger][self._seen.get(trigger, 0) :]
+            new = [line for line in lines if line["trigger"] == trigger][self._seen.get((stack, trigger), 0) :]
             if len(new) >= count:
-                self._seen[trigger] = self._seen.get(trigger, 0) + count
+                self._seen[stack, trigger] = self._seen.get((stack, trigger), 0) + count
                 return new[:count]
             time.sleep(0.05)
         raise CommandFailed(f"no verdict of {trigger} within {_PATIENCE} s; the engine's log ends:\n{self.log_end()}")

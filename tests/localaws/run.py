@@ -44,7 +44,7 @@ def main() -> int:
             with step("start the embedded AWS"):
                 aws = stack.enter_context(LocalAws.running())
             deploy(aws, triggers)
-            surprises = [surprise for trigger in triggers for surprise in upload_samples(aws, trigger)]
+            surprises = [surprise for trigger in uploads(triggers) for surprise in upload_samples(aws, trigger)]
             if arguments.keep:
                 keep_up(aws)
     except CommandFailed as error:
@@ -79,7 +79,7 @@ def compile_triggers() -> list[Trigger]:
 def deploy(aws: LocalAws, triggers: list[Trigger]) -> None:
     """Make what the triggers refer to, and deploy the project."""
     with step("create pipelines and buckets"):
-        for bucket in {trigger.when.bucket for trigger in triggers}:
+        for bucket in {trigger.when.fields["bucket"] for trigger in uploads(triggers)}:
             aws.create_bucket(bucket)
         for trigger in triggers:
             for start in trigger.start:
@@ -99,15 +99,20 @@ def definition(pipeline: str, parameters: Any) -> str:
     return json.dumps({"Version": "2020-12-01", "Parameters": declared, "Steps": []})
 
 
+def uploads(triggers: list[Trigger]) -> list[Trigger]:
+    """Return the triggers that uploads fire."""
+    return [trigger for trigger in triggers if trigger.when.source == "s3"]
+
+
 def upload_samples(aws: LocalAws, trigger: Trigger) -> Iterator[str]:
     """Upload keys that the trigger wants, and one that only its rule lets through; give what was not expected."""
-    glob = trigger.when.key or "*.csv"
+    bucket, glob = trigger.when.fields["bucket"], trigger.when.fields.get("key", "*.csv")
     samples = [(glob.replace("**", "*").replace("*", sample), "STARTED") for sample in SAMPLES]
     if "*" in glob and (prefix := glob.partition("*")[0]):
         samples.append((f"{prefix}elsewhere/notes.txt", "FILTERED"))
     for key, expected in samples:
-        console.print(f"\nupload     s3://{trigger.when.bucket}/{key}")
-        aws.client("s3").put_object(Bucket=trigger.when.bucket, Key=key, Body=b"customer,churned\n1,0\n2,1\n")
+        console.print(f"\nupload     s3://{bucket}/{key}")
+        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"customer,churned\n1,0\n2,1\n")
         verdicts = aws.new_verdicts(STACK, trigger.id, len(trigger.start) if expected == "STARTED" else 1)
         for verdict in verdicts:
             show(aws, verdict)

@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from ministack.core import iam_actions, router
+from ministack.services import eventbridge
 from moto import mock_aws
 
 TOKEN = "t" * 32
@@ -30,6 +31,13 @@ def test_ministack_has_no_sagemaker() -> None:
     """So moto's is mounted, and ministack's IAM is told of its actions."""
     assert "sagemaker" not in router.SERVICE_PATTERNS
     assert "sagemaker" not in iam_actions.SERVICE_TO_IAM_NAMESPACE
+
+
+def test_ministack_refuses_events_of_aws() -> None:
+    """As AWS does; but it sends none of SageMaker's and CloudWatch's own."""
+    entry = {"Source": "aws.sagemaker", "DetailType": "x", "Detail": "{}"}
+    _, _, body = eventbridge._put_events({"Entries": [entry]})
+    assert json.loads(body)["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
 def test_moto_starts_again_for_a_token_it_has_seen(sagemaker: Any) -> None:

@@ -13,11 +13,11 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from pipeline_triggers import account, aws
 from pipeline_triggers.documents import Documents
-from pipeline_triggers.models import S3Upload, Start, Trigger
+from pipeline_triggers.models import Start, Trigger, When
 
 REGION = "eu-central-1"
 STAGES = {"dev": {"Bucket": "raw-dev"}}
-TRIGGER = Trigger("team/one", S3Upload("${Bucket}", "in/*"), (Start("train", {}),))
+TRIGGER = Trigger("team/one", When("s3", {"bucket": "${Bucket}", "key": "in/*"}), (Start("train", {}),))
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from cfnlint.api import lint
 from pipeline_triggers import catalog
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.documents import Documents
-from pipeline_triggers.models import S3Upload, Start, Trigger
+from pipeline_triggers.models import Start, Trigger, When
 
 STAGES = {"dev": {"Bucket": "raw-dev", "Name": "Dev"}, "prod": {"Bucket": "raw-prod", "Name": "Prod"}}
 
@@ -21,7 +21,7 @@ def trigger(key: str | None = None, **changes: Any) -> Trigger:
     """Return a trigger for an upload."""
     usual: dict[str, Any] = {
         "id": "team/one",
-        "when": S3Upload("raw", key),
+        "when": When("s3", {"bucket": "raw"} | ({"key": key} if key else {})),
         "start": (Start("train", {"A": "{% $object.key %}"}),),
     }
     return Trigger(**{**usual, **changes})
@@ -75,7 +75,9 @@ def test_a_target_gets_the_whole_event_and_keeps_what_it_can_not_deliver() -> No
 def test_stage_values_reach_rules_and_policies() -> None:
     """The same stack deploys as each stage; ARNs are allowed as written and lower-cased."""
     of_stage = trigger(
-        "${Bucket}/in/*", when=S3Upload("${Bucket}", "${Name}/in/*"), start=(Start("Train-${Name}", {}),)
+        "${Bucket}/in/*",
+        when=When("s3", {"bucket": "${Bucket}", "key": "${Name}/in/*"}),
+        start=(Start("Train-${Name}", {}),),
     )
     compiled = stack(of_stage)
     (rule,) = resources(compiled, "AWS::Events::Rule")
@@ -104,12 +106,13 @@ def test_stage_values_reach_rules_and_policies() -> None:
 def test_handlers_read_the_values_of_their_own_stage() -> None:
     """``${Name}`` is replaced in conditions, pipelines and parameters."""
     one = trigger(
-        when=S3Upload("${Bucket}", "${Name}/*"), start=(Start("train-${Name}", {"A": "${AWS::Region}/${Name}"}),)
+        when=When("s3", {"bucket": "${Bucket}", "key": "${Name}/*"}),
+        start=(Start("train-${Name}", {"A": "${AWS::Region}/${Name}"}),),
     )
     text = compiler.compile_documents(Documents((one,), STAGES))["triggers.json"]
     pseudo_parameters = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
     loaded = catalog.load(text, "prod", pseudo_parameters)["team/one"]
-    assert loaded.when == S3Upload("raw-prod", "Prod/*")
+    assert loaded.when == When("s3", {"bucket": "raw-prod", "key": "Prod/*"})
     assert loaded.start == (Start("train-Prod", {"A": "eu-central-1/Prod"}),)
 
 

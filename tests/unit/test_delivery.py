@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from pipeline_triggers import aws, definition, delivery
-from pipeline_triggers.models import S3Upload, Start, Trigger
+from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
@@ -73,7 +73,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-    trigger = Trigger("team/one", S3Upload("raw", "in/*"), (Start("train", {"Key": "$.detail.object.key"}),))
+    trigger = Trigger(
+        "team/one", When("s3", {"bucket": "raw", "key": "in/*"}), (Start("train", {"Key": "$.detail.object.key"}),)
+    )
     world = Aws()
     # Powertools' logger keeps the standard output that it found when it was made, before any capturing.
     monkeypatch.setattr(logger.registered_handler, "stream", world.log)

@@ -73,8 +73,9 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             "8: triggers.retrain.parameter: is not known here; did you mean parameters?",
         ),
         (
-            "    when: {s4: {bucket: raw}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.s4: is not known here; known are s3",
+            "    when: {queue: {bucket: raw}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.queue: is not known here; "
+            "known are s3, endpoint, training_job, model_package, pipeline, alarm, event",
         ),
         (
             GOOD + "    enabled: yes\n",

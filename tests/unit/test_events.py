@@ -11,7 +11,7 @@ from pipeline_triggers.errors import Rejected
 
 from tests import PROJECT
 
-EVENT = json.loads((PROJECT / "events" / "s3_upload.json").read_text(encoding="utf-8"))
+EVENT = json.loads((PROJECT / "events" / "s3.json").read_text(encoding="utf-8"))
 
 
 def test_an_upload_binds_the_object() -> None:

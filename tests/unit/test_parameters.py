@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_triggers import events, parameters
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Occurrence
-from pipeline_triggers.samples import sample_upload
+from pipeline_triggers.models import Occurrence, When
+from pipeline_triggers.samples import sample
 
 
 def occurrence(**event: Any) -> Occurrence:
@@ -107,7 +107,7 @@ def test_the_longest_value_is_accepted() -> None:
 )
 def test_a_wrong_value_is_found_before_it_runs(source: str, problem: str) -> None:
     """The check says what is wrong with a value as it stands in the document."""
-    assert problem in (parameters.check(source, sample_upload(None)) or "")
+    assert problem in (parameters.check(source, sample(When("s3", {}))) or "")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_wrong_value_is_found_before_it_runs(source: str, problem: str) -> Non
 )
 def test_what_depends_on_the_event_is_left_to_the_event(source: str) -> None:
     """A key may have more segments than the sample's, and a guarded path may be missing."""
-    assert parameters.check(source, sample_upload(None)) is None
+    assert parameters.check(source, sample(When("s3", {}))) is None
 
 
 @given(st.text(min_size=1))

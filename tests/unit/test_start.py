@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_triggers import aws, definition, start
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Occurrence, Run, S3Upload, Start, Trigger
+from pipeline_triggers.models import Occurrence, Run, Start, Trigger, When
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train/execution/abcdefghijkl"
 OCCURRENCE = Occurrence("e-1", ("s3", "bucket", "key", "etag", "01"), {}, {"object": {"key": "a/b"}})
-TRIGGER = Trigger("team/one", S3Upload("bucket", None), (Start("train", {"Key": "{% $object.key %}"}),))
+TRIGGER = Trigger("team/one", When("s3", {"bucket": "bucket"}), (Start("train", {"Key": "{% $object.key %}"}),))
 RUN = Run("train", {"Key": "a/b"}, "t" * 64, "team-one-tttttttt", "trigger team/one, event e-1")
 
 

@@ -9,10 +9,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+import yaml
 from cfnlint.api import lint
+from pipeline_triggers.sources import HANDLERS
 
 from tests import PROJECT
-from tests.templates import transformed
+from tests.templates import COMPILED_STACK, transformed
 
 RESOURCES: dict[str, dict[str, Any]] = transformed()["Resources"]
 
@@ -33,9 +35,9 @@ def statements(kind: str) -> Iterator[dict[str, Any]]:
 def test_every_function_has_a_role_of_its_own() -> None:
     """SAM would else attach a policy with which a function can read every queue of the account."""
     functions = of_type("AWS::Lambda::Function")
-    roles = [json.dumps(properties["Role"]) for properties in functions.values()]
-    assert functions.keys() == {"OnS3UploadFunction"}
-    assert roles == ['{"Fn::GetAtt": ["OnS3UploadRole", "Arn"]}']
+    assert functions.keys() == {f"{handler}Function" for handler in HANDLERS}
+    for handler in HANDLERS:
+        assert functions[f"{handler}Function"]["Role"] == {"Fn::GetAtt": [f"{handler}Role", "Arn"]}
     assert not [role for role in of_type("AWS::IAM::Role").values() if "ManagedPolicyArns" in role]
 
 
@@ -49,7 +51,7 @@ def test_no_role_may_do_anything_to_everything() -> None:
         assert not [action for action in ([actions] if isinstance(actions, str) else actions) if "*" in action]
 
 
-@pytest.mark.parametrize("queue", ["OnS3UploadQueue", "OnS3UploadDeadLetterQueue"])
+@pytest.mark.parametrize("queue", [f"{handler}{kind}" for handler in HANDLERS for kind in ("Queue", "DeadLetterQueue")])
 def test_queues_take_encrypted_messages_of_this_account_only(queue: str) -> None:
     """Only rules of this account may send, nothing unencrypted is accepted, what lies there is encrypted."""
     assert of_type("AWS::SQS::Queue")[queue]["SqsManagedSseEnabled"] is True
@@ -66,31 +68,41 @@ def test_queues_take_encrypted_messages_of_this_account_only(queue: str) -> None
     assert arn in deny["Resource"]
 
 
-def test_a_message_stays_hidden_while_its_function_can_work_on_it() -> None:
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_message_stays_hidden_while_its_function_can_work_on_it(handler: str) -> None:
     """AWS asks for six times the time-out; the embedded AWS accepts anything."""
-    time_out = of_type("AWS::Lambda::Function")["OnS3UploadFunction"]["Timeout"]
-    queue = of_type("AWS::SQS::Queue")["OnS3UploadQueue"]
+    time_out = of_type("AWS::Lambda::Function")[f"{handler}Function"]["Timeout"]
+    queue = of_type("AWS::SQS::Queue")[f"{handler}Queue"]
     assert queue["VisibilityTimeout"] >= 6 * time_out
     assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
 
 
-def test_a_message_outlives_its_queue_in_the_dead_letter_queue() -> None:
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_message_outlives_its_queue_in_the_dead_letter_queue(handler: str) -> None:
     """A message keeps its age when it moves, so the second queue must keep it longer."""
     queues = of_type("AWS::SQS::Queue")
-    kept = queues["OnS3UploadDeadLetterQueue"]["MessageRetentionPeriod"]
+    kept = queues[f"{handler}DeadLetterQueue"]["MessageRetentionPeriod"]
     assert kept == 14 * 24 * 3600
-    assert queues["OnS3UploadQueue"]["MessageRetentionPeriod"] <= kept / 2
+    assert queues[f"{handler}Queue"]["MessageRetentionPeriod"] <= kept / 2
 
 
 def test_only_failed_messages_of_a_batch_come_back() -> None:
     """Without this response type, one failure would repeat the whole batch."""
-    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    mappings = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == len(HANDLERS)
+    for mapping in mappings:
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
 def test_a_function_knows_a_trigger_before_its_rule_fires() -> None:
-    """The triggers' stack waits for the functions that read the compiled triggers."""
-    assert "OnS3UploadFunction" in RESOURCES["TriggersStack"]["DependsOn"]
+    """The triggers' stack waits for the functions that read the compiled triggers, and hands in every queue."""
+    assert {f"{handler}Function" for handler in HANDLERS} <= set(RESOURCES["TriggersStack"]["DependsOn"])
+    handed_in = RESOURCES["TriggersStack"]["Properties"]["Parameters"]
+    assert handed_in.keys() == yaml.safe_load(COMPILED_STACK.read_text(encoding="utf-8"))["Parameters"].keys()
+    for handler in HANDLERS:
+        assert handed_in[f"{handler}QueueArn"] == {"Fn::GetAtt": [f"{handler}Queue", "Arn"]}
+        assert handed_in[f"{handler}DeadLetterQueueArn"] == {"Fn::GetAtt": [f"{handler}DeadLetterQueue", "Arn"]}
+        assert handed_in[f"{handler}RoleName"] == {"Ref": f"{handler}Role"}
 
 
 def test_samconfig_environments_are_complete() -> None:

@@ -49,7 +49,7 @@ def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:
 
 
 def _bucket_problems(triggers: list[Trigger]) -> Iterator[str]:
-    used = {trigger.when.bucket: trigger.id for trigger in triggers}
+    used = {trigger.when.fields["bucket"]: trigger.id for trigger in triggers if trigger.when.source == "s3"}
     for bucket, trigger_id in used.items():
         try:
             notifications = aws.s3().get_bucket_notification_configuration(Bucket=bucket)

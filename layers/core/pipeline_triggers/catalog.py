@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline_triggers.models import S3Upload, Start, Trigger
+from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.stages import resolve
 
 FORMAT = 1
@@ -37,7 +37,7 @@ def _without_id(trigger: Trigger) -> dict[str, Any]:
 
 
 def _trigger(name: str, raw: Mapping[str, Any], values: Mapping[str, str]) -> Trigger:
-    when = S3Upload(**_resolved(raw["when"], values))
+    when = When(**_resolved(raw["when"], values))
     start = tuple(Start(**_resolved(start, values)) for start in raw["start"])
     return Trigger(name, when, start, raw["enabled"], raw["description"])
 
@@ -48,5 +48,7 @@ def _resolved(raw: Any, values: Mapping[str, str]) -> Any:
             return resolve(raw, values)
         case dict():
             return {key: _resolved(value, values) for key, value in raw.items()}
+        case list():
+            return [_resolved(value, values) for value in raw]
         case _:
             return raw

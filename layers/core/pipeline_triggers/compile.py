@@ -17,8 +17,8 @@ import yaml
 
 from pipeline_triggers import catalog
 from pipeline_triggers.documents import Documents, Stages
-from pipeline_triggers.globs import literal_prefix
 from pipeline_triggers.models import Trigger
+from pipeline_triggers.sources import HANDLERS, SOURCES
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, references
 
 COMPILED = "compiled"
@@ -64,8 +64,12 @@ def write(directory: Path, compiled: Mapping[str, str]) -> None:
 
 def _stack(documents: Documents) -> dict[str, Any]:
     rules = {f"{_logical_id(trigger)}Rule": _rule(trigger) for trigger in documents.triggers}
-    pipelines = dict.fromkeys(start.pipeline for trigger in documents.triggers for start in trigger.start)
-    policies = {"OnS3UploadStarts": _starter_policy("OnS3UploadRoleName", pipelines)} if pipelines else {}
+    policies = {
+        f"{handler}Starts": _starter_policy(f"{handler}RoleName", pipelines)
+        for handler in HANDLERS
+        if (pipelines := _pipelines(documents.triggers, handler))
+    }
+    handed_in = [f"{handler}{name}" for handler in HANDLERS for name in ("QueueArn", "DeadLetterQueueArn", "RoleName")]
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Pipeline Triggers - the rules and the starters' policies, compiled from the documents",
@@ -73,9 +77,7 @@ def _stack(documents: Documents) -> dict[str, Any]:
         "Metadata": {"cfn-lint": {"config": {"ignore_checks": ["W2001", "W7001"]}}},
         "Parameters": {
             "Stage": {"Type": "String", "AllowedValues": list(documents.stages)},
-            "OnS3UploadQueueArn": {"Type": "String"},
-            "OnS3UploadDeadLetterQueueArn": {"Type": "String"},
-            "OnS3UploadRoleName": {"Type": "String"},
+            **{name: {"Type": "String"} for name in handed_in},
         },
         **_mappings(documents.stages),
         # CloudFormation refuses a stack without resources; this one costs nothing and does nothing.
@@ -94,25 +96,25 @@ def _mappings(stages: Stages) -> dict[str, Any]:
 
 
 def _rule(trigger: Trigger) -> Resource:
-    detail: dict[str, Any] = {"bucket": {"name": [_text(trigger.when.bucket)]}}
-    if key := _key_matcher(trigger.when.key):
-        detail["object"] = {"key": [key]}
+    source = SOURCES[trigger.when.source]
+    bus = trigger.when.fields.get("bus")
     return {
         "Type": "AWS::Events::Rule",
         "Properties": {
             "Description": f"{trigger.id}: {trigger.description}"[:MAX_DESCRIPTION_LENGTH],
             "State": "ENABLED" if trigger.enabled else "DISABLED",
-            "EventPattern": {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail},
+            **({"EventBusName": _text(bus)} if bus else {}),
+            "EventPattern": source.pattern(trigger.when.fields, _text),
             "Targets": [
                 {
                     "Id": "queue",
-                    "Arn": {"Ref": "OnS3UploadQueueArn"},
+                    "Arn": {"Ref": f"{source.handler}QueueArn"},
                     # The whole event, never values picked out of it: those are not escaped, so an object's
                     # key could write JSON of its own.
                     "InputTransformer": {
                         "InputTemplate": f'{{"trigger": {json.dumps(trigger.id)}, "event": <aws.events.event.json>}}'
                     },
-                    "DeadLetterConfig": {"Arn": {"Ref": "OnS3UploadDeadLetterQueueArn"}},
+                    "DeadLetterConfig": {"Arn": {"Ref": f"{source.handler}DeadLetterQueueArn"}},
                     "RetryPolicy": dict(_RETRY_POLICY),
                 }
             ],
@@ -120,17 +122,9 @@ def _rule(trigger: Trigger) -> Resource:
     }
 
 
-def _key_matcher(glob: str | None) -> str | Intrinsic | None:
-    """Match as much of the key as a rule can without ``wildcard``; the handler matches the rest."""
-    if glob is None:
-        return None
-    if "*" not in glob:
-        return _text(glob)
-    if prefix := literal_prefix(glob):
-        return {"prefix": _text(prefix)}
-    # "**/data.csv" matches "data.csv" too, so the slash is not asked for.
-    suffix = glob.rpartition("*")[2].lstrip("/")
-    return {"suffix": _text(suffix)} if suffix else None
+def _pipelines(triggers: Iterable[Trigger], handler: str) -> list[str]:
+    handled = [trigger for trigger in triggers if SOURCES[trigger.when.source].handler == handler]
+    return list(dict.fromkeys(start.pipeline for trigger in handled for start in trigger.start))
 
 
 def _starter_policy(role: str, pipelines: Iterable[str]) -> Resource:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -17,8 +16,9 @@ from jsonschema import Draft202012Validator
 
 from pipeline_triggers import globs, parameters, yaml_source
 from pipeline_triggers.errors import DocumentsError
-from pipeline_triggers.models import Occurrence, S3Upload, Start, Trigger
-from pipeline_triggers.samples import sample_upload
+from pipeline_triggers.models import Occurrence, Start, Trigger, When
+from pipeline_triggers.samples import sample
+from pipeline_triggers.sources import SOURCES
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, references, resolve
 from pipeline_triggers.yaml_source import Source
 
@@ -27,6 +27,7 @@ STAGES_FILE = "stages.yaml"
 _TEAM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _STAGE = re.compile(r"[A-Za-z0-9]+")  # a key of a CloudFormation mapping
 _PIPELINE = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}")
+_JSON_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 # Stand-ins while checking: the real ones are known to CloudFormation only.
@@ -188,6 +189,11 @@ def _kind(found: object) -> str:
 # ---- the meaning
 
 
+def _spelling(word: str) -> str:
+    """Make words comparable: in-service, IN_SERVICE and InService are one."""
+    return re.sub(r"[-_ ]", "", word).lower()
+
+
 @dataclass(frozen=True, slots=True)
 class _Checked:
     """Reads one trigger whose shape is right, and notes what is wrong in what it says."""
@@ -198,27 +204,69 @@ class _Checked:
 
     def trigger(self, trigger_id: str, raw: Mapping[str, Any]) -> Trigger | None:
         before = len(self.source.problems)
-        when = self.s3(raw["when"]["s3"])
-        start = self.starts(raw, sample_upload(when.key))
+        when = self.when(raw["when"])
+        start = self.starts(raw, sample(when))
         if len(self.source.problems) > before:
             return None
         enabled = raw.get("enabled", "true") == "true"
         return Trigger(trigger_id, when, start, enabled, raw.get("description", ""))
 
-    def s3(self, raw: Mapping[str, str]) -> S3Upload:
+    def when(self, raw: Mapping[str, Any]) -> When:
+        ((source, asked),) = raw.items()
+        fields = {name: self.field(source, name, value) for name, value in asked.items()}
+        check = {"s3": self.s3, "event": self.event}.get(source)
+        if check:
+            check(fields)
+        return When(source, fields)
+
+    def field(self, source: str, name: str, value: Any) -> Any:
+        if words := SOURCES[source].choices.get(name):
+            by_spelling = {_spelling(word): word for word in words}
+            asked = value if isinstance(value, list) else [value]
+            for word in asked:
+                if _spelling(word) not in by_spelling:
+                    self.problem(("when", source, name), f"{word!r} is none of {', '.join(words)}")
+            return [by_spelling.get(_spelling(word), word) for word in asked]
+        if source == "event" and name == "pattern":
+            return self.json(("when", source, name), value)
+        self.resolved(("when", source, name), value)
+        return str(value)
+
+    def json(self, path: yaml_source.Path, value: Any) -> Any:
+        """Read an event pattern, in which a scalar without quotes may be a number, a boolean or null."""
+        match value:
+            case dict():
+                return {key: self.json((*path, key), item) for key, item in value.items()}
+            case list():
+                return [self.json((*path, at), item) for at, item in enumerate(value)]
+            case str() if (*self.path, *path) in self.source.unquoted and _JSON_SCALAR.fullmatch(value):
+                return json.loads(value)
+            case _:
+                self.resolved(path, value)
+                return str(value)
+
+    def event(self, fields: Mapping[str, Any]) -> None:
+        for key, value in fields["pattern"].items():
+            if not isinstance(value, list | dict):
+                self.problem(
+                    ("when", "event", "pattern", key), f"is {value!r}; a pattern's values are lists: [{value}]"
+                )
+
+    def s3(self, fields: Mapping[str, str]) -> None:
         at = ("when", "s3")
-        for bucket in self.resolved((*at, "bucket"), raw["bucket"]):
+        for bucket in self.resolved((*at, "bucket"), fields["bucket"]):
             if not _BUCKET.fullmatch(bucket):
                 self.problem((*at, "bucket"), f"{bucket!r} is no bucket name; write the name alone, without s3://")
-        key = raw.get("key")
-        for glob in self.resolved((*at, "key"), key or ""):
-            if key is not None and (wrong := globs.check(glob)):
+        key = fields.get("key")
+        if key is None:
+            return
+        for glob in self.resolved((*at, "key"), key):
+            if wrong := globs.check(glob):
                 self.problem((*at, "key"), wrong)
-            if glob.count("*") != (key or "").count("*"):
+            if glob.count("*") != key.count("*"):
                 self.problem((*at, "key"), "refers to a stage's value that holds *; write the * here")
-        return S3Upload(raw["bucket"], key)
 
-    def starts(self, raw: Mapping[str, Any], sample: Occurrence) -> tuple[Start, ...]:
+    def starts(self, raw: Mapping[str, Any], sample: Occurrence | None) -> tuple[Start, ...]:
         if isinstance(raw["start"], str):
             starts = [Start(raw["start"], raw.get("parameters", {}))]
             paths: list[yaml_source.Path] = [("parameters",)]
@@ -243,7 +291,7 @@ class _Checked:
                     ("start",),
                     f"{resolved!r} is no pipeline name; use letters, digits and inner dashes, 256 at most",
                 )
-            elif not any(fnmatchcase(resolved, glob) for glob in allowed):
+            elif not any(globs.matches_name(glob, resolved) for glob in allowed):
                 self.problem(
                     ("start",),
                     f"this file may not start {resolved}; add it to pipelines ({', '.join(allowed)})",

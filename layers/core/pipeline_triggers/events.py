@@ -76,3 +76,71 @@ def s3_upload(event: Mapping[str, Any]) -> Occurrence:
                 bindings={"object": {name: value for name, value in bound.items() if value is not None}},
             )
     raise Rejected("the event is no S3 Object Created: it lacks id, detail.bucket.name or detail.object.key")
+
+
+# The state changes of SageMaker: how their detail names the resource, and the variable that is bound to it.
+_STATE_CHANGES = {
+    "SageMaker Endpoint State Change": ("Endpoint", "endpoint"),
+    "SageMaker Endpoint Deployment State Change": ("Endpoint", "endpoint"),
+    "SageMaker Training Job State Change": ("TrainingJob", "job"),
+    "SageMaker Processing Job State Change": ("ProcessingJob", "job"),
+    "SageMaker Transform Job State Change": ("TransformJob", "job"),
+    "SageMaker HyperParameter Tuning Job State Change": ("HyperParameterTuningJob", "job"),
+}
+
+
+def eventbridge(event: Mapping[str, Any]) -> Occurrence:
+    """Read any other event of EventBridge, and bind ``$endpoint`` or ``$job`` to what changed its state.
+
+    SageMaker may send several events for one change; the resource, its status and the time of the change say that
+    they are one.
+
+    Raises:
+        Rejected: the event has no id or no detail.
+
+    """
+    match event:
+        case {"id": str(event_id), "detail-type": str(kind), "detail": dict(detail)}:
+            return Occurrence(event_id, _identity(event_id, kind, event, detail), event, _bindings(kind, detail))
+    raise Rejected("the event is none of EventBridge: it lacks id, detail-type or detail")
+
+
+def _identity(event_id: str, kind: str, event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, ...]:
+    changed: tuple[Any, ...]
+    match kind:
+        case "SageMaker Model Building Pipeline Execution Status Change":
+            changed = (detail.get("pipelineExecutionArn"), detail.get("currentPipelineExecutionStatus"))
+        case "SageMaker Model Package State Change":
+            package, approval = detail.get("ModelPackageArn"), detail.get("ModelApprovalStatus")
+            changed = (package, approval, detail.get("LastModifiedTime"))
+        case "CloudWatch Alarm State Change":
+            state = detail.get("state") or {}
+            changed = (*event.get("resources", [])[:1], state.get("value"), state.get("timestamp"))
+        case _ if kind in _STATE_CHANGES:
+            stem, _ = _STATE_CHANGES[kind]
+            changed = (detail.get(f"{stem}Arn"), detail.get(f"{stem}Status"), detail.get("LastModifiedTime"))
+        case _:
+            changed = ()
+    if changed and None not in changed:
+        return (kind, *map(str, changed))
+    return ("event", event_id)
+
+
+def _bindings(kind: str, detail: Mapping[str, Any]) -> dict[str, Any]:
+    if kind not in _STATE_CHANGES:
+        return {}
+    stem, variable = _STATE_CHANGES[kind]
+    bound = {
+        "name": detail.get(f"{stem}Name"),
+        "arn": detail.get(f"{stem}Arn"),
+        "status": _status(detail.get(f"{stem}Status")),
+        "failure_reason": detail.get("FailureReason"),
+    }
+    return {variable: {name: value for name, value in bound.items() if value is not None}}
+
+
+def _status(status: Any) -> Any:
+    """Spell a status as the API does: events of endpoints say IN_SERVICE for InService."""
+    if isinstance(status, str) and status.isupper():
+        return "".join(word.capitalize() for word in status.split("_"))
+    return status

@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from jsonata import Jsonata
-from jsonata.jexception import JException
 from jsonata.parser import Parser
 
 from pipeline_triggers.errors import PipelineTriggersError, Rejected
@@ -30,10 +29,6 @@ BUDGET = 1_000_000  # of work: 20 for a step, and a tenth of the size of its res
 
 _STEP_COST = 20
 _SIZE_PER_COST = 10
-
-# The library raises its own exception for what JSONata defines as an error, and Python's for some other nonsense
-# (adding a function to a text). Either way the same event fails the same way again.
-_ERRORS = (JException, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 # Bounded by the size of what they get. Higher-order ones call a function per item, and each call is a step.
 _FUNCTIONS = frozenset(
@@ -118,6 +113,9 @@ _REFUSED = {
     "parseInteger": "takes a regular expression; use $number",
 }
 
+# Under these, an event holds what a team names itself: nobody can tell what is not there.
+FREE = frozenset({"CustomerMetadataProperties", "Environment", "HyperParameters", "Tags", "dimensions"})
+
 _NODES = frozenset(
     {
         *("apply", "binary", "bind", "block", "condition", "descendant", "filter", "function", "index", "lambda"),
@@ -158,8 +156,9 @@ class Expression:
         try:
             work.most += work.size(event) + sum(map(work.size, bindings.values()))
             return self.jsonata.evaluate(event, {**bindings, **hooks})
-        except (*_ERRORS, _Stop) as error:
-            # The library turns some exceptions into its own, so what stopped the work is asked of the work.
+        except Exception as error:
+            # The library raises its own exceptions and any of Python's. Evaluating is pure, so the same event fails
+            # the same way again. What stopped the work is asked of the work: the library hides some exceptions.
             raise Rejected(work.stopped or f"can't be evaluated on this event: {error}") from error
 
 
@@ -175,7 +174,7 @@ def compile_expression(source: str) -> Expression:
         raise ExpressionError(f"has {len(source)} characters; {MAX_LENGTH} are the most")
     try:
         jsonata = Jsonata(source)
-    except _ERRORS as error:
+    except Exception as error:  # the library's own, and Python's where it did not expect such a text
         location = getattr(error, "location", -1)
         where = f" (at character {location})" if location >= 0 else ""
         raise ExpressionError(f"is no JSONata expression: {error}{where}") from error
@@ -440,6 +439,8 @@ def _missing(steps: list[Node], event: Any, bindings: Mapping[str, Any]) -> str 
         if step.type != "name" or not isinstance(here, dict):
             return None
         walked.append(step)
+        if step.value in FREE:
+            return None
         if step.value not in here:
             return ".".join(map(_text, walked))
         here = here[step.value]

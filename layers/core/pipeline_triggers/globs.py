@@ -1,4 +1,7 @@
-"""Key globs: ``*`` stays within a path segment, ``**`` crosses segments, everything else is literal."""
+"""Globs, in which only stars are special.
+
+For keys, ``*`` stays within a path segment and ``**`` stands for whole segments. For names, ``*`` is any text.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +46,17 @@ def _runs(segments: list[str]) -> list[str]:
     return runs
 
 
-def _segment(segment: str) -> str:
+def _segment(segment: str, character: str = "[^/]") -> str:
     first, *others = map(re.escape, segment.split("*"))
     if not others:
         return first
     *middle, last = others
-    return first + "".join(f"(?>[^/]*?{text})" for text in middle) + f"[^/]*{last}"
+    return first + "".join(f"(?>{character}*?{text})" for text in middle) + f"{character}*{last}"
+
+
+def matches_name(glob: str, name: str) -> bool:
+    """Whether the whole name matches the glob."""
+    return re.fullmatch(_segment(glob, "."), name, re.DOTALL) is not None
 
 
 def matches(glob: str, key: str) -> bool:

@@ -9,11 +9,11 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class S3Upload:
-    """``when: {s3: …}``: an object created in ``bucket`` whose key matches the glob ``key`` (None: any)."""
+class When:
+    """What fires a trigger: a source of the documents (``s3``, ``endpoint``, …) and what it asks for, by field."""
 
-    bucket: str
-    key: str | None
+    source: str
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Trigger:
     """What starts which pipelines with which parameters. ``id`` is ``<team>/<name>``."""
 
     id: str
-    when: S3Upload
+    when: When
     start: tuple[Start, ...]
     enabled: bool = True
     description: str = ""

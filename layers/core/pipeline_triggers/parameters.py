@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.expressions import ExpressionError, compile_expression, misfit
+from pipeline_triggers.expressions import FREE, ExpressionError, compile_expression, misfit
 from pipeline_triggers.models import Occurrence
 
 MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
@@ -20,13 +20,17 @@ _PATH = re.compile(r"\$(?:\.[A-Za-z0-9_/-]+|\[[0-9]+\])+")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]")
 
 
-def check(source: str, sample: Occurrence) -> str | None:
+def check(source: str, sample: Occurrence | None) -> str | None:
     """Say what is wrong with the value as the document writes it, or None.
 
-    ``sample`` is an occurrence as the trigger's source makes them; what the value asks for must be there.
+    ``sample`` is an occurrence as the trigger's source makes them, where that is known; what the value asks for must
+    be there.
     """
     if expression := _JSONATA.fullmatch(source):
         try:
+            if sample is None:
+                compile_expression(expression[1])
+                return None
             return misfit(expression[1], sample.event, sample.bindings)
         except ExpressionError as error:
             return str(error)
@@ -35,7 +39,7 @@ def check(source: str, sample: Occurrence) -> str | None:
     if source.startswith("$."):
         if not _PATH.fullmatch(source):
             return "is no JSONPath that EventBridge knows; write names and indices as in $.detail.items[0].id"
-        if _at(source, sample.event) is None:
+        if sample is not None and _at(source, sample.event) is None and not FREE.intersection(source.split(".")):
             return "leads to nothing: such an event does not have it"
         return None
     if not source:

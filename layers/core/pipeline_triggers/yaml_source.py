@@ -22,11 +22,12 @@ MAX_DEPTH = 50
 
 @dataclass(slots=True)
 class Source:
-    """A file's ``data``, and the line (from 1) where each path into it begins."""
+    """A file's ``data``, the line (from 1) where each path into it begins, and which of its scalars have no quotes."""
 
     file: str
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
+    unquoted: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, path: Path, message: str) -> None:
@@ -98,7 +99,9 @@ class _Reader:
             self.source.problem(self.path, "has a YAML anchor (&); repeat the value, or quote it if & belongs to it")
         self.source.lines.setdefault(self.path, _line(event))
         match event:
-            case yaml.ScalarEvent(value=str(text)):
+            case yaml.ScalarEvent(value=str(text), style=style):
+                if style is None:
+                    self.source.unquoted.add(self.path)
                 return text
             case yaml.SequenceStartEvent():
                 return self.sequence()

@@ -1,0 +1,188 @@
+"""The sources of events: for each ``when``, who handles it, and the event pattern that its rule matches.
+
+A pattern holds as much as a rule can match without ``wildcard``, of which a bus allows 30 rules: an exact name, its
+beginning or its end. The handler matches what is left of a glob.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline_triggers import globs
+
+Fields = Mapping[str, Any]
+Pattern = dict[str, Any]
+
+# How a text of a document is written: as it is, or for CloudFormation.
+Write = Callable[[str], Any]
+
+# The handlers' stems, by which the template names functions, queues and roles.
+HANDLERS = ("OnS3Upload", "OnEndpointStatus", "OnEvent")
+
+ENDPOINT_STATUSES = (
+    *("OutOfService", "Creating", "Updating", "SystemUpdating", "RollingBack", "InService", "Deleting", "Failed"),
+    "UpdateRollbackFailed",
+)
+TRAINING_JOB_STATUSES = ("InProgress", "Completed", "Failed", "Stopping", "Stopped", "Deleting")
+APPROVAL_STATUSES = ("Approved", "Rejected", "PendingManualApproval")
+PIPELINE_STATUSES = ("Executing", "Stopping", "Stopped", "Failed", "Succeeded", "CompletedWithFailures")
+ALARM_STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind of ``when``.
+
+    ``pattern`` writes the event pattern. ``choices`` are fields that take one or several of fixed words. ``name`` is
+    the field that holds a glob, with the way to what it must match in an event.
+    """
+
+    handler: str
+    pattern: Callable[[Fields, Write], Pattern]
+    choices: Mapping[str, tuple[str, ...]]
+    name: tuple[str, Callable[[Mapping[str, Any]], str], Callable[[str, str], bool]] | None = None
+
+
+def _state_change(kind: str, detail: Pattern) -> Pattern:
+    return {"source": ["aws.sagemaker"], "detail-type": [f"SageMaker {kind} State Change"], "detail": detail}
+
+
+def _name(glob: str | None, write: Write) -> list[Any]:
+    """Match a name, its beginning or its end; nothing for every name."""
+    if glob is None:
+        return []
+    if "*" not in glob:
+        return [write(glob)]
+    if prefix := globs.literal_prefix(glob):
+        return [{"prefix": write(prefix)}]
+    # "**/data.csv" matches "data.csv" too, so the slash is not asked for.
+    suffix = glob.rpartition("*")[2].lstrip("/")
+    return [{"suffix": write(suffix)}] if suffix else []
+
+
+def _given(**matchers: list[Any]) -> Pattern:
+    return {name: matcher for name, matcher in matchers.items() if matcher}
+
+
+def _s3(fields: Fields, write: Write) -> Pattern:
+    key = _name(fields.get("key"), write)
+    detail: Pattern = {"bucket": {"name": [write(fields["bucket"])]}}
+    if key:
+        detail["object"] = {"key": key}
+    return {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
+
+
+def _endpoint(fields: Fields, write: Write) -> Pattern:
+    # Events spell a status IN_SERVICE, the API InService; which of both the service sends is not promised.
+    spellings = [spelling for status in fields["status"] for spelling in (status, _upper_snake(status))]
+    return _state_change(
+        "Endpoint",
+        _given(
+            EndpointName=_name(fields.get("name"), write),
+            EndpointStatus=[{"equals-ignore-case": spelling} for spelling in dict.fromkeys(spellings)],
+        ),
+    )
+
+
+def _training_job(fields: Fields, write: Write) -> Pattern:
+    detail = _given(TrainingJobName=_name(fields.get("name"), write), TrainingJobStatus=list(fields["status"]))
+    return _state_change("Training Job", detail)
+
+
+def _model_package(fields: Fields, write: Write) -> Pattern:
+    detail = _given(
+        ModelPackageGroupName=_name(fields.get("group"), write), ModelApprovalStatus=list(fields["approval"])
+    )
+    # An update of something else repeats the approval; it says which fields it changed.
+    changed = [
+        {"UpdatedModelPackageFields": ["ModelApprovalStatus"]},
+        {"UpdatedModelPackageFields": [{"exists": False}]},
+    ]
+    return _state_change("Model Package", {**detail, "$or": changed})
+
+
+def _pipeline(fields: Fields, write: Write) -> Pattern:
+    # The event holds the ARN, which may be lower-cased; a name with a star is matched up to it.
+    arn = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/"
+    name = fields["name"]
+    matcher = {"equals-ignore-case": write(arn + globs.literal_prefix(name))}
+    return {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Building Pipeline Execution Status Change"],
+        "detail": {
+            "pipelineArn": [{"prefix": matcher} if "*" in name else matcher],
+            "currentPipelineExecutionStatus": list(fields["status"]),
+        },
+    }
+
+
+def _alarm(fields: Fields, write: Write) -> Pattern:
+    detail = _given(alarmName=_name(fields.get("name"), write))
+    return {
+        "source": ["aws.cloudwatch"],
+        "detail-type": ["CloudWatch Alarm State Change"],
+        "detail": {**detail, "state": {"value": list(fields["state"])}},
+    }
+
+
+def _event(fields: Fields, write: Write) -> Pattern:
+    return dict(_written(fields["pattern"], write))
+
+
+def _written(value: Any, write: Write) -> Any:
+    match value:
+        case str():
+            return write(value)
+        case dict():
+            return {key: _written(item, write) for key, item in value.items()}
+        case list():
+            return [_written(item, write) for item in value]
+        case _:
+            return value
+
+
+def _upper_snake(status: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", status).upper()
+
+
+def _same_name(glob: str, name: str) -> bool:
+    return globs.matches_name(glob.lower(), name.lower())
+
+
+SOURCES: Mapping[str, Source] = {
+    "s3": Source("OnS3Upload", _s3, {}, ("key", lambda event: event["detail"]["object"]["key"], globs.matches)),
+    "endpoint": Source(
+        "OnEndpointStatus",
+        _endpoint,
+        {"status": ENDPOINT_STATUSES},
+        ("name", lambda event: event["detail"]["EndpointName"], globs.matches_name),
+    ),
+    "training_job": Source(
+        "OnEvent",
+        _training_job,
+        {"status": TRAINING_JOB_STATUSES},
+        ("name", lambda event: event["detail"]["TrainingJobName"], globs.matches_name),
+    ),
+    "model_package": Source(
+        "OnEvent",
+        _model_package,
+        {"approval": APPROVAL_STATUSES},
+        ("group", lambda event: event["detail"].get("ModelPackageGroupName", ""), globs.matches_name),
+    ),
+    "pipeline": Source(
+        "OnEvent",
+        _pipeline,
+        {"status": PIPELINE_STATUSES},
+        ("name", lambda event: event["detail"]["pipelineArn"].rpartition("/")[2], _same_name),
+    ),
+    "alarm": Source(
+        "OnEvent",
+        _alarm,
+        {"state": ALARM_STATES},
+        ("name", lambda event: event["detail"]["alarmName"], globs.matches_name),
+    ),
+    "event": Source("OnEvent", _event, {}),
+}
