@@ -17,7 +17,7 @@ setup: .venv/ready ## make .venv, the development environment
 # The first Python that really runs: a version manager's shim may stand for one that is not installed.
 .venv/ready: requirements-dev.txt
 	@for python in $(PYTHON) python3.13 python3.12 python3.11; do \
-		if "$$python" -c 'import venv' 2>/dev/null; then found=$$python; break; fi; \
+		if "$$python" -c 'import venv, ensurepip' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then echo "Python 3.13, 3.12 or 3.11 is needed; none of them runs here" >&2; exit 1; fi; \
 	echo "Setting up .venv with $$found: about a minute, once"; \
@@ -27,7 +27,7 @@ setup: .venv/ready ## make .venv, the development environment
 	@touch $@
 
 run: setup ## deploy to an embedded AWS, upload files, show the verdicts (KEEP=1: leave it up)
-	@$(BIN)/python -m tests.localaws.run $(if $(KEEP),--keep)
+	@$(BIN)/python -m tests.localaws.run $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
 test: setup ## run all tests, those against the deployed stack included
 	@$(BIN)/python -m pytest

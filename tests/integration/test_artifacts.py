@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pipeline_triggers.sources import HANDLERS
 
-from tests.integration.conftest import Project
+from tests.conftest import Project
 from tests.localaws.local_aws import LocalAws
 
 TRIGGERS = """

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.integration.conftest import Project, pipeline_definition
+from tests.conftest import Project, pipeline_definition
 from tests.localaws import REGION
 from tests.localaws.local_aws import LocalAws
 

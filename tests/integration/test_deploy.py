@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.conftest import Project
+from tests.conftest import Project
 from tests.localaws.local_aws import CommandFailed, LocalAws
 
 ONE = """
@@ -98,6 +98,8 @@ def test_a_first_deploy_that_fails_leaves_nothing(aws: LocalAws, new_project: Ca
     with pytest.raises(CommandFailed):
         project.deploy(aws, "broken")
     assert rules(aws, "broken") == {}
+    assert not [url for url in aws.client("sqs").list_queues().get("QueueUrls", []) if "/broken-" in url]
+    assert not [role for role in aws.client("iam").list_roles()["Roles"] if role["RoleName"].startswith("broken-")]
     stacks = aws.client("cloudformation").describe_stacks()["Stacks"]
     assert not [stack["StackName"] for stack in stacks if stack["StackName"].startswith("broken")]
 
@@ -118,5 +120,5 @@ def test_stale_compiled_files_stop_the_build(aws: LocalAws, new_project: Callabl
     project.compile(ONE)
     document = project.documents / "team.yaml"
     document.write_text(document.read_text(encoding="utf-8").replace("stays/*", "stayed/*"), encoding="utf-8")
-    with pytest.raises(CommandFailed, match=r"compiled/triggers\.json.*run: triggers compile"):
+    with pytest.raises(CommandFailed, match=r"compiled/triggers\.json.*run: make compile"):
         aws.build("stale", project.path)

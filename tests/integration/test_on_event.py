@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests import PROJECT
-from tests.integration.conftest import Project, pipeline_definition
+from tests.conftest import Project, pipeline_definition
 from tests.localaws.local_aws import LocalAws
 
 STACK = "events"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Project, pipeline_definition
+from tests.conftest import Project, pipeline_definition
 from tests.localaws.local_aws import LocalAws
 
 STACK = "uploads"
@@ -201,3 +201,22 @@ def test_a_repeated_delivery_asks_for_the_same_execution(deployed: LocalAws) -> 
     first, second = deployed.new_verdicts(STACK, "team/once", 2)
     assert first["outcome"] == "STARTED"
     assert second["execution_arn"] == first["execution_arn"]
+
+
+def test_a_handler_may_start_what_its_policy_names_and_nothing_else(deployed: LocalAws) -> None:
+    """IAM is enforced: without the compiled policy, the same upload is denied."""
+    iam = deployed.client("iam")
+    described = deployed.client("cloudformation").describe_stack_resource(
+        StackName=STACK, LogicalResourceId="OnS3UploadRole"
+    )
+    role = described["StackResourceDetail"]["PhysicalResourceId"]
+    names = [name for name in iam.list_role_policies(RoleName=role)["PolicyNames"] if name == "start-pipelines"]
+    policy = iam.get_role_policy(RoleName=role, PolicyName=names[0])["PolicyDocument"]
+    iam.delete_role_policy(RoleName=role, PolicyName=names[0])
+    try:
+        upload(deployed, "once/denied")
+        denied = deployed.log_line(STACK, lambda line: line["message"] == "will be retried")
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=names[0], PolicyDocument=json.dumps(policy))
+    assert "AccessDenied" in denied["exception"]
+    assert denied["trigger"] == "team/once"

@@ -17,6 +17,7 @@ import socket
 import sys
 import tempfile
 import threading
+import traceback
 from pathlib import Path
 
 from cryptography import x509
@@ -32,18 +33,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
     arguments = parser.parse_args()
-    listener = socket.create_server((HOST, 0))
-    port = listener.getsockname()[1]
-    _configure(arguments.directory, port)
-    asyncio.run(_serve(listener, port, arguments.directory))
+    try:
+        listener = socket.create_server((HOST, 0))
+        port = listener.getsockname()[1]
+        _configure(arguments.directory, port)
+        asyncio.run(_serve(listener, port))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        shutil.rmtree(arguments.directory, ignore_errors=True)
+        # An orderly end would wait half a minute for background threads that have nothing to save.
+        os._exit(0)
 
 
 def _configure(directory: Path, port: int) -> None:
     """Set what ministack and moto read from the environment, before either is imported.
 
-    The Lambda workers inherit this environment, so nothing of the caller's AWS configuration may be in it.
+    The Lambda workers inherit this environment, so nothing of the caller's own configuration may be in it.
     """
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_")) or "proxy" in name.lower()]:
         del os.environ[name]
     certificate, key = _certificate(directory)
     os.environ |= {
@@ -93,7 +101,7 @@ def _certificate(directory: Path) -> tuple[Path, Path]:
     return certificate_path, key_path
 
 
-async def _serve(listener: socket.socket, port: int, directory: Path) -> None:
+async def _serve(listener: socket.socket, port: int) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack import app
@@ -121,9 +129,6 @@ async def _serve(listener: socket.socket, port: int, directory: Path) -> None:
     if server.done():
         server.result()
     lambda_runtime.reset()  # ends the functions' processes
-    shutil.rmtree(directory, ignore_errors=True)
-    # An orderly end would wait half a minute for background threads that have nothing to save.
-    os._exit(0)
 
 
 def _when_parent_is_gone(loop: asyncio.AbstractEventLoop, end: asyncio.Event) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
+from botocore.config import Config
 
 from tests import PROJECT
 from tests.localaws import ACCOUNT, HOST, REGION
@@ -36,35 +38,35 @@ class LocalAws:
 
     directory: Path
     port: int
-    _seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    _seen: dict[tuple[str, str, str | None], int] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[LocalAws]:
         """Run an embedded AWS for the length of a ``with`` block."""
         directory = Path(tempfile.mkdtemp(prefix="localaws-"))
-        log = directory / "engine.log"
-        with log.open("wb") as output:
+        with (directory / "engine.log").open("w+b") as log:
             engine = subprocess.Popen(
                 [sys.executable, "-m", "tests.localaws.engine", str(directory)],
                 cwd=PROJECT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=output,
+                stderr=log,
                 # Its own group: a Ctrl-C reaches the parent only, which then ends it in order.
                 start_new_session=True,
             )
-        assert engine.stdin
-        assert engine.stdout
-        try:
-            line = engine.stdout.readline()
-            if not line:
-                raise CommandFailed(f"the embedded AWS did not start:\n{log.read_text()}")
-            yield cls(directory, int(line))
-        finally:
-            engine.stdin.close()
-            engine.wait()
-            shutil.rmtree(directory, ignore_errors=True)
+            assert engine.stdin
+            assert engine.stdout
+            try:
+                line = engine.stdout.readline()
+                if not line:
+                    log.seek(0)
+                    raise CommandFailed(f"the embedded AWS did not start:\n{log.read().decode(errors='replace')}")
+                yield cls(directory, int(line))
+            finally:
+                engine.stdin.close()
+                engine.wait()
+                shutil.rmtree(directory, ignore_errors=True)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,18 +77,28 @@ class LocalAws:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": f"https://{HOST}:{self.port}",
             "AWS_CA_BUNDLE": str(self.directory / "localaws.crt"),
+            "NO_PROXY": f"{HOST},localhost",
         }
 
     @cached_property
     def session(self) -> boto3.Session:
-        """Return a boto3 session with the engine's credentials."""
-        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+        """Return a boto3 session that knows the engine's credentials, and nothing of the user's configuration."""
+        nothing = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
+        return boto3.Session(
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            region_name=REGION,
+            botocore_session=botocore.session.Session(session_vars=nothing),
+        )
 
     def client(self, service: Any) -> Any:
         """Return a boto3 client for the engine."""
         environment = self.environment
         return self.session.client(
-            service, endpoint_url=environment["AWS_ENDPOINT_URL"], verify=environment["AWS_CA_BUNDLE"]
+            service,
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            verify=environment["AWS_CA_BUNDLE"],
+            config=Config(proxies={}),
         )
 
     def sam(self, *arguments: str, project: Path = PROJECT) -> str:
@@ -97,28 +109,34 @@ class LocalAws:
 
         """
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        done = subprocess.run(
-            [str(_BIN / "sam"), *arguments],
+        done = subprocess.Popen(
+            # The minder ends sam, and what sam left, when this process is gone.
+            [sys.executable, "-m", "tests.localaws.minder", str(self.directory), str(_BIN / "sam"), *arguments],
             cwd=project,
             env={
                 **inherited,
                 **self.environment,
-                "PATH": os.pathsep.join([str(_BIN), os.environ["PATH"]]),
                 "AWS_CONFIG_FILE": os.devnull,
                 "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "PATH": os.pathsep.join([str(_BIN), os.environ["PATH"]]),
+                "PYTHONPATH": str(PROJECT),
                 "SAM_CLI_POLL_DELAY": "1",
                 "SAM_CLI_TELEMETRY": "0",
                 "TMPDIR": str(self.directory),
             },
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
+        assert done.stdout
+        assert done.stdin
+        with done.stdin:
+            printed = done.stdout.read()
+            done.wait()
         if done.returncode:
-            raise CommandFailed(done.stdout)
-        return done.stdout
+            raise CommandFailed(printed)
+        return printed
 
     def build(self, stack: str, project: Path = PROJECT) -> Path:
         """Run ``sam build`` outside the project's own ``.aws-sam``, and return the built template."""
@@ -162,29 +180,51 @@ class LocalAws:
         answer = self.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=execution)
         return {parameter["Name"]: parameter["Value"] for parameter in answer["PipelineParameters"]}
 
-    def new_verdicts(self, stack: str, trigger: str, count: int, handler: str = "OnS3Upload") -> list[dict[str, Any]]:
-        """Wait for a trigger's next verdicts in its handler's log, in the order they fell.
+    def new_verdicts(
+        self, stack: str, trigger: str, count: int, handler: str = "OnS3Upload", subject: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Wait for a trigger's next verdicts in its handler's log, of one subject or of all, in the order they fell.
 
         Raises:
             CommandFailed: they did not come in time.
 
         """
+        seen = (stack, trigger, subject)
+
+        def new() -> list[dict[str, Any]]:
+            lines = [line for line in self.log_lines(stack, handler) if line["message"] == "verdict"]
+            wanted = [line for line in lines if line["trigger"] == trigger and subject in (None, line.get("subject"))]
+            return wanted[self._seen.get(seen, 0) :][:count]
+
+        found: list[dict[str, Any]] = self._wait_for(
+            f"verdict of {trigger}", lambda: lines if len(lines := new()) == count else None
+        )
+        self._seen[seen] = self._seen.get(seen, 0) + count
+        return found
+
+    def log_line(self, stack: str, wanted: Callable[[dict[str, Any]], bool], handler: str = "OnS3Upload") -> Any:
+        """Wait for a line in a handler's log, and return it.
+
+        Raises:
+            CommandFailed: it did not come in time.
+
+        """
+        return self._wait_for("such line", lambda: next(filter(wanted, self.log_lines(stack, handler)), None))
+
+    def log_lines(self, stack: str, handler: str) -> list[dict[str, Any]]:
+        """Return the lines that a handler's logger wrote."""
         log_group = self.outputs(stack)[f"{handler}LogGroup"]
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=log_group)
+        texts = [event["message"] for page in pages for event in page["events"]]
+        return [json.loads(text) for text in texts if text.startswith('{"level"')]
+
+    def _wait_for(self, what: str, found: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=log_group)
-            lines = [
-                json.loads(event["message"])
-                for page in pages
-                for event in page["events"]
-                if '"verdict"' in event["message"]
-            ]
-            new = [line for line in lines if line["trigger"] == trigger][self._seen.get((stack, trigger), 0) :]
-            if len(new) >= count:
-                self._seen[stack, trigger] = self._seen.get((stack, trigger), 0) + count
-                return new[:count]
+            if answer := found():
+                return answer
             time.sleep(0.05)
-        raise CommandFailed(f"no verdict of {trigger} within {_PATIENCE} s; the engine's log ends:\n{self.log_end()}")
+        raise CommandFailed(f"no {what} within {_PATIENCE} s; the engine's log ends:\n{self.log_end()}")
 
     def log_end(self) -> str:
         """Return the end of the engine's log, the functions' output included."""

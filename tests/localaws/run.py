@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import signal
 import sys
 import time
@@ -12,8 +13,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline_triggers import catalog, documents
+from pipeline_triggers import catalog, documents, globs
 from pipeline_triggers import compile as compiler
+from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.models import Trigger
 from rich.console import Console
 
@@ -23,7 +25,6 @@ from tests.localaws.local_aws import CommandFailed, LocalAws
 
 STACK = "pipeline-triggers-dev"
 STAGE = "dev"
-DOCUMENTS = PROJECT / "layers" / "triggers"
 PIPELINES = Path(__file__).parent / "pipelines"
 
 # What stands for a glob's stars in the keys that the run uploads.
@@ -36,18 +37,21 @@ def main() -> int:
     """Run, and return the exit code: 0 when every upload ended as its trigger says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the embedded AWS up until Ctrl-C")
+    parser.add_argument("--project", type=Path, default=PROJECT, help="the folder with template.yaml")
     arguments = parser.parse_args()
+    # A kill ends it as orderly as a Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         with step("compile the documents"):
-            triggers = compile_triggers()
+            triggers = compile_triggers(arguments.project / "layers" / "triggers")
         with ExitStack() as stack:
             with step("start the embedded AWS"):
                 aws = stack.enter_context(LocalAws.running())
-            deploy(aws, triggers)
+            deploy(aws, triggers, arguments.project)
             surprises = [surprise for trigger in uploads(triggers) for surprise in upload_samples(aws, trigger)]
             if arguments.keep:
                 keep_up(aws)
-    except CommandFailed as error:
+    except (CommandFailed, DocumentsError) as error:
         console.print(f"\n{error}", style="red")
         return 1
     except KeyboardInterrupt:
@@ -66,36 +70,37 @@ def step(what: str) -> Iterator[None]:
     console.print(f"{time.monotonic() - start:5.1f} s")
 
 
-def compile_triggers() -> list[Trigger]:
+def compile_triggers(directory: Path) -> list[Trigger]:
     """Compile the documents, and return the triggers as the dev stage sees them."""
-    loaded = documents.load(DOCUMENTS)
+    loaded = documents.load(directory)
     compiled = compiler.compile_documents(loaded)
-    compiler.write(DOCUMENTS, compiled)
+    compiler.write(directory, compiled)
     pseudo_parameters = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT}
     triggers = catalog.load(compiled["triggers.json"], STAGE, pseudo_parameters).values()
     return [trigger for trigger in triggers if trigger.enabled]
 
 
-def deploy(aws: LocalAws, triggers: list[Trigger]) -> None:
+def deploy(aws: LocalAws, triggers: list[Trigger], project: Path) -> None:
     """Make what the triggers refer to, and deploy the project."""
     with step("create pipelines and buckets"):
         for bucket in {trigger.when.fields["bucket"] for trigger in uploads(triggers)}:
             aws.create_bucket(bucket)
-        for trigger in triggers:
-            for start in trigger.start:
-                aws.create_pipeline(start.pipeline, definition(start.pipeline, start.parameters))
+        for pipeline in {start.pipeline for trigger in triggers for start in trigger.start}:
+            aws.create_pipeline(pipeline, definition(pipeline, triggers))
     with step("sam build"):
-        template = aws.build(STACK)
+        template = aws.build(STACK, project)
     with step("sam deploy"):
-        aws.deploy(STACK, template, f"Stage={STAGE}")
+        aws.deploy(STACK, template, f"Stage={STAGE}", project=project)
 
 
-def definition(pipeline: str, parameters: Any) -> str:
-    """Return a pipeline's definition from ``pipelines/``, or one that declares the parameters as texts."""
+def definition(pipeline: str, triggers: list[Trigger]) -> str:
+    """Return a pipeline's definition from ``pipelines/``, or one that declares what its triggers set, as texts."""
     path = PIPELINES / f"{pipeline}.json"
     if path.is_file():
         return path.read_text(encoding="utf-8")
-    declared = [{"Name": name, "Type": "String"} for name in parameters]
+    starts = [start for trigger in triggers for start in trigger.start if start.pipeline == pipeline]
+    names = dict.fromkeys(name for start in starts for name in start.parameters)
+    declared = [{"Name": name, "Type": "String", "DefaultValue": "none"} for name in names]
     return json.dumps({"Version": "2020-12-01", "Parameters": declared, "Steps": []})
 
 
@@ -107,17 +112,20 @@ def uploads(triggers: list[Trigger]) -> list[Trigger]:
 def upload_samples(aws: LocalAws, trigger: Trigger) -> Iterator[str]:
     """Upload keys that the trigger wants, and one that only its rule lets through; give what was not expected."""
     bucket, glob = trigger.when.fields["bucket"], trigger.when.fields.get("key", "*.csv")
-    samples = [(glob.replace("**", "*").replace("*", sample), "STARTED") for sample in SAMPLES]
-    if "*" in glob and (prefix := glob.partition("*")[0]):
-        samples.append((f"{prefix}elsewhere/notes.txt", "FILTERED"))
-    for key, expected in samples:
-        console.print(f"\nupload     s3://{bucket}/{key}")
+    keys = [glob.replace("**", "*").replace("*", sample) for sample in SAMPLES]
+    if prefix := globs.literal_prefix(glob):
+        keys.append(f"{prefix}elsewhere/notes.txt")
+    for key in dict.fromkeys(keys if "*" in glob else [glob]):
+        uri = f"s3://{bucket}/{key}"
+        console.print(f"\nupload     {uri}")
         aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"customer,churned\n1,0\n2,1\n")
-        verdicts = aws.new_verdicts(STACK, trigger.id, len(trigger.start) if expected == "STARTED" else 1)
+        wanted = globs.matches(glob, key)
+        verdicts = aws.new_verdicts(STACK, trigger.id, len(trigger.start) if wanted else 1, subject=uri)
         for verdict in verdicts:
             show(aws, verdict)
-        if any(verdict["outcome"] != expected for verdict in verdicts):
-            yield f"{key}: expected {expected}"
+        outcomes = {verdict["outcome"] for verdict in verdicts}
+        if outcomes != {"STARTED" if wanted else "FILTERED"}:
+            yield f"{trigger.id}: {key}: {', '.join(sorted(outcomes))}"
 
 
 def show(aws: LocalAws, verdict: dict[str, Any]) -> None:
@@ -136,7 +144,7 @@ def keep_up(aws: LocalAws) -> None:
     """Say how to talk to the embedded AWS, and wait for Ctrl-C."""
     console.print("\nThe embedded AWS stays up until Ctrl-C. In another terminal:\n")
     for name, value in aws.environment.items():
-        console.print(f"export {name}={value}")
+        console.print(f"export {name}={shlex.quote(value)}")
     console.print(f"\nsam logs --stack-name {STACK}")
     signal.pause()
 

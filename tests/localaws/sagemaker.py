@@ -67,16 +67,13 @@ def be_strict() -> None:
         return tokens[pipeline.arn, token]
 
     SageMakerModelBackend.start_pipeline_execution = strict_start
-    for name in ("describe_pipeline", "list_pipeline_executions"):
-        setattr(SageMakerModelBackend, name, _for_existing(getattr(SageMakerModelBackend, name)))
+    describe = SageMakerModelBackend.describe_pipeline
 
-
-def _for_existing(call: Any) -> Any:
-    def checked(backend: Any, pipeline_name: str, *arguments: Any, **more: Any) -> Any:
+    def strict_describe(backend: Any, pipeline_name: str) -> Any:
         _existing(backend, pipeline_name)
-        return call(backend, pipeline_name, *arguments, **more)
+        return describe(backend, pipeline_name)
 
-    return checked
+    SageMakerModelBackend.describe_pipeline = strict_describe
 
 
 def _existing(backend: Any, name: str) -> Any:

@@ -17,8 +17,8 @@ import pytest
 from tests import PROJECT
 from tests.localaws import HOST
 
-# A parent that starts an embedded AWS, says where, and waits.
-PARENT = """
+# Parents that start an embedded AWS, say where, and are killed while they wait or while sam works for them.
+IDLE = """
 import time
 from tests.localaws.local_aws import LocalAws
 with LocalAws.running() as aws:
@@ -26,13 +26,20 @@ with LocalAws.running() as aws:
     print(aws.directory, aws.port, flush=True)
     time.sleep(600)
 """
+BUILDING = """
+from tests.localaws.local_aws import LocalAws
+with LocalAws.running() as aws:
+    print(aws.directory, aws.port, flush=True)
+    while True:
+        aws.build("again")
+"""
 
 
 @contextmanager
-def parent() -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
+def parent(doing: str = IDLE) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
     """Run a parent; give its process, and the directory and port of its embedded AWS."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PARENT], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", doing], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout
     try:
@@ -75,6 +82,35 @@ def test_it_ends_with_its_parent_and_leaves_nothing(ending: signal.Signals) -> N
         assert comes_true(lambda: not is_open(port))
         assert comes_true(lambda: not directory.exists())
         assert comes_true(lambda: not processes_of(directory))
+
+
+def test_what_works_for_a_parent_ends_with_it() -> None:
+    """A sam that builds for a killed parent is killed too, and what it wrote is gone."""
+    with parent(BUILDING) as (process, directory, port):
+        assert comes_true(lambda: any(directory.glob("build-*")))
+        process.kill()
+        assert comes_true(lambda: not is_open(port))
+        assert comes_true(lambda: not processes_of(directory))
+        assert comes_true(lambda: not directory.exists())
+
+
+def test_a_parent_that_is_gone_before_the_start_leaves_nothing(tmp_path: Path) -> None:
+    """The engine then has nobody to tell its port."""
+    directory = tmp_path / "localaws"
+    directory.mkdir()
+    engine = subprocess.Popen(
+        [sys.executable, "-m", "tests.localaws.engine", str(directory)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert engine.stdin
+    assert engine.stdout
+    engine.stdin.close()
+    engine.stdout.close()
+    engine.wait(timeout=30)
+    assert not directory.exists()
 
 
 def test_it_listens_on_loopback_only() -> None:

@@ -6,54 +6,85 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import PROJECT
+from tests.conftest import Project
+from tests.localaws import run
+
+TRIGGERS = """
+  months:
+    when: {s3: {bucket: "${RawBucket}", key: "churn/*/data.csv"}}
+    start: churn-training
+    parameters:
+      InputDataUrl: "{% $object.uri %}"
+      Month: "{% $split($object.key, '/')[1] %}"
+      Bucket: $.detail.bucket.name
+  everything:
+    when: {s3: {bucket: "${RawBucket}", key: "churn/**"}}
+    start: {copy: {Key: $.detail.object.key}, count: {Size: "{% $object.size %}"}}
+  alarm:
+    when: {alarm: {name: drift, state: ALARM}}
+    start: copy
+    parameters: {Other: x}
+"""
 
 
-@pytest.fixture
-def run() -> Iterator[subprocess.Popen[str]]:
-    """Run it as ``make run KEEP=1`` does."""
+def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Callable[[], Project]) -> None:
+    """Verdicts, executions and the parameters that they received; then the way in, until Ctrl-C."""
+    project = new_project()
+    project.compile(TRIGGERS)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.localaws.run", "--keep"],
+        [sys.executable, "-m", "tests.localaws.run", "--keep", "--project", str(project.path)],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
     )
-    yield process
-    process.kill()
-    process.wait()
+    try:
+        assert process.stdout
+        shown = ""
+        for line in process.stdout:
+            shown += line
+            if line.startswith("sam logs"):
+                break
+        assert shown.count("verdict    STARTED") == 2 + 3 * 2, shown
+        assert shown.count("verdict    FILTERED") == 1
+        assert "           InputDataUrl = s3://raw-dev/churn/2026-10/data.csv\n" in shown
+        assert "           Month = März + 100 %\n" in shown
+        assert "           Key = churn/elsewhere/notes.txt\n" in shown
+        assert len(re.findall(r"^export \w+=\S+$", shown, re.MULTILINE)) == 6
+        directory = Path(re.findall(r"^export AWS_CA_BUNDLE=(.+)/localaws.crt$", shown, re.MULTILINE)[0])
+        assert directory.is_dir()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert not directory.exists()
+    finally:
+        process.kill()
+        process.wait()
 
 
-def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(run: subprocess.Popen[str]) -> None:
-    """Verdicts, executions and the parameters that they received; then the way in, until Ctrl-C."""
-    assert run.stdout
-    shown = ""
-    for line in run.stdout:
-        shown += line
-        if line.startswith("sam logs"):
-            break
-    assert shown.count("verdict    STARTED") == 2
-    assert shown.count("verdict    FILTERED") == 1
-    assert "           InputDataUrl = s3://acme-raw-dev/churn/2026-10/data.csv\n" in shown
-    assert "           Month = März + 100 %\n" in shown
-    assert len(re.findall(r"^export AWS_\w+=\S+$", shown, re.MULTILINE)) == 5
-    directory = Path(re.findall(r"^export AWS_CA_BUNDLE=(.+)/localaws.crt$", shown, re.MULTILINE)[0])
-    assert directory.is_dir()
-    run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=30) == 130
-    assert not directory.exists()
-
-
-def test_an_execution_that_does_not_appear_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_execution_that_does_not_appear_fails_the_run(
+    new_project: Callable[[], Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever runs it in a script learns from the exit code."""
-    from tests.localaws import run as module
+    project = new_project()
+    project.compile(TRIGGERS)
+    monkeypatch.setattr(sys, "argv", ["run", "--project", str(project.path)])
+    monkeypatch.setattr(run, "definition", lambda *_: '{"Parameters": []}')
+    assert run.main() == 1
 
-    monkeypatch.setattr(sys, "argv", ["run"])
-    monkeypatch.setattr(module, "definition", lambda *_: '{"Parameters": []}')
-    assert module.main() == 1
+
+def test_a_wrong_document_is_told(
+    new_project: Callable[[], Project], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is started."""
+    project = new_project()
+    (project.documents / "team.yaml").write_text("owner: x")
+    monkeypatch.setattr(sys, "argv", ["run", "--project", str(project.path)])
+    assert run.main() == 1
+    assert "team.yaml:1: lacks version, pipelines, triggers; add it" in capsys.readouterr().out

@@ -81,8 +81,29 @@ def test_a_bucket_that_speaks_is_well() -> None:
     create_pipeline()
     create_bucket()
     with Stubber(aws.s3()) as stubber:  # moto keeps this setting to itself
+        stubber.add_response("get_bucket_location", {"LocationConstraint": REGION})
         stubber.add_response("get_bucket_notification_configuration", {"EventBridgeConfiguration": {}})
         assert problems() == []
+
+
+@pytest.mark.parametrize(("location", "region"), [(None, "us-east-1"), ("EU", "eu-west-1"), ("eu-north-1",) * 2])
+def test_a_bucket_elsewhere_is_named(location: str | None, region: str) -> None:
+    """Its events go to the bus of its own Region, where no rule of ours waits for them."""
+    create_pipeline()
+    with Stubber(aws.s3()) as stubber:
+        stubber.add_response("get_bucket_location", {"LocationConstraint": location} if location else {})
+        stubber.add_response("get_bucket_notification_configuration", {"EventBridgeConfiguration": {}})
+        (problem,) = problems()
+    assert problem.startswith(f"team/one: bucket raw-dev lies in {region}, where its events stay")
+
+
+def test_a_bucket_of_another_account_is_named() -> None:
+    """S3 denies it to who expects it to be their own."""
+    create_pipeline()
+    with Stubber(aws.s3()) as stubber:
+        stubber.add_client_error("get_bucket_location", "AccessDenied", "Access Denied")
+        (problem,) = problems()
+    assert problem.startswith("team/one: bucket raw-dev can't be looked at, or is another account's: AccessDenied")
 
 
 def test_a_disabled_trigger_needs_nothing() -> None:

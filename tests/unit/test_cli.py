@@ -46,7 +46,7 @@ def test_a_stale_file_fails_the_check_and_says_what_to_run(directory: Path) -> N
     for _ in range(2):
         checked = run(directory, "compile", "--check")
         assert checked.exit_code == 1
-        assert checked.stderr.endswith("not what the documents compile to; run: triggers compile\n")
+        assert checked.stderr.endswith("not what the documents compile to; run: make compile\n")
 
 
 @pytest.mark.parametrize("command", ["compile", "check"])

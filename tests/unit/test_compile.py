@@ -141,6 +141,7 @@ def test_a_disabled_trigger_keeps_its_rule_switched_off() -> None:
         ((), STAGES),
         ((trigger("a/*"),), {"dev": {}}),
         ((trigger("a/*", description="x" * 600),), STAGES),
+        ((trigger(when=When("s3", {"bucket": "${Bucket}", "key": "${Bucket}/${x-y}/${!Name}/${/*"})),), STAGES),
         ((trigger("${Name}/*", start=(Start("p-${Name}", {}), Start("q", {}))),), STAGES),
     ],
 )

@@ -88,9 +88,10 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     settings.cache_clear()
 
 
-def record(number: int, body: str) -> dict[str, Any]:
+def record(number: int, body: str, receives: int) -> dict[str, Any]:
     """Return an SQS record as Lambda hands it over."""
-    return {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs", "attributes": {}}
+    attributes = {"ApproximateReceiveCount": str(receives)}
+    return {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs", "attributes": attributes}
 
 
 def uploaded(key: str, trigger: str = "team/one") -> str:
@@ -100,9 +101,9 @@ def uploaded(key: str, trigger: str = "team/one") -> str:
     return json.dumps({"trigger": trigger, "event": event})
 
 
-def handle(*bodies: str) -> list[str]:
+def handle(*bodies: str, receives: int = 1) -> list[str]:
     """Run the handler on a batch, and return the ids of the messages that come back."""
-    batch = {"Records": [record(number, body) for number, body in enumerate(bodies)]}
+    batch = {"Records": [record(number, body, receives) for number, body in enumerate(bodies)]}
     answer = on_s3_upload.handler(batch, CONTEXT)  # type: ignore[arg-type]
     return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
@@ -122,20 +123,20 @@ def test_exactly_the_failed_messages_come_back(fake: Aws, failing: tuple[bool, .
 
 
 def test_a_start_is_one_line_and_one_count(fake: Aws, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line has the trigger, the event and the execution, but no payload."""
-    assert handle(uploaded("in/secret-name")) == []
+    """The line has the object, the trigger, the event and the execution, but no parameters."""
+    assert handle(uploaded("in/name")) == []
     (verdict,), (metric,) = fake.verdicts, metrics(capsys)
-    assert fake.started == ["in/secret-name"]
-    assert {
-        name: verdict[name] for name in ("level", "outcome", "trigger", "event_id", "pipeline", "execution_arn")
-    } == {
+    assert fake.started == ["in/name"]
+    expected = {
         "level": "INFO",
         "outcome": "STARTED",
+        "subject": "s3://raw/in/name",
         "trigger": "team/one",
-        "event_id": "event of in/secret-name",
+        "event_id": "event of in/name",
         "pipeline": "train",
-        "execution_arn": "arn:in/secret-name",
+        "execution_arn": "arn:in/name",
     }
+    assert {name: verdict[name] for name in expected} == expected
     assert "parameters" not in verdict
     assert (metric["STARTED"], metric["Stack"], metric["Trigger"]) == ([1.0], "stack", "team/one")
 
@@ -175,3 +176,15 @@ def test_what_is_retried_says_so_loudly(fake: Aws) -> None:
     assert line["event_id"] == "event of in/throttled"
     assert "ThrottlingException" in line["exception"]
     assert fake.started == []
+
+
+def test_what_fails_for_the_last_time_is_quarantined_with_what_is_known(fake: Aws) -> None:
+    """SQS would move it to the dead-letter queue without a reason."""
+    assert handle(uploaded("in/throttled"), receives=delivery.LAST_RECEIVE) == []
+    given_up, verdict = fake.lines
+    assert (given_up["level"], given_up["message"]) == ("ERROR", "given up")
+    assert verdict["outcome"] == "REJECTED"
+    (sent,) = fake.quarantined
+    assert sent["MessageBody"] == uploaded("in/throttled")
+    reason = sent["MessageAttributes"]["reason"]["StringValue"]
+    assert reason.startswith("failed 4 times: ClientError: An error occurred (ThrottlingException)")

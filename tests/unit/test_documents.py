@@ -135,6 +135,22 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             "use lower-case letters, digits and single dashes, as in retrain-on-upload",
         ),
         (
+            GOOD + "    description: !Ref Bucket\n",
+            "8: triggers.retrain.description: has a YAML tag (!Ref); remove it, or quote the value",
+        ),
+        (
+            GOOD + '    description: "\\ud800"\n',
+            "8: triggers.retrain.description: holds half a surrogate pair, which is no text; write the whole one",
+        ),
+        (
+            '    when: {s3: {bucket: raw}}\n    start: {churn-raw-dev: {}, "churn-${RawBucket}": {}}\n',
+            "7: triggers.retrain.start: names churn-raw-dev twice; a pipeline starts once",
+        ),
+        (
+            f"    when: {{s3: {{bucket: raw, key: {'x' * 1025}}}}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.s3.key: matches nothing: S3's keys have 1024 bytes at most",
+        ),
+        (
             GOOD + "    description: &note text\n",
             "8: triggers.retrain.description: has a YAML anchor (&); repeat the value, or quote it if & belongs to it",
         ),
@@ -162,6 +178,26 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
 def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str) -> None:
     """What is wrong with a file as a whole names the file."""
     assert problems(tmp_path, text, name) == [problem]
+
+
+def test_the_allowed_pipelines_may_differ_per_stage(tmp_path: Path) -> None:
+    """A reference is replaced there too."""
+    text = (
+        HEAD.replace("churn-*", '"${RawBucket}-*"') + '    when: {s3: {bucket: raw}}\n    start: "${RawBucket}-train"\n'
+    )
+    assert problems(tmp_path, text) == []
+
+
+@pytest.mark.parametrize("name", ["folder.yaml", "TEAM.YAML"])
+def test_what_is_no_team_s_file_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    """A folder, or an ending in capitals: somebody meant a document."""
+    if name == "folder.yaml":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text(HEAD + GOOD)
+    found = problems(tmp_path, HEAD + GOOD)
+    assert len(found) == 1
+    assert found[0].startswith(f"{name}:1: ")
 
 
 def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pipeline_triggers.samples import sample
 
 def occurrence(**event: Any) -> Occurrence:
     """Return an occurrence of an event, with its ``object`` bound to ``$object``."""
-    return Occurrence("id", ("identity",), event, {"object": event.get("object", {})})
+    return Occurrence("id", "subject", ("identity",), event, {"object": event.get("object", {})})
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,10 @@ def test_the_longest_value_is_accepted() -> None:
     [
         ("", "is empty"),
         ("{% 1 + %}", "is no JSONata expression: Unexpected end of expression (at character"),
-        ("{% a", "has no closing %}"),
+        ("{% a", "has {% inside; write {% … %} around the whole value"),
+        ("s3://b/{% $object.key %}", "has {% inside; write {% … %} around the whole value"),
+        (" {% $object.key %}", "has {% inside"),
+        ("$detail.x", "looks like a variable; write {% $detail.x %}, or {% '$detail.x' %} for the text"),
         ("$.a b", "is no JSONPath"),
         ("$.a[x]", "is no JSONPath"),
         ("$.a..b", "is no JSONPath"),

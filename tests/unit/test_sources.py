@@ -114,7 +114,7 @@ def test_a_source_is_a_predefined_pattern(tmp_path: Path, when: str, expected: d
         ),
         ("{endpoint: {name: a}}", "7: triggers.one.when.endpoint: lacks status; add it"),
         ("{event: {pattern: {}}}", "7: triggers.one.when.event.pattern: is empty; "
-         "An event pattern, as the console writes it."),
+         "write it: An event pattern, as the console writes it."),
         ("{event: {pattern: {source: acme}}}", "7: triggers.one.when.event.pattern.source: is 'acme'; "
          "a pattern's values are lists: [acme]"),
         ("{alarm: {name: a, state: red}}", "7: triggers.one.when.alarm.state: 'red' is none of "

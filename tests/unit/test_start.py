@@ -16,7 +16,7 @@ from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Occurrence, Run, Start, Trigger, When
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train/execution/abcdefghijkl"
-OCCURRENCE = Occurrence("e-1", ("s3", "bucket", "key", "etag", "01"), {}, {"object": {"key": "a/b"}})
+OCCURRENCE = Occurrence("e-1", "s3://bucket/key", ("s3", "bucket", "key", "etag", "01"), {}, {"object": {"key": "a/b"}})
 TRIGGER = Trigger("team/one", When("s3", {"bucket": "bucket"}), (Start("train", {"Key": "{% $object.key %}"}),))
 RUN = Run("train", {"Key": "a/b"}, "t" * 64, "team-one-tttttttt", "trigger team/one, event e-1")
 
@@ -95,7 +95,7 @@ def test_a_run_is_one_call(sagemaker: Stubber) -> None:
     sagemaker.assert_no_pending_responses()
 
 
-@pytest.mark.parametrize("code", ["ResourceNotFound", "ValidationException", "AccessDeniedException"])
+@pytest.mark.parametrize("code", ["ResourceNotFound", "ValidationException"])
 def test_a_permanent_refusal_is_a_rejection(sagemaker: Stubber, code: str) -> None:
     """No retry mends it; the reason says what SageMaker said."""
     sagemaker.add_client_error("start_pipeline_execution", code, "why")
@@ -103,7 +103,7 @@ def test_a_permanent_refusal_is_a_rejection(sagemaker: Stubber, code: str) -> No
         start.execute(RUN)
 
 
-@pytest.mark.parametrize("code", ["ResourceLimitExceeded", "ConflictException", "InternalFailure"])
+@pytest.mark.parametrize("code", ["ResourceLimitExceeded", "ConflictException", "AccessDeniedException"])
 def test_what_may_work_later_is_no_rejection(sagemaker: Stubber, code: str) -> None:
     """The error goes up to the queue, which delivers the event again."""
     sagemaker.add_client_error("start_pipeline_execution", code, "later")

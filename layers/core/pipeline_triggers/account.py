@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -29,7 +30,7 @@ def problems(documents: Documents, stage: str) -> list[str]:
     }
     compiled = catalog.dump(documents.triggers, documents.stages)
     triggers = [trigger for trigger in catalog.load(compiled, stage, pseudo_parameters).values() if trigger.enabled]
-    return [*_pipeline_problems(triggers), *_bucket_problems(triggers)]
+    return [*_pipeline_problems(triggers), *_bucket_problems(triggers, pseudo_parameters["AWS::AccountId"])]
 
 
 def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:
@@ -48,17 +49,27 @@ def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:
                     yield f"{trigger.id}: {start.pipeline}: {misfit}"
 
 
-def _bucket_problems(triggers: list[Trigger]) -> Iterator[str]:
+def _bucket_problems(triggers: list[Trigger], account: str) -> Iterator[str]:
+    region = aws.sagemaker().meta.region_name
     used = {trigger.when.fields["bucket"]: trigger.id for trigger in triggers if trigger.when.source == "s3"}
     for bucket, trigger_id in used.items():
         try:
-            notifications = aws.s3().get_bucket_notification_configuration(Bucket=bucket)
+            # us-east-1 has no name here; eu-west-1 once had another.
+            answer: Mapping[str, Any] = aws.s3().get_bucket_location(Bucket=bucket, ExpectedBucketOwner=account)
+            location = answer.get("LocationConstraint") or "us-east-1"
+            lies_in = "eu-west-1" if location == "EU" else location
+            notifications = aws.s3().get_bucket_notification_configuration(Bucket=bucket, ExpectedBucketOwner=account)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchBucket":
                 yield f"{trigger_id}: bucket {bucket} does not exist; create it, or mend the trigger"
             else:
-                yield f"{trigger_id}: bucket {bucket} can't be looked at: {_brief(error)}"
+                yield f"{trigger_id}: bucket {bucket} can't be looked at, or is another account's: {_brief(error)}"
             continue
+        if lies_in != region:
+            yield (
+                f"{trigger_id}: bucket {bucket} lies in {lies_in}, where its events stay; deploy there as well,"
+                f" or let a rule there send them to the default bus in {region}"
+            )
         if "EventBridgeConfiguration" not in notifications:
             yield (
                 f"{trigger_id}: bucket {bucket} does not send its events to EventBridge; this switches it on, and"

@@ -23,8 +23,9 @@ _CONFIG = Config(
     user_agent_extra="pipeline-triggers",
 )
 
-# The error codes with which AWS says no for good. Note SageMaker's: they have no "Exception" behind them.
-PERMANENT = frozenset({"ResourceNotFound", "ValidationException", "AccessDeniedException"})
+# The error codes with which SageMaker says no for good; they have no "Exception" behind them. A denial is none of
+# them: right after a deploy a new grant may not be known everywhere yet.
+PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
 
 @cache

@@ -40,7 +40,7 @@ def compile_command(directory: Path, check: bool) -> None:
     stale = compiler.stale(directory, compiled)
     if check and stale:
         raise click.ClickException(
-            f"{', '.join(map(str, stale))}: not what the documents compile to; run: triggers compile"
+            f"{', '.join(map(str, stale))}: not what the documents compile to; run: make compile"
         )
     if not check:
         compiler.write(directory, compiled)

@@ -111,9 +111,5 @@ def describe(pipeline: str) -> Definition:
         if details["Code"] == "ResourceNotFound":
             region = aws.sagemaker().meta.region_name
             raise Rejected(f"pipeline {pipeline} does not exist in {region}; create it, or mend the trigger") from error
-        if details["Code"] in aws.PERMANENT:
-            raise Rejected(
-                f"pipeline {pipeline} can't be looked at: {details['Code']}: {details['Message']}"
-            ) from error
         raise
     return parse(answer["PipelineDefinition"])

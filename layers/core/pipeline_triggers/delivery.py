@@ -25,6 +25,9 @@ Parse = Callable[[Mapping[str, Any]], Occurrence]
 
 MAX_REASON_LENGTH = 1000
 
+# Below the queue's maxReceiveCount: what SQS itself moves to the dead-letter queue has no reason with it.
+LAST_RECEIVE = 4
+
 
 def handle(batch: dict[str, Any], context: LambdaContext, parse: Parse) -> PartialItemFailureResponse:
     """Handle an SQS batch; ``parse`` reads the handler's kind of event. Only failed messages come back."""
@@ -33,9 +36,12 @@ def handle(batch: dict[str, Any], context: LambdaContext, parse: Parse) -> Parti
         logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
         try:
             _conclude(record.body, _decide(record.body, parse))
-        except Exception:
-            logger.exception("will be retried")
-            raise
+        except Exception as error:
+            if int(record.attributes.approximate_receive_count) < LAST_RECEIVE:
+                logger.exception("will be retried")
+                raise
+            logger.exception("given up")
+            _conclude(record.body, _give_up(record.body, error))
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=batch, record_handler=deliver, processor=processor, context=context)
@@ -67,6 +73,7 @@ def _decide(body: str, parse: Parse) -> Iterator[Verdict]:
     except Rejected as error:
         yield verdict(Outcome.REJECTED, reason=str(error))
         return
+    verdict = partial(verdict, subject=occurrence.subject)
     if reason := unmet(trigger, occurrence):
         yield verdict(Outcome.FILTERED, reason=reason)
         return
@@ -77,6 +84,12 @@ def _decide(body: str, parse: Parse) -> Iterator[Verdict]:
             yield verdict(Outcome.STARTED, execution_arn=execution)
         except Rejected as error:
             yield verdict(Outcome.REJECTED, reason=str(error))
+
+
+def _give_up(body: str, error: Exception) -> Iterator[Verdict]:
+    message = events.message(body)
+    reason = f"failed {LAST_RECEIVE} times: {type(error).__name__}: {error}"
+    yield Verdict(Outcome.REJECTED, message.trigger, message.event_id, reason=reason)
 
 
 def _conclude(body: str, verdicts: Iterator[Verdict]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -27,6 +27,7 @@ STAGES_FILE = "stages.yaml"
 _TEAM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _STAGE = re.compile(r"[A-Za-z0-9]+")  # a key of a CloudFormation mapping
 _PIPELINE = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}")
+_MAX_KEY_BYTES = 1024
 _JSON_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -56,7 +57,9 @@ def load(directory: Path) -> Documents:
     stages = _stages(stages_source)
     sources = [stages_source]
     triggers: list[Trigger] = []
-    for path in sorted({*directory.glob("*.yaml"), *directory.glob("*.yml")} - {stages_path}):
+    for path in sorted(path for path in directory.iterdir() if path.suffix.lower() in (".yaml", ".yml")):
+        if path == stages_path:
+            continue
         source = _read(path)
         sources.append(source)
         triggers += _triggers(path, source, stages)
@@ -68,9 +71,11 @@ def load(directory: Path) -> Documents:
 def _read(path: Path) -> Source:
     try:
         return yaml_source.read(str(path), path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        missing = "does not exist; it names the stages and what differs between them, as in dev: {RawBucket: raw-dev}"
-        return _unreadable(path, missing)
+    except OSError as error:
+        if path.name == STAGES_FILE and not path.exists():
+            remedy = "it names the stages and what differs between them, as in dev: {RawBucket: raw-dev}"
+            return _unreadable(path, f"does not exist; {remedy}")
+        return _unreadable(path, f"can't be read: {error.strerror}")
     except UnicodeDecodeError as error:
         return _unreadable(path, f"is no UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}")
 
@@ -160,7 +165,7 @@ def _shape_message(error: Any) -> str:
         case "type":
             return f"must be {_WANTED[str(expected)]}, but is {_kind(found)}"
         case "minLength" | "minProperties" | "minItems":
-            return f"is empty; {error.schema.get('description', 'write a value')}"
+            return f"is empty; write it: {error.schema.get('description', 'a value')}"
         case "maxLength" | "maxProperties":
             return f"has {len(found)}, but may have {expected} at most"
         case _:
@@ -187,6 +192,10 @@ def _kind(found: object) -> str:
 
 
 # ---- the meaning
+
+
+def _brief(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}…")
 
 
 def _spelling(word: str) -> str:
@@ -256,13 +265,17 @@ class _Checked:
         at = ("when", "s3")
         for bucket in self.resolved((*at, "bucket"), fields["bucket"]):
             if not _BUCKET.fullmatch(bucket):
-                self.problem((*at, "bucket"), f"{bucket!r} is no bucket name; write the name alone, without s3://")
+                self.problem(
+                    (*at, "bucket"), f"{_brief(bucket)} is no bucket name; write the name alone, without s3://"
+                )
         key = fields.get("key")
         if key is None:
             return
         for glob in self.resolved((*at, "key"), key):
             if wrong := globs.check(glob):
                 self.problem((*at, "key"), wrong)
+            if len(glob.replace("*", "").encode()) > _MAX_KEY_BYTES:
+                self.problem((*at, "key"), f"matches nothing: S3's keys have {_MAX_KEY_BYTES} bytes at most")
             if glob.count("*") != key.count("*"):
                 self.problem((*at, "key"), "refers to a stage's value that holds *; write the * here")
 
@@ -280,25 +293,24 @@ class _Checked:
             for name, value in start.parameters.items():
                 for resolved in self.resolved((*path, name), value):
                     if wrong := parameters.check(resolved, sample):
-                        self.problem((*path, name), f"{resolved!r} {wrong}" if resolved else wrong)
+                        self.problem((*path, name), f"{_brief(resolved)} {wrong}" if resolved else wrong)
+        by_stage = zip(*(self.resolved(("start",), start.pipeline) for start in starts), strict=False)
+        if twice := [name for names in by_stage for name in names if names.count(name) > 1]:
+            self.problem(("start",), f"names {twice[0]} twice; a pipeline starts once")
         return tuple(starts)
 
     def pipeline(self, name: str) -> None:
-        allowed = self.source.data["pipelines"]
+        allowed = {glob for written in self.source.data["pipelines"] for glob in self.resolved(("start",), written)}
         for resolved in self.resolved(("start",), name):
             if not _PIPELINE.fullmatch(resolved):
-                self.problem(
-                    ("start",),
-                    f"{resolved!r} is no pipeline name; use letters, digits and inner dashes, 256 at most",
-                )
+                wrong = f"{_brief(resolved)} is no pipeline name; use letters, digits and inner dashes, 256 at most"
+                self.problem(("start",), wrong)
             elif not any(globs.matches_name(glob, resolved) for glob in allowed):
-                self.problem(
-                    ("start",),
-                    f"this file may not start {resolved}; add it to pipelines ({', '.join(allowed)})",
-                )
+                listed = ", ".join(sorted(allowed))
+                self.problem(("start",), f"this file may not start {resolved}; add it to pipelines ({listed})")
 
-    def resolved(self, path: yaml_source.Path, text: str) -> Iterable[str]:
-        """Give the text as each stage sees it; unknown names are noted."""
+    def resolved(self, path: yaml_source.Path, text: str) -> list[str]:
+        """Return the text as each stage sees it, stage by stage; unknown names are noted."""
         known = {name for values in self.stages.values() for name in values} | PSEUDO_PARAMETERS
         if not self.stages:
             return []  # stages.yaml is wrong itself
@@ -307,7 +319,7 @@ class _Checked:
                 hint = _known(name, sorted(known))
                 self.problem(path, f"${{{name}}} has no value in {STAGES_FILE}; {hint}")
             return []
-        return dict.fromkeys(resolve(text, {**_EXAMPLES, **values}) for values in self.stages.values())
+        return [resolve(text, {**_EXAMPLES, **values}) for values in self.stages.values()]
 
     def problem(self, path: yaml_source.Path, message: str) -> None:
         self.source.problem((*self.path, *path), message)

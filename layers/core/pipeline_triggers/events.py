@@ -71,6 +71,7 @@ def s3_upload(event: Mapping[str, Any]) -> Occurrence:
             version = str(bound["version_id"] or bound["etag"] or "")
             return Occurrence(
                 event_id=event_id,
+                subject=str(bound["uri"]),
                 identity=("s3", bucket, key, version, str(bound["sequencer"] or "")),
                 event=event,
                 bindings={"object": {name: value for name, value in bound.items() if value is not None}},
@@ -101,7 +102,9 @@ def eventbridge(event: Mapping[str, Any]) -> Occurrence:
     """
     match event:
         case {"id": str(event_id), "detail-type": str(kind), "detail": dict(detail)}:
-            return Occurrence(event_id, _identity(event_id, kind, event, detail), event, _bindings(kind, detail))
+            subject = next(iter(event.get("resources") or []), kind)
+            identity = _identity(event_id, kind, event, detail)
+            return Occurrence(event_id, str(subject), identity, event, _bindings(kind, detail))
     raise Rejected("the event is none of EventBridge: it lacks id, detail-type or detail")
 
 

@@ -41,10 +41,12 @@ class Occurrence:
 
     ``identity`` is what the source means by "the same" (for S3 the bucket, key, version and sequencer), so
     it does not change with a redelivery. ``bindings`` are the variables that expressions may use, such as
-    ``object`` for ``$object``; ``event`` is the whole EventBridge event, as it arrived.
+    ``object`` for ``$object``; ``event`` is the whole EventBridge event, as it arrived. ``subject`` is what a user
+    calls it by: an object's URI, a resource's ARN.
     """
 
     event_id: str
+    subject: str
     identity: tuple[str, ...]
     event: Mapping[str, Any]
     bindings: Mapping[str, Any]
@@ -76,6 +78,7 @@ class Verdict:
     outcome: Outcome
     trigger: str
     event_id: str
+    subject: str | None = None
     pipeline: str | None = None
     reason: str | None = None
     execution_arn: str | None = None

@@ -97,9 +97,13 @@ class _Reader:
             if isinstance(event, yaml.AliasEvent):
                 self.fail(_quote("*", f"*{event.anchor}"))
             self.source.problem(self.path, "has a YAML anchor (&); repeat the value, or quote it if & belongs to it")
+        if (tag := getattr(event, "tag", None)) is not None:
+            self.source.problem(self.path, f"has a YAML tag ({tag}); remove it, or quote the value")
         self.source.lines.setdefault(self.path, _line(event))
         match event:
             case yaml.ScalarEvent(value=str(text), style=style):
+                if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+                    self.source.problem(self.path, "holds half a surrogate pair, which is no text; write the whole one")
                 if style is None:
                     self.source.unquoted.add(self.path)
                 return text
@@ -145,10 +149,12 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     mark, context_mark = error.problem_mark, error.context_mark
     if error.context == "while scanning an alias" and context_mark is not None:
         return _quote("*", _text_at(context_mark))
-    if mark is not None and (found := _text_at(mark)).startswith(("%", "@", "`")):
+    if error.context == "while scanning for the next token" and mark is not None:
+        found = _text_at(mark)
         if mark.buffer is not None and mark.buffer[: mark.pointer].endswith("{"):
             return _quote("{%", "{% … %}")
-        return _quote(found[0], found)
+        if found:
+            return _quote(found[0], found)
     return f"is no YAML: {' '.join(filter(None, (error.context, error.problem)))}"
 
 

@@ -1,4 +1,4 @@
-"""One embedded AWS for all integration tests, and copies of the project to deploy to it."""
+"""One embedded AWS for all tests that deploy, and copies of the project to deploy to it."""
 
 from __future__ import annotations
 
