@@ -69,6 +69,21 @@ def test_the_core_layer_runs_on_either_processor(artifacts: Path) -> None:
     assert "python/pipeline_triggers/delivery.py" in files(artifacts / "CoreLayer")
 
 
+def test_an_artifact_does_not_depend_on_where_it_was_built(
+    aws: LocalAws, new_project: Callable[[], Project], artifacts: Path
+) -> None:
+    """Else every change of machine would be a change to deploy, and hide the real ones."""
+    project = new_project()
+    project.compile(TRIGGERS)
+    elsewhere = aws.build("elsewhere", project.path).parent
+    for artifact in ("CoreLayer", "TriggersLayer", *(f"{name}Function" for name in HANDLERS)):
+        contents = [
+            {name: (folder / artifact / name).read_bytes() for name in files(folder / artifact)}
+            for folder in (artifacts, elsewhere)
+        ]
+        assert contents[0] == contents[1]
+
+
 def test_a_handler_needs_only_its_layers_and_the_runtime(artifacts: Path, tmp_path: Path) -> None:
     """The embedded AWS would lend it the development environment; a bare interpreter does not."""
     for name in OF_THE_RUNTIME:
