@@ -206,7 +206,7 @@ def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) 
         "endpoint": "{status: InService}",
         "training_job": "{status: Failed}",
         "model_package": "{approval: Approved}",
-        "pipeline": "{name: p, status: Failed}",
+        "pipeline": "{name: other, status: Failed}",
         "alarm": "{name: a, state: ALARM}",
     }[source]
     load(tmp_path, f"{{{source}: {asked}}}", "    parameters: {A: \"{% time & detail.Tags.any %}\"}\n" if source not in

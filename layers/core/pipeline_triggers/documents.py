@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from pipeline_triggers import globs, parameters, yaml_source
+from pipeline_triggers import catalog, globs, loops, parameters, yaml_source
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.models import Occurrence, Start, Trigger, When
 from pipeline_triggers.samples import sample
@@ -56,16 +56,22 @@ def load(directory: Path) -> Documents:
     stages_source = _read(stages_path)
     stages = _stages(stages_source)
     sources = [stages_source]
-    triggers: list[Trigger] = []
+    triggers: dict[str, tuple[Trigger, Source]] = {}
     for path in sorted(path for path in directory.iterdir() if path.suffix.lower() in (".yaml", ".yml")):
         if path == stages_path:
             continue
         source = _read(path)
         sources.append(source)
-        triggers += _triggers(path, source, stages)
+        triggers |= {trigger.id: (trigger, source) for trigger in _triggers(path, source, stages)}
+    found = tuple(trigger for trigger, _ in triggers.values())
+    for stage in stages:
+        if loop := loops.find(catalog.load(catalog.dump(found, stages), stage, _EXAMPLES).values()):
+            trigger_id, way = loop
+            path_to_start = ("triggers", trigger_id.partition("/")[2], "start")
+            triggers[trigger_id][1].problem(path_to_start, f"would run for ever: {' → '.join(way)}")
     if problems := [problem for source in sources for problem in source.problems]:
         raise DocumentsError(problems)
-    return Documents(tuple(triggers), stages)
+    return Documents(found, stages)
 
 
 def _read(path: Path) -> Source:

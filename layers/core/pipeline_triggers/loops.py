@@ -1,0 +1,37 @@
+"""Pipelines whose end starts them again, by way of the triggers: they would run for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+
+from pipeline_triggers.globs import matches_name
+from pipeline_triggers.models import Trigger
+
+
+def find(triggers: Iterable[Trigger]) -> tuple[str, list[str]] | None:
+    """Return a trigger that closes a loop, with the pipelines on the way round, the first one twice; or None.
+
+    Names are compared in lower case, as the events' ARNs may be. The triggers are those of one stage.
+    """
+    triggers = list(triggers)
+    started = {start.pipeline.lower() for trigger in triggers for start in trigger.start}
+    # (what ended, what that starts) → by which trigger
+    steps = {
+        (ended, start.pipeline.lower()): trigger.id
+        for trigger in triggers
+        if trigger.when.source == "pipeline"
+        for ended in started
+        if matches_name(trigger.when.fields["name"].lower(), ended)
+        for start in trigger.start
+    }
+    order: TopologicalSorter[str] = TopologicalSorter()
+    for ended, starts in steps:
+        order.add(starts, ended)
+    try:
+        order.prepare()
+    except CycleError as error:
+        loop: list[str] = error.args[1]
+        return steps[next(iter(pairwise(loop)))], loop
+    return None
