@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,23 @@ def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.
     checked = run(directory, "check", "--aws")
     assert checked.exit_code == 1
     assert "the account can't be asked: Unable to locate credentials" in checked.stderr
+
+
+def test_list_shows_each_trigger(directory: Path) -> None:
+    """What fires it, what it starts; and the same as JSON."""
+    listed = run(directory, "list")
+    assert listed.exit_code == 0
+    assert [line.split() for line in listed.output.splitlines()] == [
+        ["trigger", "when", "starts"],
+        ["team/one", "s3", "bucket=raw", "key=in/*", "train"],
+    ]
+    (trigger,) = json.loads(run(directory, "list", "--json").output)
+    assert (trigger["id"], trigger["when"]["source"]) == ("team/one", "s3")
+
+
+def test_explain_wants_an_event(directory: Path) -> None:
+    """What is no JSON is told by its name."""
+    (directory / "event.json").write_text("{")
+    explained = run(directory, "explain", str(directory / "event.json"))
+    assert explained.exit_code == 1
+    assert "event.json is no JSON" in explained.stderr

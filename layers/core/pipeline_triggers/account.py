@@ -17,6 +17,27 @@ from pipeline_triggers.models import Trigger
 from pipeline_triggers.parameters import literal
 
 
+def pseudo_parameters() -> dict[str, str]:
+    """Return what CloudFormation would know in the account and Region that the credentials and the settings name.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+
+    """
+    identity = aws.sts().get_caller_identity()
+    return {
+        "AWS::AccountId": identity["Account"],
+        "AWS::Partition": identity["Arn"].split(":")[1],
+        "AWS::Region": aws.sagemaker().meta.region_name,
+    }
+
+
+def triggers_of(documents: Documents, stage: str, values: Mapping[str, str]) -> list[Trigger]:
+    """Return the triggers as a stage sees them, with the pseudo parameters' values."""
+    compiled = catalog.dump(documents.triggers, documents.stages)
+    return list(catalog.load(compiled, stage, values).values())
+
+
 def problems(documents: Documents, stage: str) -> list[str]:
     """Return what keeps the documents from working in the account, Region and stage, each with its remedy.
 
@@ -24,13 +45,9 @@ def problems(documents: Documents, stage: str) -> list[str]:
         botocore.exceptions.BotoCoreError, ClientError: the account can't be asked at all.
 
     """
-    pseudo_parameters = {
-        "AWS::AccountId": aws.sts().get_caller_identity()["Account"],
-        "AWS::Region": aws.sagemaker().meta.region_name,
-    }
-    compiled = catalog.dump(documents.triggers, documents.stages)
-    triggers = [trigger for trigger in catalog.load(compiled, stage, pseudo_parameters).values() if trigger.enabled]
-    return [*_pipeline_problems(triggers), *_bucket_problems(triggers, pseudo_parameters["AWS::AccountId"])]
+    values = pseudo_parameters()
+    triggers = [trigger for trigger in triggers_of(documents, stage, values) if trigger.enabled]
+    return [*_pipeline_problems(triggers), *_bucket_problems(triggers, values["AWS::AccountId"])]
 
 
 def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:

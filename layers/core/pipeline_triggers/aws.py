@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sqs import SQSClient
@@ -50,3 +51,9 @@ def s3() -> S3Client:
 def sts() -> STSClient:
     """Return the client that knows which account this is."""
     return boto3.client("sts", config=_CONFIG)
+
+
+@cache
+def events() -> EventBridgeClient:
+    """Return the client that says whether a pattern matches an event."""
+    return boto3.client("events", config=_CONFIG)

@@ -1,18 +1,26 @@
-"""``triggers``: check and compile the trigger documents.
+"""``triggers``: check, compile, list and explain the trigger documents.
 
 Exit codes: 0 all is well; 1 something is wrong, and stands on standard error; 2 the command line is wrong.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from pipeline_triggers import account, documents
 from pipeline_triggers import compile as compiler
-from pipeline_triggers.errors import DocumentsError
+from pipeline_triggers.errors import DocumentsError, Rejected
+from pipeline_triggers.explain import explain
 
 _documents_option = click.option(
     "--documents",
@@ -22,6 +30,9 @@ _documents_option = click.option(
     show_default=True,
     help="The folder that holds <team>.yaml and stages.yaml.",
 )
+
+_stage_option = click.option("--stage", default="dev", show_default=True, help="Whose values of stages.yaml to use.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,21 +60,73 @@ def compile_command(directory: Path, check: bool) -> None:
 
 @main.command("check")
 @_documents_option
-@click.option("--aws", "ask_aws", is_flag=True, help="Also ask the account: pipelines, buckets.")
-@click.option("--stage", default="dev", show_default=True, help="Whose values of stages.yaml to use with --aws.")
+@click.option("--aws", "ask_aws", is_flag=True, help="Also ask the account: pipelines, their parameters, buckets.")
+@_stage_option
 def check_command(directory: Path, ask_aws: bool, stage: str) -> None:
     """Check the documents, and with --aws what only the account knows."""
     loaded = _load(directory)
     if ask_aws:
-        if stage not in loaded.stages:
-            raise click.UsageError(f"stages.yaml has no stage {stage}; it has {', '.join(loaded.stages)}")
-        try:
+        _check_stage(loaded, stage)
+        with _asking_the_account():
             problems = account.problems(loaded, stage)
-        except (BotoCoreError, ClientError) as error:
-            raise click.ClickException(f"the account can't be asked: {error}") from error
         if problems:
             raise click.ClickException("\n".join(problems))
     click.echo(f"{_count(loaded)}, all well")
+
+
+@main.command("list")
+@_documents_option
+@_json_option
+def list_command(directory: Path, as_json: bool) -> None:
+    """List the triggers: what fires each, and what it starts."""
+    loaded = _load(directory)
+    if as_json:
+        click.echo(json.dumps([asdict(trigger) for trigger in loaded.triggers], indent=2, ensure_ascii=False))
+        return
+    table = Table("trigger", "when", "starts", "", box=None, pad_edge=False)
+    for trigger in loaded.triggers:
+        asked = " ".join(f"{name}={_plain(value)}" for name, value in trigger.when.fields.items())
+        starts = ", ".join(start.pipeline for start in trigger.start)
+        state = "" if trigger.enabled else "disabled"
+        table.add_row(*map(Text, (trigger.id, f"{trigger.when.source} {asked}", starts, state)))
+    _console().print(table)
+
+
+@main.command("explain")
+@click.argument("event", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_documents_option
+@_stage_option
+@click.option("--aws", "ask_pipelines", is_flag=True, help="Also hold the values against the pipelines' definitions.")
+@_json_option
+def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: bool, as_json: bool) -> None:
+    """Say what EVENT, a JSON file with an event as EventBridge delivers it, would start.
+
+    EventBridge itself says which rules match: that of the account, or of the embedded AWS of make run KEEP=1.
+    """
+    loaded = _load(directory)
+    _check_stage(loaded, stage)
+    try:
+        raw = json.loads(event.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.ClickException(f"{event} is no JSON: {error}") from error
+    try:
+        with _asking_the_account():
+            values = account.pseudo_parameters()
+            triggers = account.triggers_of(loaded, stage, values)
+            found = list(explain(triggers, raw, values, ask_pipelines=ask_pipelines))
+    except Rejected as error:
+        raise click.ClickException(f"{event}: {error}") from error
+    if as_json:
+        click.echo(json.dumps([asdict(explanation) for explanation in found], indent=2, ensure_ascii=False))
+        return
+    console = _console()
+    for explanation in found:
+        told = (explanation.trigger, explanation.outcome, explanation.pipeline, explanation.reason)
+        console.print(Text(" ".join(filter(None, told))))
+        for name, value in (explanation.parameters or {}).items():
+            console.print(Text(f"  {name} = {value}"))
+    if not found:
+        console.print("no trigger's rule matches this event")
 
 
 def _load(directory: Path) -> documents.Documents:
@@ -75,3 +138,24 @@ def _load(directory: Path) -> documents.Documents:
 
 def _count(loaded: documents.Documents) -> str:
     return f"{len(loaded.triggers)} trigger{'' if len(loaded.triggers) == 1 else 's'}"
+
+
+def _check_stage(loaded: documents.Documents, stage: str) -> None:
+    if stage not in loaded.stages:
+        raise click.UsageError(f"stages.yaml has no stage {stage}; it has {', '.join(loaded.stages)}")
+
+
+@contextmanager
+def _asking_the_account() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise click.ClickException(f"the account can't be asked: {error}") from error
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,132 @@
+"""``triggers explain`` agrees with the deployed stack on every event in ``events/``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_triggers.sources import SOURCES
+
+from tests import PROJECT
+from tests.conftest import Project, pipeline_definition
+from tests.localaws.local_aws import LocalAws
+
+STACK = "explained"
+
+TRIGGERS = """
+  uploads:
+    when: {s3: {bucket: acme-raw-dev, key: "churn/*/data.csv"}}
+    start: {explained: {Value: "{% $object.uri %}"}, typed: {Count: "{% $object.size %}"}}
+  other-uploads:
+    when: {s3: {bucket: acme-raw-dev, key: "churn/*/other.csv"}}
+    start: explained
+    parameters: {Value: x}
+  endpoint:
+    when: {endpoint: {status: InService}}
+    start: typed
+    parameters: {Count: "{% $endpoint.name %}"}
+  job:
+    when: {training_job: {name: "churn-*-10", status: Completed}}
+    start: explained
+    parameters: {Value: "{% $job.name %}"}
+  failed-job:
+    when: {training_job: {status: Failed}}
+    start: explained
+    parameters: {Value: "{% $job.name %}"}
+  package:
+    when: {model_package: {group: churn, approval: Approved}}
+    start: explained
+    parameters: {Value: $.detail.ModelPackageArn}
+  pipeline:
+    when: {pipeline: {name: CHURN-*, status: Succeeded}}
+    start: explained
+    parameters: {Value: $.detail.pipelineArn}
+  alarm:
+    when: {alarm: {name: churn-drift, state: ALARM}}
+    start: explained
+    parameters: {Value: $.detail.state.value}
+  anything:
+    when: {event: {pattern: {account: ["123456789012"]}}}
+    start: explained
+    parameters: {Value: $.detail-type}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(aws: LocalAws, new_project: Callable[[], Project]) -> Project:
+    """The deployed project."""
+    aws.create_bucket("acme-raw-dev")
+    aws.create_pipeline("explained", pipeline_definition({"Value": "String"}))
+    aws.create_pipeline("typed", pipeline_definition({"Count": "Integer"}))
+    project = new_project()
+    project.compile(TRIGGERS)
+    project.deploy(aws, STACK)
+    return project
+
+
+def explain(aws: LocalAws, project: Project, event: Path, *options: str) -> str:
+    """Run ``triggers explain``."""
+    command = [str(Path(sys.executable).with_name("triggers")), "explain", str(event), *options]
+    done = subprocess.run(
+        [*command, "--documents", str(project.documents)],
+        env={"PATH": os.environ["PATH"], **aws.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def happened(aws: LocalAws, trigger: str, handler: str, count: int) -> list[dict[str, Any]]:
+    """Return what the deployed stack made of the event for one trigger, in the words of explain."""
+    told = []
+    for verdict in aws.new_verdicts(STACK, trigger, count, handler):
+        started = verdict["outcome"] == "STARTED"
+        told.append(
+            {
+                "trigger": verdict["trigger"],
+                "outcome": "WOULD START" if started else verdict["outcome"],
+                "pipeline": verdict.get("pipeline"),
+                "reason": verdict.get("reason"),
+                "parameters": aws.execution_parameters(verdict["execution_arn"]) if started else None,
+            }
+        )
+    return told
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source != "event"])
+def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, source: str) -> None:
+    """The same triggers, outcomes, reasons and parameters."""
+    path = PROJECT / "events" / f"{source}.json"
+    event = json.loads(path.read_text(encoding="utf-8"))
+    expected = json.loads(explain(aws, project, path, "--aws", "--json"))
+    entry = {"Source": event["source"], "DetailType": event["detail-type"]}
+    aws.client("events").put_events(
+        Entries=[{**entry, "Detail": json.dumps(event["detail"]), "Resources": event["resources"]}]
+    )
+    handlers = {"s3": "OnS3Upload", "endpoint": "OnEndpointStatus"}
+    assert "team/anything" in {told["trigger"] for told in expected}
+    for trigger in dict.fromkeys(told["trigger"] for told in expected):
+        of_trigger = [told for told in expected if told["trigger"] == trigger]
+        handler = "OnEvent" if trigger == "team/anything" else handlers.get(source, "OnEvent")
+        assert happened(aws, trigger, handler, len(of_trigger)) == of_trigger
+
+
+def test_explain_tells_people_too(aws: LocalAws, project: Project) -> None:
+    """One line per outcome, the values below it."""
+    assert explain(aws, project, PROJECT / "events" / "s3.json").splitlines() == [
+        "team/uploads WOULD START explained",
+        "  Value = s3://acme-raw-dev/churn/2026-10/data.csv",
+        "team/uploads WOULD START typed",
+        "  Count = 48213",
+        "team/other-uploads FILTERED the key does not match churn/*/other.csv",
+        "team/anything WOULD START explained",
+        "  Value = Object Created",
+    ]
