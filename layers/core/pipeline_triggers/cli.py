@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_triggers import account, documents
+from pipeline_triggers import account, documents, quotas
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.errors import DocumentsError, Rejected
 from pipeline_triggers.explain import explain
@@ -55,6 +55,8 @@ def compile_command(directory: Path, check: bool) -> None:
         )
     if not check:
         compiler.write(directory, compiled)
+    for told in quotas.to_raise(loaded.triggers):
+        click.echo(f"Note: {told}", err=True)
     click.echo(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from pipeline_triggers import catalog, globs, loops, parameters, yaml_source
+from pipeline_triggers import catalog, globs, loops, parameters, quotas, yaml_source
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.models import Occurrence, Start, Trigger, When
 from pipeline_triggers.samples import sample
@@ -65,10 +65,14 @@ def load(directory: Path) -> Documents:
         triggers |= {trigger.id: (trigger, source) for trigger in _triggers(path, source, stages)}
     found = tuple(trigger for trigger, _ in triggers.values())
     for stage in stages:
-        if loop := loops.find(catalog.load(catalog.dump(found, stages), stage, _EXAMPLES).values()):
+        of_stage = catalog.load(catalog.dump(found, stages), stage, _EXAMPLES).values()
+        if loop := loops.find(of_stage):
             trigger_id, way = loop
             path_to_start = ("triggers", trigger_id.partition("/")[2], "start")
             triggers[trigger_id][1].problem(path_to_start, f"would run for ever: {' → '.join(way)}")
+        for exceeding, told in quotas.exceeded(of_stage):
+            source = triggers[exceeding][1] if exceeding else stages_source
+            source.problem(("triggers", exceeding.partition("/")[2], "when") if exceeding else (), told)
     if problems := [problem for source in sources for problem in source.problems]:
         raise DocumentsError(problems)
     return Documents(found, stages)
