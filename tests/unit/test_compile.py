@@ -118,7 +118,7 @@ def test_handlers_read_the_values_of_their_own_stage() -> None:
 
 def test_compiling_and_loading_changes_nothing() -> None:
     """What the handlers read is what the documents said."""
-    one = trigger("a/*", enabled=False, description="Why ${this} is here")
+    one = trigger("a/*", enabled=False, dry_run=True, condition="{% true %}", description="Why ${this} is here")
     text = compiler.compile_documents(Documents((one,), STAGES))["triggers.json"]
     assert catalog.load(text, "dev", {}) == {one.id: one}
 

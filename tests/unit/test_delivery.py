@@ -73,13 +73,15 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-    trigger = Trigger(
-        "team/one", When("s3", {"bucket": "raw", "key": "in/*"}), (Start("train", {"Key": "$.detail.object.key"}),)
-    )
+    when = When("s3", {"bucket": "raw", "key": "in/*"})
+    start = Start("train", {"Key": "$.detail.object.key"})
+    one = Trigger("team/one", when, (start,))
+    guarded = Trigger("team/guarded", when, (start,), condition="{% $object.size > 10 %}")
+    dry = Trigger("team/dry", when, (start,), dry_run=True)
     world = Aws()
     # Powertools' logger keeps the standard output that it found when it was made, before any capturing.
     monkeypatch.setattr(logger.registered_handler, "stream", world.log)
-    monkeypatch.setattr(delivery, "triggers", lambda: {trigger.id: trigger})
+    monkeypatch.setattr(delivery, "triggers", lambda: {trigger.id: trigger for trigger in (one, guarded, dry)})
     monkeypatch.setattr(definition, "describe", lambda _: definition.parse('{"Parameters": [{"Name": "Key"}]}'))
     monkeypatch.setattr(definition, "_cache", {})
     monkeypatch.setattr(aws, "sagemaker", lambda: world)
@@ -94,9 +96,9 @@ def record(number: int, body: str, receives: int) -> dict[str, Any]:
     return {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs", "attributes": attributes}
 
 
-def uploaded(key: str, trigger: str = "team/one") -> str:
+def uploaded(key: str, trigger: str = "team/one", **more: Any) -> str:
     """Return what a rule puts into the queue for an upload."""
-    s3_object = {"key": key, "etag": "e", "sequencer": "01"}
+    s3_object = {"key": key, "etag": "e", "sequencer": "01", **more}
     event = {"id": f"event of {key}", "detail": {"bucket": {"name": "raw"}, "object": s3_object}}
     return json.dumps({"trigger": trigger, "event": event})
 
@@ -188,3 +190,32 @@ def test_what_fails_for_the_last_time_is_quarantined_with_what_is_known(fake: Aw
     assert sent["MessageBody"] == uploaded("in/throttled")
     reason = sent["MessageAttributes"]["reason"]["StringValue"]
     assert reason.startswith("failed 4 times: ClientError: An error occurred (ThrottlingException)")
+
+
+@pytest.mark.parametrize(
+    ("size", "outcome", "reason"),
+    [
+        ({"size": 11}, "STARTED", None),
+        ({"size": 10}, "FILTERED", "if is false: {% $object.size > 10 %}"),
+        ({}, "REJECTED", "{% $object.size > 10 %} needs $object.size, which is not there on this event; guard it,"
+         " as in $exists(a) ? a : 'b'"),
+        ({"size": True}, "REJECTED", None),
+    ],
+)  # fmt: skip
+def test_an_if_decides_whether_to_start(fake: Aws, size: dict[str, Any], outcome: str, reason: str | None) -> None:
+    """True starts, false filters; what says neither rejects."""
+    assert handle(uploaded("in/x", "team/guarded", **size)) == []
+    (verdict,) = fake.verdicts
+    assert verdict["outcome"] == outcome
+    if reason:
+        assert verdict["reason"] == reason
+    assert len(fake.quarantined) == (outcome == "REJECTED")
+
+
+def test_a_dry_run_checks_all_and_starts_nothing(fake: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its verdict is one of its own."""
+    assert handle(uploaded("in/x", "team/dry")) == []
+    (verdict,), (metric,) = fake.verdicts, metrics(capsys)
+    assert (verdict["outcome"], verdict["pipeline"]) == ("DRY_RUN", "train")
+    assert metric["DRY_RUN"] == [1.0]
+    assert (fake.started, fake.quarantined) == ([], [])

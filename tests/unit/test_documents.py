@@ -135,6 +135,19 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             "use lower-case letters, digits and single dashes, as in retrain-on-upload",
         ),
         (
+            GOOD + "    if: $object.size > 0\n",
+            "8: triggers.retrain.if: '$object.size > 0' is no expression; write {% … %} around it, "
+            "as in {% $object.size > 0 %}",
+        ),
+        (
+            GOOD + '    if: "{% $object.sise > 0 %}"\n',
+            "8: triggers.retrain.if: '{% $object.sise > 0 %}' asks for $object.sise, which such an event does not have",
+        ),
+        (
+            GOOD + "    dry_run: maybe\n",
+            "8: triggers.retrain.dry_run: is 'maybe'; write true or false",
+        ),
+        (
             GOOD + "    description: !Ref Bucket\n",
             "8: triggers.retrain.description: has a YAML tag (!Ref); remove it, or quote the value",
         ),

@@ -39,7 +39,8 @@ def _without_id(trigger: Trigger) -> dict[str, Any]:
 def _trigger(name: str, raw: Mapping[str, Any], values: Mapping[str, str]) -> Trigger:
     when = When(**_resolved(raw["when"], values))
     start = tuple(Start(**_resolved(start, values)) for start in raw["start"])
-    return Trigger(name, when, start, raw["enabled"], raw["description"])
+    rest = {key: value for key, value in raw.items() if key not in ("when", "start", "condition")}
+    return Trigger(name, when, start, _resolved(raw["condition"], values), **rest)
 
 
 def _resolved(raw: Any, values: Mapping[str, str]) -> Any:

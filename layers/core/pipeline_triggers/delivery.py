@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from pipeline_triggers import aws, catalog, events, start
+from pipeline_triggers import aws, catalog, definition, events, start
 from pipeline_triggers.conditions import unmet
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Occurrence, Outcome, Trigger, Verdict
@@ -70,18 +70,23 @@ def _decide(body: str, parse: Parse) -> Iterator[Verdict]:
         return
     try:
         occurrence = parse(message.event)
+        verdict = partial(verdict, subject=occurrence.subject)
+        reason = unmet(trigger, occurrence)
     except Rejected as error:
         yield verdict(Outcome.REJECTED, reason=str(error))
         return
-    verdict = partial(verdict, subject=occurrence.subject)
-    if reason := unmet(trigger, occurrence):
+    if reason:
         yield verdict(Outcome.FILTERED, reason=reason)
         return
     for target, wanted in enumerate(trigger.start):
         verdict = partial(verdict, pipeline=wanted.pipeline)
         try:
-            execution = start.execute(start.plan(trigger, target, occurrence, settings().stack))
-            yield verdict(Outcome.STARTED, execution_arn=execution)
+            run = start.plan(trigger, target, occurrence, settings().stack)
+            if trigger.dry_run:
+                definition.fit(run.pipeline, run.parameters)
+                yield verdict(Outcome.DRY_RUN)
+            else:
+                yield verdict(Outcome.STARTED, execution_arn=start.execute(run))
         except Rejected as error:
             yield verdict(Outcome.REJECTED, reason=str(error))
 

@@ -224,11 +224,22 @@ class _Checked:
     def trigger(self, trigger_id: str, raw: Mapping[str, Any]) -> Trigger | None:
         before = len(self.source.problems)
         when = self.when(raw["when"])
-        start = self.starts(raw, sample(when))
+        condition, occurrence = raw.get("if"), sample(when)
+        for resolved in self.resolved(("if",), condition or ""):
+            if condition and (wrong := parameters.check_condition(resolved, occurrence)):
+                self.problem(("if",), f"{_brief(resolved)} {wrong}")
+        start = self.starts(raw, occurrence)
         if len(self.source.problems) > before:
             return None
-        enabled = raw.get("enabled", "true") == "true"
-        return Trigger(trigger_id, when, start, enabled, raw.get("description", ""))
+        return Trigger(
+            id=trigger_id,
+            when=when,
+            start=start,
+            condition=condition,
+            dry_run=raw.get("dry_run") == "true",
+            enabled=raw.get("enabled") != "false",
+            description=raw.get("description", ""),
+        )
 
     def when(self, raw: Mapping[str, Any]) -> When:
         ((source, asked),) = raw.items()

@@ -56,7 +56,12 @@ def _matches(trigger: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapp
 
 def _explained(trigger: Trigger, event: Mapping[str, Any], *, ask_pipelines: bool) -> Iterator[Explanation]:
     occurrence = s3_upload(event) if trigger.when.source == "s3" else eventbridge(event)
-    if reason := unmet(trigger, occurrence):
+    try:
+        reason = unmet(trigger, occurrence)
+    except Rejected as error:
+        yield Explanation(trigger.id, "REJECTED", reason=str(error))
+        return
+    if reason:
         yield Explanation(trigger.id, "FILTERED", reason=reason)
         return
     for target, wanted in enumerate(trigger.start):
@@ -65,7 +70,8 @@ def _explained(trigger: Trigger, event: Mapping[str, Any], *, ask_pipelines: boo
         except Rejected as error:
             yield Explanation(trigger.id, "REJECTED", wanted.pipeline, reason=str(error))
         else:
-            yield Explanation(trigger.id, "WOULD START", wanted.pipeline, parameters=values)
+            outcome = "DRY_RUN" if trigger.dry_run else "WOULD START"
+            yield Explanation(trigger.id, outcome, wanted.pipeline, parameters=values)
 
 
 def _values(trigger: Trigger, target: int, occurrence: Occurrence, *, ask_pipelines: bool) -> Mapping[str, str]:

@@ -26,11 +26,16 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What starts which pipelines with which parameters. ``id`` is ``<team>/<name>``."""
+    """What starts which pipelines with which parameters.
+
+    ``id`` is ``<team>/<name>``; ``condition`` is the document's ``if``, the source of an expression.
+    """
 
     id: str
     when: When
     start: tuple[Start, ...]
+    condition: str | None = None
+    dry_run: bool = False
     enabled: bool = True
     description: str = ""
 
@@ -69,6 +74,7 @@ class Outcome(StrEnum):
     STARTED = "STARTED"
     FILTERED = "FILTERED"
     REJECTED = "REJECTED"
+    DRY_RUN = "DRY_RUN"
 
 
 @dataclass(frozen=True, slots=True)

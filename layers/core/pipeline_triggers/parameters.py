@@ -52,6 +52,26 @@ def check(source: str, sample: Occurrence | None) -> str | None:
     return None
 
 
+def check_condition(source: str, sample: Occurrence | None) -> str | None:
+    """Say what is wrong with a document's ``if``, or None."""
+    if not _JSONATA.fullmatch(source):
+        return "is no expression; write {% … %} around it, as in {% $object.size > 0 %}"
+    return check(source, sample)
+
+
+def holds(source: str, occurrence: Occurrence) -> bool:
+    """Evaluate a document's ``if``.
+
+    Raises:
+        Rejected: it gives neither true nor false.
+
+    """
+    match _computed(source, occurrence):
+        case bool(answer):
+            return answer
+    raise Rejected(f"if: {source} gives neither true nor false on this event")
+
+
 def literal(source: str) -> str | None:
     """Return the value that is the same on every event, or None when it is computed."""
     return None if source.startswith(("$.", "{%")) else source
@@ -64,21 +84,22 @@ def evaluate(source: str, occurrence: Occurrence) -> str:
         Rejected: the value is missing, not a single value, empty or too long.
 
     """
-    if expression := _JSONATA.fullmatch(source):
-        try:
-            found = compile_expression(expression[1]).evaluate(occurrence.event, occurrence.bindings)
-        except (ExpressionError, Rejected) as error:
-            raise Rejected(f"{source} {error}") from error
-    elif source.startswith("$."):
-        found = _at(source, occurrence.event)
-    else:
-        found = source
+    found = _computed(source, occurrence)
     text = _spell(source, found)
     if not text:
         raise Rejected(f"{source} is empty on this event, and SageMaker refuses empty values")
     if len(text) > MAX_VALUE_LENGTH:
         raise Rejected(f"{source} has {len(text)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
     return text
+
+
+def _computed(source: str, occurrence: Occurrence) -> object:
+    if expression := _JSONATA.fullmatch(source):
+        try:
+            return compile_expression(expression[1]).evaluate(occurrence.event, occurrence.bindings)
+        except (ExpressionError, Rejected) as error:
+            raise Rejected(f"{source} {error}") from error
+    return _at(source, occurrence.event) if source.startswith("$.") else source
 
 
 def _at(path: str, event: object) -> object:
