@@ -179,7 +179,11 @@ def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws
         ("[" * 100_000, "the message is no JSON"),
         ("[]", "the message is not"),
         ('{"trigger": "team/echo", "event": {"id": "e1"}}', "the event is no S3 Object Created"),
-        ('{"trigger": "team/never", "event": {"id": "e2"}}', "trigger removed"),
+        (
+            '{"trigger": "team/never", "event":'
+            ' {"id": "e2", "detail": {"bucket": {"name": "b"}, "object": {"key": "k"}}}}',
+            "trigger removed",
+        ),
     ],
 )
 def test_a_poison_message_is_quarantined_with_its_reason(deployed: LocalAws, body: str, reason: str) -> None:

@@ -51,7 +51,8 @@ def _configure(directory: Path, port: int) -> None:
 
     The Lambda workers inherit this environment, so nothing of the caller's own configuration may be in it.
     """
-    for name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_")) or "proxy" in name.lower()]:
+    own = ("AWS_", "POWERTOOLS_", "LOG_LEVEL")
+    for name in [name for name in os.environ if name.startswith(own) or name.lower().endswith("_proxy")]:
         del os.environ[name]
     certificate, key = _certificate(directory)
     os.environ |= {

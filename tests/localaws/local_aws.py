@@ -24,6 +24,7 @@ from tests import PROJECT
 from tests.localaws import ACCOUNT, HOST, REGION
 
 _BIN = Path(sys.executable).parent
+_NO_PROXY = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
 
 _PATIENCE = 30  # seconds for what takes less than one on an idle machine
 
@@ -77,7 +78,8 @@ class LocalAws:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": f"https://{HOST}:{self.port}",
             "AWS_CA_BUNDLE": str(self.directory / "localaws.crt"),
-            "NO_PROXY": f"{HOST},localhost",
+            # Python reads the lower-case name first; what the user has there stays.
+            **{name: ",".join(filter(None, (_NO_PROXY, HOST, "localhost"))) for name in ("NO_PROXY", "no_proxy")},
         }
 
     @cached_property

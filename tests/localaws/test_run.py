@@ -57,7 +57,7 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
         assert "           InputDataUrl = s3://raw-dev/churn/2026-10/data.csv\n" in shown
         assert "           Month = März + 100 %\n" in shown
         assert "           Key = churn/elsewhere/notes.txt\n" in shown
-        assert len(re.findall(r"^export \w+=\S+$", shown, re.MULTILINE)) == 6
+        assert len(re.findall(r"^export \w+=\S+$", shown, re.MULTILINE)) == 7
         directory = Path(re.findall(r"^export AWS_CA_BUNDLE=(.+)/localaws.crt$", shown, re.MULTILINE)[0])
         assert directory.is_dir()
         process.send_signal(signal.SIGINT)

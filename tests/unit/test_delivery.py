@@ -56,7 +56,7 @@ class Aws:
     def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
         """Start, unless the parameter says to be throttled."""
         (parameter,) = call["PipelineParameters"]
-        if "throttled" in parameter["Value"]:
+        if "throttled" in parameter["Value"] or call["PipelineName"] == "throttled":
             error = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
             raise ClientError(error, "StartPipelineExecution")  # type: ignore[arg-type]
         self.started.append(parameter["Value"])
@@ -78,10 +78,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     one = Trigger("team/one", when, (start,))
     guarded = Trigger("team/guarded", when, (start,), condition="{% $object.size > 10 %}")
     dry = Trigger("team/dry", when, (start,), dry_run=True)
+    rejected = Start("rejected", {"Undeclared": "x"})
+    several = Trigger("team/several", when, (rejected, start, Start("throttled", start.parameters), start))
     world = Aws()
     # Powertools' logger keeps the standard output that it found when it was made, before any capturing.
     monkeypatch.setattr(logger.registered_handler, "stream", world.log)
-    monkeypatch.setattr(delivery, "triggers", lambda: {trigger.id: trigger for trigger in (one, guarded, dry)})
+    monkeypatch.setattr(delivery, "triggers", lambda: {trigger.id: trigger for trigger in (one, guarded, dry, several)})
     monkeypatch.setattr(definition, "describe", lambda _: definition.parse('{"Parameters": [{"Name": "Key"}]}'))
     monkeypatch.setattr(definition, "_cache", {})
     monkeypatch.setattr(aws, "sagemaker", lambda: world)
@@ -219,3 +221,38 @@ def test_a_dry_run_checks_all_and_starts_nothing(fake: Aws, capsys: pytest.Captu
     assert (verdict["outcome"], verdict["pipeline"]) == ("DRY_RUN", "train")
     assert metric["DRY_RUN"] == [1.0]
     assert (fake.started, fake.quarantined) == ([], [])
+
+
+def test_a_pipeline_that_fails_does_not_hold_up_the_others(fake: Aws) -> None:
+    """Each is tried; what came of them is told once, when nothing is retried any more."""
+    body = uploaded("in/x", "team/several")
+    assert handle(body) == ["m0"]
+    assert fake.started == ["in/x", "in/x"]
+    assert (fake.verdicts, fake.quarantined) == ([], [])
+
+    assert handle(body, receives=delivery.LAST_RECEIVE) == []
+    told = [(verdict["pipeline"], verdict["outcome"], verdict["subject"]) for verdict in fake.verdicts]
+    subject = "s3://raw/in/x"
+    assert told == [
+        ("rejected", "REJECTED", subject),
+        ("train", "STARTED", subject),
+        ("throttled", "REJECTED", subject),
+        ("train", "STARTED", subject),
+    ]
+    (sent,) = fake.quarantined
+    reason = sent["MessageAttributes"]["reason"]["StringValue"]
+    assert "parameter Undeclared is not declared by the pipeline" in reason
+    assert "; failed 4 times: ClientError: An error occurred (ThrottlingException)" in reason
+
+
+def test_a_bug_is_given_up_with_its_name(fake: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fails outside of a start is told the last time, too."""
+
+    def broken() -> dict[str, Trigger]:
+        raise ZeroDivisionError("our bug")
+
+    monkeypatch.setattr(delivery, "triggers", broken)
+    assert handle(uploaded("in/x")) == ["m0"]
+    assert handle(uploaded("in/x"), receives=delivery.LAST_RECEIVE) == []
+    (sent,) = fake.quarantined
+    assert sent["MessageAttributes"]["reason"]["StringValue"] == "failed 4 times: ZeroDivisionError: our bug"

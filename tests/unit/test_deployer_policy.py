@@ -110,3 +110,11 @@ def test_each_action_can_apply_to_its_resources() -> None:
 def test_the_policy_fits_into_a_managed_policy() -> None:
     """IAM counts 6,144 characters without white space."""
     assert len(json.dumps(policy(), separators=(",", ":"))) <= 6144
+
+
+@pytest.mark.parametrize("rule", ["pipeline-triggers-dev-Triggers-One", "shop/pipeline-triggers-dev-Triggers-One"])
+def test_rules_on_every_bus_can_be_deployed(rule: str) -> None:
+    """A rule on another bus has the bus in its ARN."""
+    (rules,) = [statement for statement in policy()["Statement"] if statement["Sid"] == "Rules"]
+    arn = f"arn:aws:events:eu-central-1:123456789012:rule/{rule}"
+    assert any(fnmatchcase(arn, resource) for resource in rules["Resource"])

@@ -148,6 +148,18 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             "8: triggers.retrain.dry_run: is 'maybe'; write true or false",
         ),
         (
+            GOOD + '    parameters: {A: "${RawBucket"}\n',
+            "8: triggers.retrain.parameters.A: has a ${ that begins no reference; write ${Name}, with the brace",
+        ),
+        (
+            '    when: {s3: {bucket: raw, key: "${!B}/x"}}\n    start: churn-training\n',
+            "6: triggers.retrain.when.s3.key: has a ${ that begins no reference; write ${Name}, with the brace",
+        ),
+        (
+            "    when: {event: {pattern: {source: [a]}, bus: a b}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.event.bus: 'a b' is no event bus; write its name or its ARN",
+        ),
+        (
             GOOD + "    description: !Ref Bucket\n",
             "8: triggers.retrain.description: has a YAML tag (!Ref); remove it, or quote the value",
         ),

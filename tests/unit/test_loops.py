@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pipeline_triggers import documents
+from pipeline_triggers import documents, loops
 from pipeline_triggers.errors import DocumentsError
 
 
@@ -26,17 +26,29 @@ def load(tmp_path: Path, *triggers: tuple[str, str]) -> list[str]:
 @pytest.mark.parametrize(
     ("triggers", "problem"),
     [
-        ([("a", "a")], "7: triggers.t0.start: would run for ever: a → a"),
-        ([("A", "a")], "7: triggers.t0.start: would run for ever: a → a"),
-        ([("a-*", "a-b")], "7: triggers.t0.start: would run for ever: a-b → a-b"),
-        ([("${Name}", "b")], "7: triggers.t0.start: would run for ever: b → b"),
+        (
+            [("a", "a")],
+            "7: triggers.t0.start: would run for ever: a → a",
+        ),
+        (
+            [("A", "a")],
+            "7: triggers.t0.start: would run for ever: a → a",
+        ),
+        (
+            [("a-*", "a-b")],
+            "7: triggers.t0.start: would run for ever: a-b → a-b",
+        ),
+        (
+            [("${Name}", "b")],
+            "7: triggers.t0.start: would run for ever: b → b",
+        ),
     ],
 )
 def test_a_pipeline_that_starts_itself_is_refused(
     tmp_path: Path, triggers: list[tuple[str, str]], problem: str
 ) -> None:
     """However its name is spelt, and if it is so in one stage only."""
-    assert load(tmp_path, *triggers) == [problem]
+    assert load(tmp_path, *triggers) == [f"{problem}; {loops.REMEDY}"]
 
 
 def test_a_way_round_over_several_pipelines_is_refused(tmp_path: Path) -> None:
@@ -44,6 +56,11 @@ def test_a_way_round_over_several_pipelines_is_refused(tmp_path: Path) -> None:
     (problem,) = load(tmp_path, ("a", "b"), ("b", "c"), ("c", "a"))
     assert "would run for ever: " in problem
     assert problem.count("→") == 3
+
+
+def test_a_disabled_trigger_closes_no_loop(tmp_path: Path) -> None:
+    """It starts nothing."""
+    assert load(tmp_path, ("a", "b"), ("b", "a'\n    enabled: 'false")) == []
 
 
 def test_a_chain_is_no_loop(tmp_path: Path) -> None:

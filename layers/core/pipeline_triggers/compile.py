@@ -25,9 +25,6 @@ COMPILED = "compiled"
 
 MAX_DESCRIPTION_LENGTH = 512  # AWS::Events::Rule
 
-# "${" that begins no reference; Fn::Sub takes "${!" for it.
-_NO_REFERENCE = re.compile(rf"\$\{{(?!{REFERENCE.pattern[4:]})")
-
 _STAGES = "Stages"
 _LOWER_CASED_STAGES = "LowerCasedStages"
 _KNOWN_TO_SUB = PSEUDO_PARAMETERS | {"AWS::Partition"}
@@ -171,7 +168,6 @@ def _text(text: str) -> str | Intrinsic:
 
 def _sub(text: str, mapping: str = _STAGES) -> Intrinsic:
     values = {name: _stage_value(name, mapping) for name in references(text) if name not in _KNOWN_TO_SUB}
-    text = _NO_REFERENCE.sub("${!", text)
     return {"Fn::Sub": [text, values] if values else text}
 
 

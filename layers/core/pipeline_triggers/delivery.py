@@ -34,14 +34,17 @@ def handle(batch: dict[str, Any], context: LambdaContext, parse: Parse) -> Parti
 
     def deliver(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
+        last = int(record.attributes.approximate_receive_count) >= LAST_RECEIVE
         try:
-            _conclude(record.body, _decide(record.body, parse))
+            # All of them before the first is reported: what is retried is decided anew, and has one verdict.
+            verdicts = list(_decide(record.body, parse, last=last))
         except Exception as error:
-            if int(record.attributes.approximate_receive_count) < LAST_RECEIVE:
+            if not last:
                 logger.exception("will be retried")
                 raise
             logger.exception("given up")
-            _conclude(record.body, _give_up(record.body, error))
+            verdicts = [_given_up(record.body, error)]
+        _conclude(record.body, verdicts)
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=batch, record_handler=deliver, processor=processor, context=context)
@@ -56,7 +59,7 @@ def triggers() -> dict[str, Trigger]:
     return catalog.load(text, current.stage, {"AWS::Region": current.region, "AWS::AccountId": current.account})
 
 
-def _decide(body: str, parse: Parse) -> Iterator[Verdict]:
+def _decide(body: str, parse: Parse, *, last: bool) -> Iterator[Verdict]:
     try:
         message = events.message(body)
     except Rejected as error:
@@ -64,13 +67,12 @@ def _decide(body: str, parse: Parse) -> Iterator[Verdict]:
         return
     logger.append_keys(trigger=message.trigger, event_id=message.event_id)
     verdict = partial(Verdict, trigger=message.trigger, event_id=message.event_id)
-    trigger = triggers().get(message.trigger)
-    if trigger is None:
-        yield verdict(Outcome.REJECTED, reason="trigger removed: no deployed document holds it any more")
-        return
     try:
         occurrence = parse(message.event)
         verdict = partial(verdict, subject=occurrence.subject)
+        trigger = triggers().get(message.trigger)
+        if trigger is None:
+            raise Rejected("trigger removed: no deployed document holds it any more")
         reason = unmet(trigger, occurrence)
     except Rejected as error:
         yield verdict(Outcome.REJECTED, reason=str(error))
@@ -78,33 +80,48 @@ def _decide(body: str, parse: Parse) -> Iterator[Verdict]:
     if reason:
         yield verdict(Outcome.FILTERED, reason=reason)
         return
+    yield from _start_all(trigger, occurrence, verdict, last=last)
+
+
+def _start_all(
+    trigger: Trigger, occurrence: Occurrence, verdict: Callable[..., Verdict], *, last: bool
+) -> Iterator[Verdict]:
+    """Try every pipeline, though another one fails; a failure is raised at the end, and told the last time."""
+    failures = []
     for target, wanted in enumerate(trigger.start):
-        verdict = partial(verdict, pipeline=wanted.pipeline)
         try:
             run = start.plan(trigger, target, occurrence, settings().stack)
             if trigger.dry_run:
                 definition.fit(run.pipeline, run.parameters)
-                yield verdict(Outcome.DRY_RUN)
+                yield verdict(Outcome.DRY_RUN, pipeline=wanted.pipeline)
             else:
-                yield verdict(Outcome.STARTED, execution_arn=start.execute(run))
+                yield verdict(Outcome.STARTED, pipeline=wanted.pipeline, execution_arn=start.execute(run))
         except Rejected as error:
-            yield verdict(Outcome.REJECTED, reason=str(error))
+            yield verdict(Outcome.REJECTED, pipeline=wanted.pipeline, reason=str(error))
+        except Exception as error:
+            if last:
+                logger.exception("given up", extra={"pipeline": wanted.pipeline})
+                yield verdict(Outcome.REJECTED, pipeline=wanted.pipeline, reason=_failed(error))
+            else:
+                failures.append(error)
+    if failures:
+        raise failures[0]
 
 
-def _give_up(body: str, error: Exception) -> Iterator[Verdict]:
+def _given_up(body: str, error: Exception) -> Verdict:
     message = events.message(body)
-    reason = f"failed {LAST_RECEIVE} times: {type(error).__name__}: {error}"
-    yield Verdict(Outcome.REJECTED, message.trigger, message.event_id, reason=reason)
+    return Verdict(Outcome.REJECTED, message.trigger, message.event_id, reason=_failed(error))
 
 
-def _conclude(body: str, verdicts: Iterator[Verdict]) -> None:
-    """Report each verdict as it falls; a message with a rejection goes to the dead-letter queue, once."""
-    rejections = []
+def _failed(error: Exception) -> str:
+    return f"failed {LAST_RECEIVE} times: {type(error).__name__}: {error}"
+
+
+def _conclude(body: str, verdicts: list[Verdict]) -> None:
+    """Report the verdicts; a message with rejections goes to the dead-letter queue, once."""
     for verdict in verdicts:
         report(verdict)
-        if verdict.outcome is Outcome.REJECTED:
-            rejections.append(verdict)
-    if rejections:
+    if rejections := [verdict for verdict in verdicts if verdict.outcome is Outcome.REJECTED]:
         _quarantine(body, rejections)
 
 

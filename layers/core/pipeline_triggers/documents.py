@@ -19,7 +19,7 @@ from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.models import Occurrence, Start, Trigger, When
 from pipeline_triggers.samples import sample
 from pipeline_triggers.sources import SOURCES
-from pipeline_triggers.stages import PSEUDO_PARAMETERS, references, resolve
+from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, references, resolve
 from pipeline_triggers.yaml_source import Source
 
 STAGES_FILE = "stages.yaml"
@@ -27,6 +27,7 @@ STAGES_FILE = "stages.yaml"
 _TEAM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _STAGE = re.compile(r"[A-Za-z0-9]+")  # a key of a CloudFormation mapping
 _PIPELINE = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}")
+_BUS = re.compile(r"(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}")
 _MAX_KEY_BYTES = 1024
 _JSON_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -69,7 +70,7 @@ def load(directory: Path) -> Documents:
         if loop := loops.find(of_stage):
             trigger_id, way = loop
             path_to_start = ("triggers", trigger_id.partition("/")[2], "start")
-            triggers[trigger_id][1].problem(path_to_start, f"would run for ever: {' → '.join(way)}")
+            triggers[trigger_id][1].problem(path_to_start, f"would run for ever: {' → '.join(way)}; {loops.REMEDY}")
         for exceeding, told in quotas.exceeded(of_stage):
             source = triggers[exceeding][1] if exceeding else stages_source
             source.problem(("triggers", exceeding.partition("/")[2], "when") if exceeding else (), told)
@@ -276,6 +277,9 @@ class _Checked:
                 return str(value)
 
     def event(self, fields: Mapping[str, Any]) -> None:
+        for bus in self.resolved(("when", "event", "bus"), fields.get("bus", "default")):
+            if not _BUS.fullmatch(bus):
+                self.problem(("when", "event", "bus"), f"{_brief(bus)} is no event bus; write its name or its ARN")
         for key, value in fields["pattern"].items():
             if not isinstance(value, list | dict):
                 self.problem(
@@ -335,6 +339,9 @@ class _Checked:
         known = {name for values in self.stages.values() for name in values} | PSEUDO_PARAMETERS
         if not self.stages:
             return []  # stages.yaml is wrong itself
+        if "${" in REFERENCE.sub("", text) and not text.startswith("{%"):
+            self.problem(path, "has a ${ that begins no reference; write ${Name}, with the brace")
+            return []
         if unknown := [name for name in references(text) if name not in known]:
             for name in unknown:
                 hint = _known(name, sorted(known))

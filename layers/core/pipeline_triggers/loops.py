@@ -9,13 +9,15 @@ from itertools import pairwise
 from pipeline_triggers.globs import matches_name
 from pipeline_triggers.models import Trigger
 
+REMEDY = "start another pipeline, or remove or disable one of these triggers"
+
 
 def find(triggers: Iterable[Trigger]) -> tuple[str, list[str]] | None:
     """Return a trigger that closes a loop, with the pipelines on the way round, the first one twice; or None.
 
     Names are compared in lower case, as the events' ARNs may be. The triggers are those of one stage.
     """
-    triggers = list(triggers)
+    triggers = [trigger for trigger in triggers if trigger.enabled]
     started = {start.pipeline.lower() for trigger in triggers for start in trigger.start}
     # (what ended, what that starts) → by which trigger
     steps = {

@@ -17,7 +17,7 @@ MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
 
 _JSONATA = re.compile(r"\{%(.*)%\}", re.DOTALL)
 _PATH = re.compile(r"\$(?:\.[A-Za-z0-9_/-]+|\[[0-9]+\])+")
-_LIKE_A_VARIABLE = re.compile(r"\$[A-Za-z]")
+_LIKE_A_VARIABLE = re.compile(r"\s*\$[A-Za-z$\[]|\s+\$")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]")
 
 
@@ -35,10 +35,10 @@ def check(source: str, sample: Occurrence | None) -> str | None:
             return misfit(expression[1], sample.event, sample.bindings)
         except ExpressionError as error:
             return str(error)
-    if "{%" in source:
-        return "has {% inside; write {% … %} around the whole value, and join texts with &: {% 's3://' & $object.key %}"
+    if "{%" in source or source.rstrip().endswith("%}"):
+        return "is half an expression; write {% … %} around the whole value, and join texts in it: {% 'a/' & $b %}"
     if _LIKE_A_VARIABLE.match(source):
-        return f"looks like a variable; write {{% {source} %}}, or {{% '{source}' %}} for the text"
+        return f"looks like a path or a variable; write {{% {source.strip()} %}}, or {{% '{source}' %}} for the text"
     if source.startswith("$."):
         if not _PATH.fullmatch(source):
             return "is no JSONPath that EventBridge knows; write names and indices as in $.detail.items[0].id"
