@@ -179,7 +179,7 @@ _leaves = st.sampled_from(_LEAVES.split())
 
 def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     operators = st.sampled_from(["&", "+", "-", "*", "/", "%", "=", "!=", "<", ">", "and", "or", "in", "~>", "..", "."])
-    unary = st.sampled_from(sorted(expressions._FUNCTIONS | set(expressions._REFUSED)))
+    unary = st.sampled_from(sorted(expressions.FUNCTIONS | set(expressions._REFUSED)))
     higher = st.sampled_from(["map", "filter", "reduce", "each", "sift", "single", "sort"])
     return st.one_of(
         st.builds(lambda a, o, b: f"({a} {o} {b})", inner, operators, inner),

@@ -9,7 +9,7 @@ differently on every retry.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -31,7 +31,7 @@ _STEP_COST = 20
 _SIZE_PER_COST = 10
 
 # Bounded by the size of what they get. Higher-order ones call a function per item, and each call is a step.
-_FUNCTIONS = frozenset(
+FUNCTIONS = frozenset(
     [
         "abs",
         "append",
@@ -113,9 +113,6 @@ _REFUSED = {
     "parseInteger": "takes a regular expression; use $number",
 }
 
-# Under these, an event holds what a team names itself: nobody can tell what is not there.
-FREE = frozenset({"CustomerMetadataProperties", "Environment", "HyperParameters", "Tags", "dimensions"})
-
 _NODES = frozenset(
     {
         *("apply", "binary", "bind", "block", "condition", "descendant", "filter", "function", "index", "lambda"),
@@ -181,45 +178,6 @@ def compile_expression(source: str) -> Expression:
     checker = _Checker()
     checker.check(jsonata.ast)
     return Expression(jsonata, checker.operands)
-
-
-def misfit(source: str, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> str | None:
-    """Say why an expression can't work on events like this sample, or None.
-
-    A value that the sample happens not to give (the third segment of a key) is no misfit; a name that such events
-    do not have, and a function that can't take what they hold, is one.
-    """
-    expression = compile_expression(source)
-    ast = expression.jsonata.ast
-    if unknown := _unknown_variables(ast, bindings):
-        known = ", ".join(f"${name}" for name in bindings)
-        return f"uses ${unknown[0]}, which is not bound here; bound are {known}"
-    if missing := _missing_paths(ast, event, bindings):
-        return f"asks for {missing[0]}, which such an event does not have"
-    try:
-        expression.evaluate(event, bindings)
-    except Rejected as error:
-        if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
-            return str(error).replace("this event", "such an event")
-    return None
-
-
-def _unknown_variables(ast: Node, known: Collection[str]) -> list[str]:
-    bound = {*known, *_FUNCTIONS, "", "$"}
-    for node in _walk(ast):
-        if node.type == "lambda":
-            bound |= {argument.value for argument in node.arguments}
-        elif node.type == "bind":
-            bound.add(node.lhs.value)
-    return [node.value for node in _walk(ast) if node.type == "variable" and node.value not in bound]
-
-
-def _missing_paths(ast: Node, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> list[str]:
-    """Return the paths from the event or from a variable that lead to nothing, unless ``$exists`` guards them."""
-    found: list[tuple[str, bool]] = []
-    _collect_missing(ast, event, bindings, found, guarded=False)
-    guarded = {text for text, is_guarded in found if is_guarded}
-    return [text for text, _ in found if text not in guarded]
 
 
 class _Stop(Exception):
@@ -299,14 +257,14 @@ class _Checker:
             handle(node)
         if not selecting:
             for operand in _operands(node):
-                self.operands[id(operand)] = _text(operand)
+                self.operands[id(operand)] = text(operand)
         takes_functions = node.type == "function" and node.procedure.value in _HIGHER_ORDER
-        for child, is_selecting in _children(node):
+        for child, is_selecting in children(node):
             self.check(child, depth + 1, may_be_function=takes_functions, selecting=selecting or is_selecting)
 
     def _check_function(self, node: Node) -> None:
         procedure = node.procedure
-        if procedure.type != "variable" or procedure.value not in _FUNCTIONS:
+        if procedure.type != "variable" or procedure.value not in FUNCTIONS:
             if procedure.type == "variable" and procedure.value in _REFUSED:
                 return  # the variable itself says why
             name = f"${procedure.value}" if procedure.type == "variable" else "what an expression makes"
@@ -331,7 +289,7 @@ class _Checker:
 
     def _refuse_function_name(self, name: str) -> None:
         # A function under another name could be called by way of it, and call itself.
-        if name in _FUNCTIONS or name in _REFUSED or name.startswith("__"):
+        if name in FUNCTIONS or name in _REFUSED or name.startswith("__"):
             raise ExpressionError(f"can't be used: ${name} is a function's name; take another")
 
     def _check_binary(self, node: Node) -> None:
@@ -368,7 +326,7 @@ def _operands(node: Node) -> list[Node]:
             return []
 
 
-def _children(node: Node) -> Iterator[tuple[Node, bool]]:
+def children(node: Node) -> Iterator[tuple[Node, bool]]:
     """Give the nodes directly under a node, and whether each selects among items."""
     for name, value in vars(node).items():
         if name in ("ancestor", "slot", "seeking_parent", "_outer_instance", "outer_instance"):
@@ -388,64 +346,21 @@ def _symbols(value: Any) -> Iterator[Node]:
             yield from _symbols(item)
 
 
-def _walk(node: Node) -> Iterator[Node]:
+def walk(node: Node) -> Iterator[Node]:
+    """Give a node and all below it."""
     yield node
-    for child, _ in _children(node):
-        yield from _walk(child)
+    for child, _ in children(node):
+        yield from walk(child)
 
 
-def _text(node: Node) -> str:
+def text(node: Node) -> str:
     """Write a path as its author did; anything else is "a value"."""
     match node.type:
         case "path":
-            return ".".join(_text(step) for step in node.steps)
+            return ".".join(text(step) for step in node.steps)
         case "name":
             return str(node.value)
         case "variable":
             return f"${node.value}"
         case _:
             return "a value"
-
-
-def _collect_missing(
-    node: Node, event: Any, bindings: Mapping[str, Any], found: list[tuple[str, bool]], *, guarded: bool
-) -> None:
-    if node.type == "path":
-        if (text := _missing(node.steps, event, bindings)) is not None:
-            found.append((text, guarded))
-        return
-    if node.type == "name" and node.value not in event:
-        found.append((node.value, guarded))
-    in_exists = node.type == "function" and node.procedure.value == "exists"
-    for child, is_selecting in _children(node):
-        if not is_selecting:
-            _collect_missing(child, event, bindings, found, guarded=guarded or in_exists)
-
-
-def _missing(steps: list[Node], event: Any, bindings: Mapping[str, Any]) -> str | None:
-    first, *rest = steps
-    here: Any
-    if first.type == "variable":
-        if first.value in ("", "$"):
-            here = event
-        elif first.value in bindings:
-            here = bindings[first.value]
-        else:
-            return None
-    else:
-        here, rest = event, steps
-    walked = [first] if first.type == "variable" else []
-    for step in rest:
-        if step.type != "name" or not isinstance(here, dict):
-            return None
-        walked.append(step)
-        if step.value in FREE:
-            return None
-        if step.value not in here:
-            return ".".join(map(_text, walked))
-        here = here[step.value]
-        while isinstance(here, list) and here:
-            here = here[0]
-        if getattr(step, "stages", None):
-            return None
-    return None

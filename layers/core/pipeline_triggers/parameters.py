@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.expressions import FREE, ExpressionError, compile_expression, misfit
+from pipeline_triggers.expressions import ExpressionError, compile_expression
+from pipeline_triggers.misfits import FREE, misfit
 from pipeline_triggers.models import Occurrence
 
 MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value

@@ -1,0 +1,95 @@
+"""Expressions that can't work on the events that they get: found on a sample, before anything is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.expressions import FUNCTIONS, Node, children, compile_expression, text, walk
+
+# Under these, an event holds what a team names itself: nobody can tell what is not there.
+FREE = frozenset({"CustomerMetadataProperties", "Environment", "HyperParameters", "Tags", "dimensions"})
+
+
+def misfit(source: str, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> str | None:
+    """Say why an expression can't work on events like this sample, or None.
+
+    A value that the sample happens not to give (the third segment of a key) is no misfit; a name that such events
+    do not have, and a function that can't take what they hold, is one.
+    """
+    expression = compile_expression(source)
+    ast = expression.jsonata.ast
+    if unknown := _unknown_variables(ast, bindings):
+        known = ", ".join(f"${name}" for name in bindings)
+        return f"uses ${unknown[0]}, which is not bound here; bound are {known}"
+    if missing := _missing_paths(ast, event, bindings):
+        return f"asks for {missing[0]}, which such an event does not have"
+    try:
+        expression.evaluate(event, bindings)
+    except Rejected as error:
+        if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
+            return str(error).replace("this event", "such an event")
+    return None
+
+
+def _unknown_variables(ast: Node, known: Collection[str]) -> list[str]:
+    bound = {*known, *FUNCTIONS, "", "$"}
+    for node in walk(ast):
+        if node.type == "lambda":
+            bound |= {argument.value for argument in node.arguments}
+        elif node.type == "bind":
+            bound.add(node.lhs.value)
+    return [node.value for node in walk(ast) if node.type == "variable" and node.value not in bound]
+
+
+def _missing_paths(ast: Node, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> list[str]:
+    """Return the paths from the event or from a variable that lead to nothing, unless ``$exists`` guards them."""
+    found: list[tuple[str, bool]] = []
+    _collect_missing(ast, event, bindings, found, guarded=False)
+    guarded = {text for text, is_guarded in found if is_guarded}
+    return [text for text, _ in found if text not in guarded]
+
+
+def _collect_missing(
+    node: Node, event: Any, bindings: Mapping[str, Any], found: list[tuple[str, bool]], *, guarded: bool
+) -> None:
+    if node.type == "path":
+        if (text := _missing(node.steps, event, bindings)) is not None:
+            found.append((text, guarded))
+        return
+    if node.type == "name" and node.value not in event:
+        found.append((node.value, guarded))
+    in_exists = node.type == "function" and node.procedure.value == "exists"
+    for child, is_selecting in children(node):
+        if not is_selecting:
+            _collect_missing(child, event, bindings, found, guarded=guarded or in_exists)
+
+
+def _missing(steps: list[Node], event: Any, bindings: Mapping[str, Any]) -> str | None:
+    first, *rest = steps
+    here: Any
+    if first.type == "variable":
+        if first.value in ("", "$"):
+            here = event
+        elif first.value in bindings:
+            here = bindings[first.value]
+        else:
+            return None
+    else:
+        here, rest = event, steps
+    walked = [first] if first.type == "variable" else []
+    for step in rest:
+        if step.type != "name" or not isinstance(here, dict):
+            return None
+        walked.append(step)
+        if step.value in FREE:
+            return None
+        if step.value not in here:
+            return ".".join(map(text, walked))
+        here = here[step.value]
+        while isinstance(here, list) and here:
+            here = here[0]
+        if getattr(step, "stages", None):
+            return None
+    return None
