@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pipeline_triggers import compile as compiler
 from pipeline_triggers import documents
 
 from tests import PROJECT
 from tests.localaws.local_aws import LocalAws
+
+# The same examples every time, and no clock: a test must not need luck. `--hypothesis-profile=explore` looks further.
+settings.register_profile("repeat", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=5000, deadline=None)
+settings.load_profile("repeat")
 
 STAGES = "dev: {RawBucket: raw-dev}\nprod: {RawBucket: raw-prod}\n"
 

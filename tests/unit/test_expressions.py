@@ -207,7 +207,7 @@ _HOSTILE = {
 }
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(_sources, st.sampled_from(sorted(_HOSTILE)))
 def test_what_passes_the_check_ends_the_same_way_twice(source: str, hostile_kind: str) -> None:
     """With a value or a rejection, never with another error, never later than its budget allows."""
