@@ -256,3 +256,19 @@ def test_a_bug_is_given_up_with_its_name(fake: Aws, monkeypatch: pytest.MonkeyPa
     assert handle(uploaded("in/x"), receives=delivery.LAST_RECEIVE) == []
     (sent,) = fake.quarantined
     assert sent["MessageAttributes"]["reason"]["StringValue"] == "failed 4 times: ZeroDivisionError: our bug"
+
+
+@pytest.mark.parametrize("receives", [1, delivery.LAST_RECEIVE])
+def test_a_quarantine_that_fails_is_loud_and_loses_nothing(
+    fake: Aws, monkeypatch: pytest.MonkeyPatch, receives: int
+) -> None:
+    """The message comes back, and no verdict says that it is decided."""
+
+    def refuse(**_: Any) -> None:
+        raise ConnectionError("no queue")
+
+    monkeypatch.setattr(fake, "send_message", refuse)
+    assert handle(uploaded("in/x", "team/gone"), receives=receives) == ["m0"]
+    (line,) = fake.lines
+    assert (line["level"], line["message"]) == ("ERROR", "will be retried")
+    assert "no queue" in line["exception"]

@@ -36,15 +36,10 @@ def handle(batch: dict[str, Any], context: LambdaContext, parse: Parse) -> Parti
         logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
         last = int(record.attributes.approximate_receive_count) >= LAST_RECEIVE
         try:
-            # All of them before the first is reported: what is retried is decided anew, and has one verdict.
-            verdicts = list(_decide(record.body, parse, last=last))
-        except Exception as error:
-            if not last:
-                logger.exception("will be retried")
-                raise
-            logger.exception("given up")
-            verdicts = [_given_up(record.body, error)]
-        _conclude(record.body, verdicts)
+            _conclude(record.body, _verdicts(record.body, parse, last=last))
+        except Exception:
+            logger.exception("will be retried")
+            raise
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=batch, record_handler=deliver, processor=processor, context=context)
@@ -57,6 +52,18 @@ def triggers() -> dict[str, Trigger]:
     # The triggers layer holds them as a package's data, so that they are found wherever layers are mounted.
     text = resources.files("compiled_triggers").joinpath("triggers.json").read_text(encoding="utf-8")
     return catalog.load(text, current.stage, {"AWS::Region": current.region, "AWS::AccountId": current.account})
+
+
+def _verdicts(body: str, parse: Parse, *, last: bool) -> list[Verdict]:
+    """Decide a message in full: what is retried is decided anew, and so has no verdict before."""
+    try:
+        return list(_decide(body, parse, last=last))
+    except Exception as error:
+        if not last:
+            raise
+        logger.exception("given up")
+        message = events.message(body)
+        return [Verdict(Outcome.REJECTED, message.trigger, message.event_id, reason=_failed(error))]
 
 
 def _decide(body: str, parse: Parse, *, last: bool) -> Iterator[Verdict]:
@@ -108,21 +115,16 @@ def _start_all(
         raise failures[0]
 
 
-def _given_up(body: str, error: Exception) -> Verdict:
-    message = events.message(body)
-    return Verdict(Outcome.REJECTED, message.trigger, message.event_id, reason=_failed(error))
-
-
 def _failed(error: Exception) -> str:
     return f"failed {LAST_RECEIVE} times: {type(error).__name__}: {error}"
 
 
 def _conclude(body: str, verdicts: list[Verdict]) -> None:
-    """Report the verdicts; a message with rejections goes to the dead-letter queue, once."""
-    for verdict in verdicts:
-        report(verdict)
+    """Quarantine a message with rejections, once, and report the verdicts: none before its message is safe."""
     if rejections := [verdict for verdict in verdicts if verdict.outcome is Outcome.REJECTED]:
         _quarantine(body, rejections)
+    for verdict in verdicts:
+        report(verdict)
 
 
 def _quarantine(body: str, rejections: list[Verdict]) -> None:

@@ -47,16 +47,16 @@ def _missing_paths(ast: Node, event: Mapping[str, Any], bindings: Mapping[str, A
     """Return the paths from the event or from a variable that lead to nothing, unless ``$exists`` guards them."""
     found: list[tuple[str, bool]] = []
     _collect_missing(ast, event, bindings, found, guarded=False)
-    guarded = {text for text, is_guarded in found if is_guarded}
-    return [text for text, _ in found if text not in guarded]
+    guarded = {path for path, is_guarded in found if is_guarded}
+    return [path for path, _ in found if path not in guarded]
 
 
 def _collect_missing(
     node: Node, event: Any, bindings: Mapping[str, Any], found: list[tuple[str, bool]], *, guarded: bool
 ) -> None:
     if node.type == "path":
-        if (text := _missing(node.steps, event, bindings)) is not None:
-            found.append((text, guarded))
+        if (path := _missing(node.steps, event, bindings)) is not None:
+            found.append((path, guarded))
         return
     if node.type == "name" and node.value not in event:
         found.append((node.value, guarded))
