@@ -77,7 +77,7 @@ def test_a_rule_waits_until_its_handler_may_start_its_pipelines() -> None:
     compiled = stack(trigger())
     (rule,) = [found for found in compiled["Resources"].values() if found["Type"] == "AWS::Events::Rule"]
     assert rule["DependsOn"] == ["OnS3UploadStarts"]
-    assert compiled["Resources"]["OnS3UploadStarts"]["Type"] == "AWS::IAM::Policy"
+    assert compiled["Resources"]["OnS3UploadStarts"]["Type"] == "AWS::IAM::ManagedPolicy"
 
 
 def test_stage_values_reach_rules_and_policies() -> None:
@@ -95,7 +95,7 @@ def test_stage_values_reach_rules_and_policies() -> None:
     assert rule["EventPattern"]["detail"]["object"] == {
         "key": [{"prefix": {"Fn::Sub": ["${Name}/in/", {"Name": find_name}]}}]
     }
-    (policy,) = resources(compiled, "AWS::IAM::Policy")
+    (policy,) = resources(compiled, "AWS::IAM::ManagedPolicy")
     arn = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/"
     find_lower = {"Fn::FindInMap": ["LowerCasedStages", {"Ref": "Stage"}, "Name"]}
     assert policy["PolicyDocument"]["Statement"] == [

@@ -27,8 +27,6 @@ UNUSED = [
     "iam:*GroupPolicy",
     "iam:*UserPolicy",
     "iam:*PermissionsBoundary",
-    "iam:AttachRolePolicy",
-    "iam:DetachRolePolicy",
     "kms:*",  # customer-managed keys
     "lambda:*CapacityProvider",
     "lambda:*RuntimeAlias",
@@ -47,6 +45,7 @@ UNUSED = [
     "logs:PutIndexPolicy",
     "logs:PutLogGroupDeletionProtection",
     "s3:REST.PUT.OBJECT",
+    "sns:PutDataProtectionPolicy",
     "s3files:*",
 ]
 

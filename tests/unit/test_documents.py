@@ -66,7 +66,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: raw}}\n",
-            "5: triggers.retrain: lacks start; add it",
+            "5: triggers.retrain: lacks start or start_one_of; add one",
         ),
         (
             GOOD + "    parameter: {A: b}\n",
@@ -75,7 +75,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             "    when: {queue: {bucket: raw}}\n    start: churn-training\n",
             "6: triggers.retrain.when.queue: is not known here; "
-            "known are s3, endpoint, training_job, model_package, pipeline, alarm, event",
+            "known are s3, endpoint, drift, training_job, model_package, pipeline, alarm, sns, event",
         ),
         (
             GOOD + "    enabled: yes\n",
@@ -83,7 +83,9 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + "    parameters: [A]\n",
-            "8: triggers.retrain.parameters: must be names with values under them, but is a list",
+            "8: triggers.retrain.parameters: is a list; write names with values under them: "
+            "Values by parameter name, where start is one name or start_one_of is used: "
+            "a literal, $.a.b[0] (JSONPath) or {% … %} (JSONata).",
         ),
         (
             GOOD + "    parameters: {A b: c}\n",
@@ -127,12 +129,12 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: raw}}\n    start: {churn-training: {}}\n    parameters: {A: b}\n",
-            "8: triggers.retrain.parameters: can't stand beside several pipelines; write each one's under its name",
+            "8: triggers.retrain.parameters: goes with one pipeline; write each one's parameters under its name",
         ),
         (
             GOOD + "  Retrain:\n" + GOOD,
             "8: triggers.Retrain: is no name that works here; "
-            "use lower-case letters, digits and single dashes, as in retrain-on-upload",
+            "use lower-case letters, digits and single dashes, 64 at most, as in retrain-on-upload",
         ),
         (
             GOOD + "    if: $object.size > 0\n",
@@ -141,7 +143,8 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + '    if: "{% $object.sise > 0 %}"\n',
-            "8: triggers.retrain.if: '{% $object.sise > 0 %}' asks for $object.sise, which such an event does not have",
+            "8: triggers.retrain.if: '{% $object.sise > 0 %}' asks for $object.sise, "
+            "which such an event does not have; look at one in events/",
         ),
         (
             GOOD + "    dry_run: maybe\n",
@@ -169,11 +172,11 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             '    when: {s3: {bucket: raw}}\n    start: {churn-raw-dev: {}, "churn-${RawBucket}": {}}\n',
-            "7: triggers.retrain.start: names churn-raw-dev twice; a pipeline starts once",
+            "7: triggers.retrain.start: names churn-raw-dev twice; name each pipeline once",
         ),
         (
             f"    when: {{s3: {{bucket: raw, key: {'x' * 1025}}}}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.s3.key: matches nothing: S3's keys have 1024 bytes at most",
+            "6: triggers.retrain.when.s3.key: matches nothing; S3's keys have 1024 bytes at most",
         ),
         (
             GOOD + "    description: &note text\n",
@@ -190,7 +193,8 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
     ("name", "text", "problem"),
     [
         ("churn.yaml", "", "churn.yaml:1: is empty; write version, owner, pipelines and triggers, or remove the file"),
-        ("churn.yaml", "- a", "churn.yaml:1: must be names with values under them, but is a list"),
+        ("churn.yaml", "- a", "churn.yaml:1: is a list; write names with values under them: "
+         "What starts which SageMaker pipelines with which parameters, for one team."),
         ("churn.yaml", "a:\n---\nb:", "churn.yaml:2: holds a second YAML document; write one per file, without ---"),
         ("churn.yaml", "a: [1", "churn.yaml:1: a: is no YAML: while parsing a flow sequence expected ',' or ']', "
          "but got '<stream end>'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +61,8 @@ def test_no_payload_is_an_uncaught_error(payload: object) -> None:
     """Whatever the queue holds is read or rejected."""
     for body in (json.dumps(payload), json.dumps({"trigger": "t", "event": payload})):
         try:
-            events.s3_upload(events.message(body).event)
+            for read in (partial(events.from_rule, events.s3_upload), partial(events.from_rule, events.eventbridge)):
+                for arrival in read(body, {}):
+                    arrival.occurrence()
         except Rejected:
             continue

@@ -29,7 +29,9 @@ def load(tmp_path: Path, when: str, more: str = "") -> Trigger:
 
 def pattern(trigger: Trigger) -> dict[str, Any]:
     """Return the trigger's event pattern with the texts as they are."""
-    return sources.SOURCES[trigger.when.source].pattern(trigger.when.fields, lambda text: text)
+    found = sources.pattern(trigger.when, lambda text: text)
+    assert found is not None
+    return found
 
 
 def sagemaker(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
@@ -109,17 +111,18 @@ def test_a_source_is_a_predefined_pattern(tmp_path: Path, when: str, expected: d
     [
         (
             "{endpoint: {status: Ready}}",
-            "6: triggers.one.when.endpoint.status: 'Ready' is none of OutOfService, Creating, Updating,"
+            "6: triggers.one.when.endpoint.status: 'Ready' is no status; known are OutOfService, Creating, Updating,"
             " SystemUpdating, RollingBack, InService, Deleting, Failed, UpdateRollbackFailed",
         ),
         ("{endpoint: {name: a}}", "7: triggers.one.when.endpoint: lacks status; add it"),
         ("{event: {pattern: {}}}", "7: triggers.one.when.event.pattern: is empty; "
-         "write it: An event pattern, as the console writes it."),
+         "write it: An event pattern, as the console writes it; "
+         "scalars without quotes are JSON where they are JSON (5, true)."),
         ("{event: {pattern: {source: acme}}}", "7: triggers.one.when.event.pattern.source: is 'acme'; "
          "a pattern's values are lists: [acme]"),
-        ("{alarm: {name: a, state: red}}", "7: triggers.one.when.alarm.state: 'red' is none of "
+        ("{alarm: {name: a, state: red}}", "7: triggers.one.when.alarm.state: 'red' is no state; known are "
          "OK, ALARM, INSUFFICIENT_DATA"),
-        ("{s3: {bucket: raw}, alarm: {name: a, state: OK}}", "7: triggers.one.when: has 2, but may have 1 at most"),
+        ("{s3: {bucket: raw}, alarm: {name: a, state: OK}}", "7: triggers.one.when: has 2 names; 1 are the most"),
     ],
 )  # fmt: skip
 def test_what_a_source_does_not_know_is_told(tmp_path: Path, when: str, problem: str) -> None:
@@ -208,8 +211,21 @@ def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) 
         "model_package": "{approval: Approved}",
         "pipeline": "{name: other, status: Failed}",
         "alarm": "{name: a, state: ALARM}",
+        "drift": "{monitoring_schedule: churn-prod}",
+        "sns": "{}",
     }[source]
-    load(tmp_path, f"{{{source}: {asked}}}", "    parameters: {A: \"{% time & detail.Tags.any %}\"}\n" if source not in
-         ("s3", "pipeline", "alarm") else "    parameters: {A: $.time}\n")  # fmt: skip
-    with pytest.raises(DocumentsError, match=r"asks for detail\.nope, which such an event does not have"):
-        load(tmp_path, f"{{{source}: {asked}}}", '    parameters: {A: "{% detail.nope %}"}\n')
+    there = "Timestamp" if source == "sns" else "time"
+    load(tmp_path, f"{{{source}: {asked}}}", f'    parameters: {{A: $.{there}, B: "{{% {there} %}}"}}\n')
+    with pytest.raises(DocumentsError, match=r"asks for nope, which such an event does not have"):
+        load(tmp_path, f"{{{source}: {asked}}}", '    parameters: {A: "{% nope.x %}"}\n')
+    with pytest.raises(DocumentsError, match=r"\$\.nope' leads to nothing"):
+        load(tmp_path, f"{{{source}: {asked}}}", "    parameters: {A: $.nope}\n")
+
+
+def test_what_a_team_names_itself_is_not_held_against_the_sample(tmp_path: Path) -> None:
+    """Nobody can know which tags a resource has."""
+    load(
+        tmp_path,
+        "{endpoint: {status: InService}}",
+        '    parameters: {A: "{% detail.Tags.any %}", B: $.detail.Tags.x}\n',
+    )

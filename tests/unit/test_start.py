@@ -18,7 +18,11 @@ from pipeline_triggers.models import Occurrence, Run, Start, Trigger, When
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train/execution/abcdefghijkl"
 OCCURRENCE = Occurrence("e-1", "s3://bucket/key", ("s3", "bucket", "key", "etag", "01"), {}, {"object": {"key": "a/b"}})
 TRIGGER = Trigger("team/one", When("s3", {"bucket": "bucket"}), (Start("train", {"Key": "{% $object.key %}"}),))
-RUN = Run("train", {"Key": "a/b"}, "t" * 64, "team-one-tttttttt", "trigger team/one, event e-1")
+OPTIONS = {
+    "PipelineExecutionDisplayName": "team-one-tttttttt",
+    "PipelineExecutionDescription": "trigger team/one, event e-1",
+}
+RUN = Run("train", {"Key": "a/b"}, "t" * 64, OPTIONS)
 
 
 @pytest.fixture
@@ -38,8 +42,10 @@ def test_a_run_is_decided_in_full() -> None:
     """Parameters are computed, and the execution will say where it comes from."""
     run = start.plan(TRIGGER, 0, OCCURRENCE, "stack")
     assert run.parameters == {"Key": "a/b"}
-    assert run.display_name == f"team-one-{run.token[:8]}"
-    assert run.description == f"trigger team/one, event e-1, identity {run.token}"
+    assert run.options == {
+        "PipelineExecutionDisplayName": f"team-one-{run.token[:8]}",
+        "PipelineExecutionDescription": f"trigger team/one, event e-1, identity {run.token}",
+    }
 
 
 def test_the_token_is_the_same_for_every_delivery() -> None:
@@ -69,7 +75,7 @@ def test_the_token_tells_apart_what_must_start_apart() -> None:
 def test_the_display_name_is_one_that_sagemaker_takes(trigger_id: str) -> None:
     """However long the trigger's id is; the model's pattern and length are checked by no client."""
     run = start.plan(replace(TRIGGER, id=trigger_id), 0, OCCURRENCE, "stack")
-    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}", run.display_name)
+    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}", run.options["PipelineExecutionDisplayName"])
 
 
 def test_what_can_not_be_computed_names_its_parameter() -> None:
@@ -87,8 +93,7 @@ def test_a_run_is_one_call(sagemaker: Stubber) -> None:
             "PipelineName": "train",
             "PipelineParameters": [{"Name": "Key", "Value": "a/b"}],
             "ClientRequestToken": "t" * 64,
-            "PipelineExecutionDisplayName": "team-one-tttttttt",
-            "PipelineExecutionDescription": "trigger team/one, event e-1",
+            **OPTIONS,
         },
     )
     assert start.execute(RUN) == ARN

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline_triggers.models import Start, Trigger, When
+from pipeline_triggers.models import Options, Start, Trigger, When
 from pipeline_triggers.stages import resolve
 
 FORMAT = 1
@@ -18,7 +18,7 @@ def dump(triggers: Iterable[Trigger], stages: Mapping[str, Mapping[str, str]]) -
     compiled = {
         "format": FORMAT,
         "stages": stages,
-        "triggers": {trigger.id: _without_id(trigger) for trigger in triggers},
+        "triggers": {trigger.id: _written(trigger) for trigger in triggers},
     }
     return json.dumps(compiled, indent=2, ensure_ascii=False) + "\n"
 
@@ -30,17 +30,28 @@ def load(text: str, stage: str, pseudo_parameters: Mapping[str, str]) -> dict[st
     return {name: _trigger(name, raw, values) for name, raw in compiled["triggers"].items()}
 
 
-def _without_id(trigger: Trigger) -> dict[str, Any]:
+_DEFAULTS = asdict(Trigger("", When("", {}), ()))
+
+
+def _written(trigger: Trigger) -> dict[str, Any]:
+    """Write what differs from a trigger about which nothing is said."""
     raw = asdict(trigger)
-    del raw["id"]
-    return raw
+    options = _DEFAULTS["options"]
+    raw["options"] = {name: value for name, value in raw["options"].items() if value != options[name]} or options
+    return {name: value for name, value in raw.items() if name != "id" and value != _DEFAULTS[name]}
 
 
 def _trigger(name: str, raw: Mapping[str, Any], values: Mapping[str, str]) -> Trigger:
-    when = When(**_resolved(raw["when"], values))
-    start = tuple(Start(**_resolved(start, values)) for start in raw["start"])
-    rest = {key: value for key, value in raw.items() if key not in ("when", "start", "condition")}
-    return Trigger(name, when, start, _resolved(raw["condition"], values), **rest)
+    resolved = {key: value if key in _LITERAL else _resolved(value, values) for key, value in raw.items()}
+    when = When(**resolved.pop("when"))
+    start = tuple(Start(**start) for start in resolved.pop("start"))
+    options = resolved.pop("options", {})
+    options["steps"] = tuple(options.get("steps", ()))
+    return Trigger(name, when, start, options=Options(**options), **resolved)
+
+
+# What is text for people, in which ${…} is no reference.
+_LITERAL = frozenset({"description"})
 
 
 def _resolved(raw: Any, values: Mapping[str, str]) -> Any:

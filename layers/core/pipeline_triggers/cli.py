@@ -47,7 +47,7 @@ def main() -> None:
 def compile_command(directory: Path, check: bool) -> None:
     """Compile the documents into compiled/triggers.json and compiled/stack.yaml."""
     loaded = _load(directory)
-    compiled = compiler.compile_documents(loaded)
+    compiled = _compile(loaded)
     stale = compiler.stale(directory, compiled)
     if check and stale:
         raise click.ClickException(
@@ -55,7 +55,7 @@ def compile_command(directory: Path, check: bool) -> None:
         )
     if not check:
         compiler.write(directory, compiled)
-    for told in quotas.to_raise(loaded.triggers):
+    for told in quotas.to_raise(loaded.triggers, loaded.stages):
         click.echo(f"Note: {told}", err=True)
     click.echo(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
 
@@ -67,6 +67,7 @@ def compile_command(directory: Path, check: bool) -> None:
 def check_command(directory: Path, ask_aws: bool, stage: str) -> None:
     """Check the documents, and with --aws what only the account knows."""
     loaded = _load(directory)
+    _compile(loaded)
     if ask_aws:
         _check_stage(loaded, stage)
         with _asking_the_account():
@@ -132,8 +133,19 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
 
 
 def _load(directory: Path) -> documents.Documents:
-    try:
+    with _telling_problems():
         return documents.load(directory)
+
+
+def _compile(loaded: documents.Documents) -> dict[str, str]:
+    with _telling_problems():
+        return compiler.compile_documents(loaded)
+
+
+@contextmanager
+def _telling_problems() -> Iterator[None]:
+    try:
+        yield
     except DocumentsError as error:
         raise click.ClickException(f"the documents are wrong\n{error}") from error
 

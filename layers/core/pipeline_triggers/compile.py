@@ -15,15 +15,18 @@ from typing import Any
 
 import yaml
 
-from pipeline_triggers import catalog
-from pipeline_triggers.documents import Documents, Stages
+from pipeline_triggers import catalog, quotas, sources
+from pipeline_triggers.checks import Stages
+from pipeline_triggers.documents import Documents
+from pipeline_triggers.errors import DocumentsError, Problem
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.sources import HANDLERS, SOURCES
-from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, references
+from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references
 
 COMPILED = "compiled"
 
 MAX_DESCRIPTION_LENGTH = 512  # AWS::Events::Rule
+MAX_READABLE = 100  # of a logical id, which may have 255 characters; EventBridge names its rule after it
 
 _STAGES = "Stages"
 _LOWER_CASED_STAGES = "LowerCasedStages"
@@ -42,11 +45,24 @@ _RETRY_POLICY = {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
 
 
 def compile_documents(documents: Documents) -> dict[str, str]:
-    """Return the compiled files' texts by name."""
-    return {
-        "triggers.json": catalog.dump(documents.triggers, documents.stages),
-        "stack.yaml": _HEADER + yaml.safe_dump(_stack(documents), sort_keys=False, width=110, allow_unicode=True),
-    }
+    """Return the compiled files' texts by name.
+
+    Raises:
+        DocumentsError: the stack would be larger than CloudFormation takes.
+
+    """
+    stack = _stack(documents)
+    text = _HEADER + yaml.dump(stack, Dumper=_WithoutAliases, sort_keys=False, width=110, allow_unicode=True)
+    if exceeded := quotas.of_template(len(stack["Resources"]), len(text.encode())):
+        raise DocumentsError([Problem(STAGES_FILE, 1, "", told) for told in exceeded])
+    return {"triggers.json": catalog.dump(documents.triggers, documents.stages), "stack.yaml": text}
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """CloudFormation reads no YAML aliases, which PyYAML writes for what stands twice."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
 
 
 def stale(directory: Path, compiled: Mapping[str, str]) -> list[Path]:
@@ -63,16 +79,16 @@ def write(directory: Path, compiled: Mapping[str, str]) -> None:
 
 
 def _stack(documents: Documents) -> dict[str, Any]:
-    rules = {f"{_logical_id(trigger)}Rule": _rule(trigger) for trigger in documents.triggers}
-    policies = {
-        f"{handler}Starts": _starter_policy(f"{handler}RoleName", pipelines)
-        for handler in HANDLERS
-        if (pipelines := _pipelines(documents.triggers, handler))
-    }
+    resources: dict[str, Resource] = {}
+    for handler in HANDLERS:
+        handled = [trigger for trigger in documents.triggers if SOURCES[trigger.when.source].handler == handler]
+        policies = _policies(handler, handled, documents.stages)
+        # An event that comes before the handler may start its pipeline would be denied.
+        resources |= policies | _rules(handled, list(policies)) | _subscriptions(handled, list(policies))
     handed_in = [f"{handler}{name}" for handler in HANDLERS for name in ("QueueArn", "DeadLetterQueueArn", "RoleName")]
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "Pipeline Triggers - the rules and the starters' policies, compiled from the documents",
+        "Description": "Pipeline Triggers - rules, subscriptions and starters' policies, compiled from the documents",
         # Every source's queue is handed in, whether a trigger uses it now or not.
         "Metadata": {"cfn-lint": {"config": {"ignore_checks": ["W2001", "W7001"]}}},
         "Parameters": {
@@ -81,7 +97,7 @@ def _stack(documents: Documents) -> dict[str, Any]:
         },
         **_mappings(documents.stages),
         # CloudFormation refuses a stack without resources; this one costs nothing and does nothing.
-        "Resources": {**rules, **policies} or {"NoTriggers": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+        "Resources": resources or {"NoTriggers": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
     }
 
 
@@ -95,28 +111,37 @@ def _mappings(stages: Stages) -> dict[str, Any]:
     }
 
 
-def _rule(trigger: Trigger) -> Resource:
-    source = SOURCES[trigger.when.source]
+def _rules(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resource]:
+    rules = {}
+    for trigger in triggers:
+        if (pattern := sources.pattern(trigger.when, _text)) is not None:
+            rules[_logical_id(trigger.id, "Rule")] = _rule(trigger, pattern, policies)
+    return rules
+
+
+def _rule(trigger: Trigger, pattern: Mapping[str, Any], policies: list[str]) -> Resource:
+    handler = SOURCES[trigger.when.source].handler
     bus = trigger.when.fields.get("bus")
+    tags = [{"Key": key, "Value": _text(value)} for key, value in trigger.tags.items()]
     return {
         "Type": "AWS::Events::Rule",
-        # An event that comes before the handler may start its pipeline would be denied.
-        "DependsOn": [f"{source.handler}Starts"],
+        "DependsOn": policies,
         "Properties": {
             "Description": f"{trigger.id}: {trigger.description}"[:MAX_DESCRIPTION_LENGTH],
             "State": "ENABLED" if trigger.enabled else "DISABLED",
             **({"EventBusName": _text(bus)} if bus else {}),
-            "EventPattern": source.pattern(trigger.when.fields, _text),
+            "EventPattern": pattern,
+            **({"Tags": tags} if tags else {}),
             "Targets": [
                 {
                     "Id": "queue",
-                    "Arn": {"Ref": f"{source.handler}QueueArn"},
+                    "Arn": {"Ref": f"{handler}QueueArn"},
                     # The whole event, never values picked out of it: those are not escaped, so an object's
                     # key could write JSON of its own.
                     "InputTransformer": {
                         "InputTemplate": f'{{"trigger": {json.dumps(trigger.id)}, "event": <aws.events.event.json>}}'
                     },
-                    "DeadLetterConfig": {"Arn": {"Ref": f"{source.handler}DeadLetterQueueArn"}},
+                    "DeadLetterConfig": {"Arn": {"Ref": f"{handler}DeadLetterQueueArn"}},
                     "RetryPolicy": dict(_RETRY_POLICY),
                 }
             ],
@@ -124,27 +149,51 @@ def _rule(trigger: Trigger) -> Resource:
     }
 
 
-def _pipelines(triggers: Iterable[Trigger], handler: str) -> list[str]:
-    handled = [trigger for trigger in triggers if SOURCES[trigger.when.source].handler == handler]
-    return list(dict.fromkeys(start.pipeline for trigger in handled for start in trigger.start))
-
-
-def _starter_policy(role: str, pipelines: Iterable[str]) -> Resource:
+def _subscriptions(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resource]:
+    """Subscribe the queue to each topic once, as SNS allows, however many triggers use it."""
+    topics = dict.fromkeys(topic for trigger in triggers if trigger.enabled and (topic := sources.topic(trigger.when)))
     return {
-        "Type": "AWS::IAM::Policy",
-        "Properties": {
-            "PolicyName": "start-pipelines",
-            "Roles": [{"Ref": role}],
-            "PolicyDocument": {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Action": ["sagemaker:StartPipelineExecution", "sagemaker:DescribePipeline"],
-                        "Resource": [arn for pipeline in pipelines for arn in _pipeline_arns(pipeline)],
-                    }
-                ],
+        _logical_id(topic.rpartition(":")[2], "Subscription", of=topic): {
+            "Type": "AWS::SNS::Subscription",
+            "DependsOn": policies,
+            "Properties": {
+                "TopicArn": _text(topic),
+                # A topic may lie in another Region.
+                "Region": {"Fn::Select": [3, {"Fn::Split": [":", _text(topic)]}]},
+                "Protocol": "sqs",
+                "Endpoint": {"Ref": "OnSnsMessageQueueArn"},
+                "RedrivePolicy": {"deadLetterTargetArn": {"Ref": "OnSnsMessageDeadLetterQueueArn"}},
             },
+        }
+        for topic in topics
+    }
+
+
+def _policies(handler: str, triggers: Iterable[Trigger], stages: Stages) -> dict[str, Resource]:
+    """Let a handler start exactly the pipelines of its triggers: as many policies as they need."""
+    pipelines = dict.fromkeys(start.pipeline for trigger in triggers for start in trigger.start)
+    starts = quotas.policies(pipelines, stages)
+    policies = {
+        f"{handler}Starts{number if number > 1 else ''}": _policy(
+            handler,
+            ["sagemaker:StartPipelineExecution", "sagemaker:DescribePipeline"],
+            [arn for pipeline in names for arn in _pipeline_arns(pipeline)],
+        )
+        for number, names in enumerate(starts, 1)
+    }
+    if any(trigger.when.source == "drift" for trigger in triggers):
+        jobs = _sub("arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:processing-job/*")
+        policies[f"{handler}AsksMonitors"] = _policy(handler, ["sagemaker:DescribeProcessingJob"], [jobs])
+    return policies
+
+
+def _policy(handler: str, actions: list[str], arns: list[Intrinsic]) -> Resource:
+    statement = {"Effect": "Allow", "Action": actions, "Resource": arns}
+    return {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "Roles": [{"Ref": f"{handler}RoleName"}],
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
         },
     }
 
@@ -180,7 +229,8 @@ def _lower(text: str) -> str:
     return "".join(part.lower() if at % 2 == 0 else f"${{{part}}}" for at, part in literals_and_names)
 
 
-def _logical_id(trigger: Trigger) -> str:
-    """Name a trigger's resources: readable, and with a hash, because churn/a-b and churn-a/b read the same."""
-    words = re.split(r"[^a-z0-9]+", trigger.id)
-    return "".join(word.capitalize() for word in words) + hashlib.sha256(trigger.id.encode()).hexdigest()[:6]
+def _logical_id(name: str, kind: str, of: str | None = None) -> str:
+    """Name a resource: readable, and with a hash of what it is for, as churn/a-b and churn-a/b read the same."""
+    words = re.split(r"[^A-Za-z0-9]+", name)
+    readable = "".join(word[:1].upper() + word[1:] for word in words)[:MAX_READABLE]
+    return readable + hashlib.sha256((of or name).encode()).hexdigest()[:6] + kind

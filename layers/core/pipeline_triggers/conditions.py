@@ -17,7 +17,7 @@ def unmet(trigger: Trigger, occurrence: Occurrence) -> str | None:
     if named := SOURCES[trigger.when.source].name:
         field, value_of, matches = named
         glob = trigger.when.fields.get(field)
-        if glob is not None and not matches(glob, value_of(occurrence.event)):
+        if glob is not None and not matches(glob, value_of(occurrence)):
             return f"the {field} does not match {glob}"
     if trigger.condition and not holds(trigger.condition, occurrence):
         return f"if is false: {trigger.condition}"

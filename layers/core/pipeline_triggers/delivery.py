@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from pipeline_triggers import aws, catalog, definition, events, start
-from pipeline_triggers.conditions import unmet
-from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Occurrence, Outcome, Trigger, Verdict
+from pipeline_triggers import aws, catalog, definition, start
+from pipeline_triggers.admission import admitted
+from pipeline_triggers.errors import Filtered, Rejected
+from pipeline_triggers.events import Arrival
+from pipeline_triggers.models import Outcome, Trigger, Verdict
+from pipeline_triggers.requests import targets
 from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger, report
 
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-Parse = Callable[[Mapping[str, Any]], Occurrence]
+# What reads a handler's messages: the body and the deployed triggers → what it brings to which trigger.
+Read = Callable[[str, Mapping[str, Trigger]], list[Arrival]]
 
 MAX_REASON_LENGTH = 1000
 
@@ -29,14 +34,14 @@ MAX_REASON_LENGTH = 1000
 LAST_RECEIVE = 4
 
 
-def handle(batch: dict[str, Any], context: LambdaContext, parse: Parse) -> PartialItemFailureResponse:
-    """Handle an SQS batch; ``parse`` reads the handler's kind of event. Only failed messages come back."""
+def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> PartialItemFailureResponse:
+    """Handle an SQS batch; ``read`` reads the handler's kind of message. Only failed messages come back."""
 
     def deliver(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
         last = int(record.attributes.approximate_receive_count) >= LAST_RECEIVE
         try:
-            _conclude(record.body, _verdicts(record.body, parse, last=last))
+            _conclude(record.body, _verdicts(record.body, read, last=last))
         except Exception:
             logger.exception("will be retried")
             raise
@@ -54,65 +59,62 @@ def triggers() -> dict[str, Trigger]:
     return catalog.load(text, current.stage, {"AWS::Region": current.region, "AWS::AccountId": current.account})
 
 
-def _verdicts(body: str, parse: Parse, *, last: bool) -> list[Verdict]:
+@dataclass(slots=True)
+class _Decided:
+    """What a message has come to so far. ``last``: it will not be delivered again, so a failure is a verdict, too."""
+
+    last: bool
+    verdicts: list[Verdict] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+    @contextmanager
+    def end(self, known: Mapping[str, Any]) -> Iterator[None]:
+        """Take what is raised for how this ends; ``known`` are the verdict's other fields."""
+        try:
+            yield
+        except Filtered as error:
+            self.verdicts.append(Verdict(Outcome.FILTERED, reason=str(error), **known))
+        except Rejected as error:
+            self.verdicts.append(Verdict(Outcome.REJECTED, reason=str(error), **known))
+        except Exception as error:
+            if self.last:
+                logger.exception("given up", extra={"pipeline": known.get("pipeline")})
+                self.verdicts.append(Verdict(Outcome.REJECTED, reason=_failed(error), **known))
+            else:
+                self.failures.append(error)
+
+
+def _verdicts(body: str, read: Read, *, last: bool) -> list[Verdict]:
     """Decide a message in full: what is retried is decided anew, and so has no verdict before."""
-    try:
-        return list(_decide(body, parse, last=last))
-    except Exception as error:
-        if not last:
-            raise
-        logger.exception("given up")
-        message = events.message(body)
-        return [Verdict(Outcome.REJECTED, message.trigger, message.event_id, reason=_failed(error))]
+    decided = _Decided(last)
+    with decided.end({"trigger": "unknown", "event_id": "unknown"}):
+        for arrival in read(body, triggers()):
+            _decide(arrival, decided)
+    if decided.failures:
+        raise decided.failures[0]
+    return decided.verdicts
 
 
-def _decide(body: str, parse: Parse, *, last: bool) -> Iterator[Verdict]:
-    try:
-        message = events.message(body)
-    except Rejected as error:
-        yield Verdict(Outcome.REJECTED, trigger="unknown", event_id="unknown", reason=str(error))
-        return
-    logger.append_keys(trigger=message.trigger, event_id=message.event_id)
-    verdict = partial(Verdict, trigger=message.trigger, event_id=message.event_id)
-    try:
-        occurrence = parse(message.event)
-        verdict = partial(verdict, subject=occurrence.subject)
-        trigger = triggers().get(message.trigger)
+def _decide(arrival: Arrival, decided: _Decided) -> None:
+    """Start what the trigger says; every pipeline is tried, though another one fails."""
+    logger.append_keys(trigger=arrival.trigger, event_id=arrival.event_id)
+    known = {"trigger": arrival.trigger, "event_id": arrival.event_id}
+    with decided.end(known):
+        occurrence = arrival.occurrence()
+        known["subject"] = occurrence.subject
+        trigger = triggers().get(arrival.trigger)
         if trigger is None:
             raise Rejected("trigger removed: no deployed document holds it any more")
-        reason = unmet(trigger, occurrence)
-    except Rejected as error:
-        yield verdict(Outcome.REJECTED, reason=str(error))
-        return
-    if reason:
-        yield verdict(Outcome.FILTERED, reason=reason)
-        return
-    yield from _start_all(trigger, occurrence, verdict, last=last)
-
-
-def _start_all(
-    trigger: Trigger, occurrence: Occurrence, verdict: Callable[..., Verdict], *, last: bool
-) -> Iterator[Verdict]:
-    """Try every pipeline, though another one fails; a failure is raised at the end, and told the last time."""
-    failures = []
-    for target, wanted in enumerate(trigger.start):
-        try:
-            run = start.plan(trigger, target, occurrence, settings().stack)
-            if trigger.dry_run:
-                definition.fit(run.pipeline, run.parameters)
-                yield verdict(Outcome.DRY_RUN, pipeline=wanted.pipeline)
-            else:
-                yield verdict(Outcome.STARTED, pipeline=wanted.pipeline, execution_arn=start.execute(run))
-        except Rejected as error:
-            yield verdict(Outcome.REJECTED, pipeline=wanted.pipeline, reason=str(error))
-        except Exception as error:
-            if last:
-                logger.exception("given up", extra={"pipeline": wanted.pipeline})
-                yield verdict(Outcome.REJECTED, pipeline=wanted.pipeline, reason=_failed(error))
-            else:
-                failures.append(error)
-    if failures:
-        raise failures[0]
+        occurrence = admitted(trigger, occurrence)
+        for target in targets(trigger, occurrence):
+            about = {**known, "pipeline": trigger.start[target].pipeline}
+            with decided.end(about):
+                run = start.plan(trigger, target, occurrence, settings().stack)
+                if trigger.dry_run:
+                    definition.fit(run.pipeline, run.parameters)
+                    decided.verdicts.append(Verdict(Outcome.DRY_RUN, **about))
+                else:
+                    decided.verdicts.append(Verdict(Outcome.STARTED, execution_arn=start.execute(run), **about))
 
 
 def _failed(error: Exception) -> str:

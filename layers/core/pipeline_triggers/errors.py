@@ -2,6 +2,7 @@
 
 PipelineTriggersError
 ├── DocumentsError   trigger documents are wrong: compiling stops, the author mends them
+├── Filtered         this event is none that the trigger asks for: say so, and that is all
 └── Rejected         this event can never start this pipeline: quarantine it, do not retry
 
 Whatever else is raised while an event is handled (throttling, a lost connection, a bug) goes back to the
@@ -36,6 +37,10 @@ class DocumentsError(PipelineTriggersError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class Filtered(PipelineTriggersError):
+    """An event that the trigger does not ask for, though its rule could not tell; the message says why."""
 
 
 class Rejected(PipelineTriggersError):

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote_plus
 
-from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Occurrence
+from pipeline_triggers.errors import Filtered, Rejected
+from pipeline_triggers.models import Occurrence, Request, Trigger
+from pipeline_triggers.parameters import spell
+from pipeline_triggers.sources import topic
+
+MAX_DIGITS = 100  # of a number in a message
+
+Event = Mapping[str, Any]
+Triggers = Mapping[str, Trigger]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """What a rule puts into a handler's queue: the trigger's id and the event as EventBridge delivered it."""
+class Arrival:
+    """What a queue message brings to one trigger: an occurrence, or the error that reading it ended with."""
 
     trigger: str
-    event: Mapping[str, Any]
+    event_id: str
+    read: Occurrence | Filtered | Rejected
 
-    @property
-    def event_id(self) -> str:
-        """The id that EventBridge gave the event, the same for every delivery; "" when it has none."""
-        return str(self.event.get("id", ""))
+    def occurrence(self) -> Occurrence:
+        """Return the occurrence, or raise the error."""
+        if isinstance(self.read, Occurrence):
+            return self.read
+        raise self.read
 
 
-def message(body: str) -> Message:
-    """Parse the body of a queue message.
+def from_rule(parse: Callable[[Event], Occurrence], body: str, _triggers: Triggers) -> list[Arrival]:
+    """Read what a rule puts into a handler's queue: the trigger's id and the event as EventBridge delivered it.
 
     Raises:
         Rejected: the body is not what the compiled rules send.
@@ -37,7 +48,10 @@ def message(body: str) -> Message:
         raise Rejected(f"the message is no JSON: {error}") from error
     match raw:
         case {"trigger": str(trigger), "event": dict(event)}:
-            return Message(trigger, event)
+            try:
+                return [Arrival(trigger, str(event.get("id", "")), parse(event))]
+            except Rejected as error:
+                return [Arrival(trigger, str(event.get("id", "")), error)]
     raise Rejected('the message is not {"trigger": "<team>/<name>", "event": {…}}, as the compiled rules send it')
 
 
@@ -57,26 +71,28 @@ def s3_upload(event: Mapping[str, Any]) -> Occurrence:
             "id": str(event_id),
             "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as s3_object} as detail,
         }:
-            bound = {
-                "bucket": bucket,
-                "key": key,
-                "name": key.rpartition("/")[2],
-                "uri": f"s3://{bucket}/{key}",
-                "size": s3_object.get("size"),
-                "etag": s3_object.get("etag"),
-                "version_id": s3_object.get("version-id"),
-                "sequencer": s3_object.get("sequencer"),
-                "reason": detail.get("reason"),
-            }
-            version = str(bound["version_id"] or bound["etag"] or "")
-            return Occurrence(
-                event_id=event_id,
-                subject=str(bound["uri"]),
-                identity=("s3", bucket, key, version, str(bound["sequencer"] or "")),
-                event=event,
-                bindings={"object": {name: value for name, value in bound.items() if value is not None}},
+            bound = _s3_object(
+                bucket,
+                key,
+                size=s3_object.get("size"),
+                etag=s3_object.get("etag"),
+                version_id=s3_object.get("version-id"),
+                sequencer=s3_object.get("sequencer"),
+                reason=detail.get("reason"),
             )
+            return Occurrence(event_id, bound["uri"], _s3_identity(bound), event, {"object": bound})
     raise Rejected("the event is no S3 Object Created: it lacks id, detail.bucket.name or detail.object.key")
+
+
+def _s3_object(bucket: str, key: str, **known: Any) -> dict[str, Any]:
+    """Return ``$object``, without what is not known."""
+    bound = {"bucket": bucket, "key": key, "name": key.rpartition("/")[2], "uri": f"s3://{bucket}/{key}", **known}
+    return {name: value for name, value in bound.items() if value is not None}
+
+
+def _s3_identity(bound: Mapping[str, Any]) -> tuple[str, ...]:
+    version = bound.get("version_id") or bound.get("etag") or ""
+    return ("s3", bound["bucket"], bound["key"], str(version), str(bound.get("sequencer", "")))
 
 
 # The state changes of SageMaker: how their detail names the resource, and the variable that is bound to it.
@@ -147,3 +163,162 @@ def _status(status: Any) -> Any:
     if isinstance(status, str) and status.isupper():
         return "".join(word.capitalize() for word in status.split("_"))
     return status
+
+
+# ---- SNS
+
+
+def from_topic(own: str | None, body: str, triggers: Triggers) -> list[Arrival]:
+    """Read what SNS puts into the queue: an envelope around what was published.
+
+    ``own`` is the stack's topic for publishers, whose messages name their trigger; None takes each topic that no
+    trigger subscribes to for it. A message of another topic goes to every trigger that subscribes to it.
+
+    Raises:
+        Rejected: the body is no envelope of SNS, or no trigger subscribes to its topic.
+
+    """
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Rejected(f"the message is no JSON: {error}") from error
+    match raw:
+        case {"Type": "Notification", "MessageId": str(), "TopicArn": str(arn), "Message": str()}:
+            subscribed = [trigger.id for trigger in triggers.values() if trigger.enabled and topic(trigger.when) == arn]
+        case _:
+            raise Rejected("the message is no notification of SNS: it lacks Type, MessageId, TopicArn or Message")
+    if arn == own or (own is None and not subscribed):
+        return [_requested(raw)]
+    if not subscribed:
+        raise Rejected(f"no trigger subscribes to {arn} any more")
+    read: list[Any]
+    try:
+        read = _published(raw, _body(raw["Message"]))
+    except (Filtered, Rejected) as error:
+        read = [error]
+    return [Arrival(trigger, raw["MessageId"], one) for one in read for trigger in subscribed]
+
+
+def _requested(envelope: Event) -> Arrival:
+    """Read a publisher's message on the stack's own topic."""
+    message_id = envelope["MessageId"]
+    trigger = "unknown"
+    try:
+        asked = _body(envelope["Message"])
+        if isinstance(asked, dict) and isinstance(asked.get("trigger"), str):
+            trigger = asked["trigger"]
+        request = _request(asked)
+        (published,) = _published(envelope, asked)
+        return Arrival(trigger, message_id, replace(published, request=request))
+    except Rejected as error:
+        return Arrival(trigger, message_id, error)
+
+
+_REQUEST = ("trigger", "pipeline", "parameters", "dedupe")
+
+
+def _request(asked: object) -> Request:
+    if not isinstance(asked, dict) or not isinstance(asked.get("trigger"), str):
+        raise Rejected('the request is not {"trigger": "<team>/<name>", "parameters": {…}}')
+    if unknown := [name for name in asked if name not in _REQUEST]:
+        raise Rejected(f"the request sets {', '.join(unknown)}; it may set {', '.join(_REQUEST)}")
+    for name in ("pipeline", "dedupe"):
+        if name in asked and not (isinstance(asked[name], str) and asked[name]):
+            raise Rejected(f"the request's {name} is no text; leave it out, or write one")
+    parameters = asked.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise Rejected('the request\'s parameters are not {"Name": "value"}')
+    spelt = {name: spell(f"the request's parameter {name}", value) for name, value in parameters.items()}
+    return Request(asked["trigger"], asked.get("pipeline"), spelt, asked.get("dedupe"))
+
+
+def _published(envelope: Event, body: object) -> list[Occurrence]:
+    """Read a message of a topic: one occurrence, or one for each object where S3 speaks through the topic."""
+    bound = {
+        "id": envelope["MessageId"],
+        "topic": envelope["TopicArn"],
+        "time": envelope.get("Timestamp"),
+        "subject": envelope.get("Subject"),
+        "text": envelope["Message"],
+        "body": body,
+        "attributes": _attributes(envelope.get("MessageAttributes") or {}),
+    }
+    message = Occurrence(
+        event_id=envelope["MessageId"],
+        subject=envelope["TopicArn"],
+        identity=("sns", envelope["MessageId"]),
+        event={**envelope, "Message": body},
+        bindings={"message": {name: value for name, value in bound.items() if value is not None}},
+    )
+    match body:
+        case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
+            raise Filtered("S3 tests whether it may publish to this topic")
+        case {"Records": [{"eventSource": "aws:s3"}, *_] as records}:
+            return [_uploaded(message, record) for record in records]
+    return [message]
+
+
+def _uploaded(message: Occurrence, record: Any) -> Occurrence:
+    """Read S3's own notification, in which keys are url-encoded, unlike in its events."""
+    match record:
+        case {"s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as s3_object}}:
+            bound = _s3_object(
+                bucket,
+                unquote_plus(key),
+                size=s3_object.get("size"),
+                etag=s3_object.get("eTag"),
+                version_id=s3_object.get("versionId"),
+                sequencer=s3_object.get("sequencer"),
+                reason=record.get("eventName"),
+            )
+            bindings = {**message.bindings, "object": bound}
+            return replace(message, subject=bound["uri"], identity=_s3_identity(bound), bindings=bindings)
+    raise Rejected("the record is no notification of S3: it lacks s3.bucket.name or s3.object.key")
+
+
+def _attributes(raw: Mapping[str, Any]) -> dict[str, Any]:
+    attributes = {}
+    for name, attribute in raw.items():
+        match attribute:
+            case {"Type": "Number" | "String.Array", "Value": str(value)}:
+                attributes[name] = _body(value)
+            case {"Value": value}:
+                attributes[name] = value
+    return attributes
+
+
+def _body(text: str) -> Any:
+    """Return what a message holds: JSON where it is JSON, else the text itself.
+
+    Raises:
+        Rejected: it is JSON of which two readers could make two things.
+
+    """
+    try:
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_number, parse_float=_number
+        )
+    except ValueError:
+        return text
+    except RecursionError as error:
+        raise Rejected("the message is nested too deeply") from error
+
+
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise Rejected(f"the message sets {name!r} twice; set it once")
+        found[name] = value
+    return found
+
+
+def _constant(name: str) -> float:
+    raise Rejected(f"the message holds {name}, which is no JSON")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if len(text) > MAX_DIGITS or not math.isfinite(number):
+        raise Rejected(f"the message holds a number of {len(text)} digits; {MAX_DIGITS} are the most, up to 1e308")
+    return number if any(letter in text for letter in ".eE") else int(text)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline_triggers import aws, definition, start
-from pipeline_triggers.conditions import unmet
-from pipeline_triggers.errors import Rejected
-from pipeline_triggers.events import eventbridge, s3_upload
+from pipeline_triggers import aws, definition, sources, start
+from pipeline_triggers.admission import admitted
+from pipeline_triggers.errors import Filtered, Rejected
+from pipeline_triggers.events import Arrival, eventbridge, from_topic, s3_upload
 from pipeline_triggers.models import Occurrence, Trigger
-from pipeline_triggers.sources import SOURCES
+from pipeline_triggers.requests import targets
 from pipeline_triggers.stages import resolve
 
 
@@ -35,43 +35,61 @@ def explain(
 ) -> Iterator[Explanation]:
     """Explain an event, trigger by trigger; those whose rule does not match are left out.
 
-    EventBridge itself says what matches (TestEventPattern). With ``ask_pipelines``, the values are held against the
-    pipelines' definitions as well.
+    EventBridge itself says what matches (TestEventPattern). A notification of SNS goes to the triggers that subscribe
+    to its topic; that of any other topic is read as a publisher's request. With ``ask_pipelines``, the values are held
+    against the pipelines' definitions as well.
 
     Raises:
         Rejected: the event is none that EventBridge delivers.
         botocore.exceptions.BotoCoreError, ClientError: AWS can't be asked.
 
     """
-    for trigger in triggers:
-        if trigger.enabled and _matches(trigger, event, pseudo_parameters):
-            yield from _explained(trigger, event, ask_pipelines=ask_pipelines)
+    by_id = {trigger.id: trigger for trigger in triggers}
+    if event.get("Type") == "Notification":
+        arrivals = from_topic(None, json.dumps(event), by_id)
+    else:
+        arrivals = [
+            Arrival(trigger.id, str(event.get("id")), _parse(trigger)(event))
+            for trigger in by_id.values()
+            if _matches(trigger, event, pseudo_parameters)
+        ]
+    for arrival in arrivals:
+        yield from _explained(by_id.get(arrival.trigger), arrival, ask_pipelines=ask_pipelines)
+
+
+def _parse(trigger: Trigger) -> Callable[[Mapping[str, Any]], Occurrence]:
+    return s3_upload if trigger.when.source == "s3" else eventbridge
 
 
 def _matches(trigger: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapping[str, str]) -> bool:
-    fields = trigger.when.fields
-    pattern = SOURCES[trigger.when.source].pattern(fields, lambda text: resolve(text, pseudo_parameters))
+    pattern = sources.pattern(trigger.when, lambda text: resolve(text, pseudo_parameters))
+    if pattern is None or not trigger.enabled:
+        return False
     return aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
 
 
-def _explained(trigger: Trigger, event: Mapping[str, Any], *, ask_pipelines: bool) -> Iterator[Explanation]:
-    occurrence = s3_upload(event) if trigger.when.source == "s3" else eventbridge(event)
+def _explained(trigger: Trigger | None, arrival: Arrival, *, ask_pipelines: bool) -> Iterator[Explanation]:
     try:
-        reason = unmet(trigger, occurrence)
+        occurrence = arrival.occurrence()
+        if trigger is None:
+            raise Rejected("no document holds this trigger")
+        occurrence = admitted(trigger, occurrence)
+        positions = targets(trigger, occurrence)
+    except Filtered as error:
+        yield Explanation(arrival.trigger, "FILTERED", reason=str(error))
+        return
     except Rejected as error:
-        yield Explanation(trigger.id, "REJECTED", reason=str(error))
+        yield Explanation(arrival.trigger, "REJECTED", reason=str(error))
         return
-    if reason:
-        yield Explanation(trigger.id, "FILTERED", reason=reason)
-        return
-    for target, wanted in enumerate(trigger.start):
+    for target in positions:
+        pipeline = trigger.start[target].pipeline
         try:
             values = _values(trigger, target, occurrence, ask_pipelines=ask_pipelines)
         except Rejected as error:
-            yield Explanation(trigger.id, "REJECTED", wanted.pipeline, reason=str(error))
+            yield Explanation(trigger.id, "REJECTED", pipeline, reason=str(error))
         else:
             outcome = "DRY_RUN" if trigger.dry_run else "WOULD START"
-            yield Explanation(trigger.id, outcome, wanted.pipeline, parameters=values)
+            yield Explanation(trigger.id, outcome, pipeline, parameters=values)
 
 
 def _values(trigger: Trigger, target: int, occurrence: Occurrence, *, ask_pipelines: bool) -> Mapping[str, str]:

@@ -9,7 +9,12 @@ from pipeline_triggers.errors import Rejected
 from pipeline_triggers.expressions import FUNCTIONS, Node, children, compile_expression, text, walk
 
 # Under these, an event holds what a team names itself: nobody can tell what is not there.
-FREE = frozenset({"CustomerMetadataProperties", "Environment", "HyperParameters", "Tags", "dimensions"})
+FREE = frozenset(
+    {
+        *("CustomerMetadataProperties", "Environment", "HyperParameters", "Tags", "dimensions"),
+        *("Message", "MessageAttributes", "attributes", "body"),  # of SNS
+    }
+)
 
 
 def misfit(source: str, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> str | None:
@@ -22,9 +27,9 @@ def misfit(source: str, event: Mapping[str, Any], bindings: Mapping[str, Any]) -
     ast = expression.jsonata.ast
     if unknown := _unknown_variables(ast, bindings):
         known = ", ".join(f"${name}" for name in bindings)
-        return f"uses ${unknown[0]}, which is not bound here; bound are {known}"
+        return f"uses ${unknown[0]}, which is not bound here; bound are {known or 'none'}"
     if missing := _missing_paths(ast, event, bindings):
-        return f"asks for {missing[0]}, which such an event does not have"
+        return f"asks for {missing[0]}, which such an event does not have; look at one in events/"
     try:
         expression.evaluate(event, bindings)
     except Rejected as error:

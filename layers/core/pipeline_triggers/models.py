@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -25,19 +25,56 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """What an execution is started with besides its parameters; SageMaker decides on what is left out.
+
+    ``display_name``, ``source_execution`` and ``mlflow_experiment`` are value sources, like parameters. ``version`` is
+    a version's number or an alias.
+    """
+
+    display_name: str | None = None
+    max_parallel_steps: int | None = None
+    steps: tuple[str, ...] = ()
+    source_execution: str | None = None
+    version: str | None = None
+    mlflow_experiment: str | None = None
+
+
+MAX_STARTS = 100  # per trigger and hour, unless the document says otherwise
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
     """What starts which pipelines with which parameters.
 
-    ``id`` is ``<team>/<name>``; ``condition`` is the document's ``if``, the source of an expression.
+    ``id`` is ``<team>/<name>``; ``condition`` is the document's ``if`` and ``dedupe`` its business key, both value
+    sources. All of ``start`` are started; with ``one_of`` the publisher names which one. ``accept`` holds what a
+    publisher may set: by parameter name a glob for the value, or the values themselves.
     """
 
     id: str
     when: When
     start: tuple[Start, ...]
+    one_of: bool = False
+    accept: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     condition: str | None = None
+    dedupe: str | None = None
+    max_starts: int = MAX_STARTS
+    options: Options = Options()
     dry_run: bool = False
     enabled: bool = True
     description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a publisher asks for: a trigger, one of its pipelines, parameters, and a business key of their own."""
+
+    trigger: str
+    pipeline: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    dedupe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +84,7 @@ class Occurrence:
     ``identity`` is what the source means by "the same" (for S3 the bucket, key, version and sequencer), so
     it does not change with a redelivery. ``bindings`` are the variables that expressions may use, such as
     ``object`` for ``$object``; ``event`` is the whole EventBridge event, as it arrived. ``subject`` is what a user
-    calls it by: an object's URI, a resource's ARN.
+    calls it by: an object's URI, a resource's ARN. ``request`` is what a publisher asked for, on the stack's own topic.
     """
 
     event_id: str
@@ -55,17 +92,20 @@ class Occurrence:
     identity: tuple[str, ...]
     event: Mapping[str, Any]
     bindings: Mapping[str, Any]
+    request: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One StartPipelineExecution call to make, decided in full."""
+    """One StartPipelineExecution call to make, decided in full.
+
+    ``options`` are the call's further arguments, as boto3 takes them.
+    """
 
     pipeline: str
     parameters: Mapping[str, str]
     token: str
-    display_name: str
-    description: str
+    options: Mapping[str, Any]
 
 
 class Outcome(StrEnum):

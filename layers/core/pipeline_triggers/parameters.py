@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
@@ -17,9 +18,9 @@ from pipeline_triggers.models import Occurrence
 MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
 
 _JSONATA = re.compile(r"\{%(.*)%\}", re.DOTALL)
-_PATH = re.compile(r"\$(?:\.[A-Za-z0-9_/-]+|\[[0-9]+\])+")
+_PATH = re.compile(r"\$(?:\.(?:[A-Za-z0-9_/-]+|\*)|\[(?:[0-9]+|\*)\])+")
 _LIKE_A_VARIABLE = re.compile(r"\s*\$[A-Za-z$\[]|\s+\$")
-_PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+)\]")
+_PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+|\*)\]")
 
 
 def check(source: str, sample: Occurrence | None) -> str | None:
@@ -42,9 +43,9 @@ def check(source: str, sample: Occurrence | None) -> str | None:
         return f"looks like a path or a variable; write {{% {source.strip()} %}}, or {{% '{source}' %}} for the text"
     if source.startswith("$."):
         if not _PATH.fullmatch(source):
-            return "is no JSONPath that EventBridge knows; write names and indices as in $.detail.items[0].id"
-        if sample is not None and _at(source, sample.event) is None and not FREE.intersection(source.split(".")):
-            return "leads to nothing: such an event does not have it"
+            return "is no JSONPath that EventBridge knows; write names, indices and * as in $.detail.items[0].id"
+        if sample is not None and not _matches(source, sample.event) and not FREE.intersection(_names(source)):
+            return "leads to nothing: such an event does not have it; look at one in events/"
         return None
     if not source:
         return "is empty, and SageMaker refuses empty values; leave the parameter out to use its default"
@@ -57,6 +58,13 @@ def check_condition(source: str, sample: Occurrence | None) -> str | None:
     """Say what is wrong with a document's ``if``, or None."""
     if not _JSONATA.fullmatch(source):
         return "is no expression; write {% … %} around it, as in {% $object.size > 0 %}"
+    return check(source, sample)
+
+
+def check_key(source: str, sample: Occurrence | None) -> str | None:
+    """Say what is wrong with a document's ``dedupe``, or None."""
+    if literal(source) is not None:
+        return "is the same on every event, and so would start once for ever; write $.a.b or {% … %}"
     return check(source, sample)
 
 
@@ -79,19 +87,13 @@ def literal(source: str) -> str | None:
 
 
 def evaluate(source: str, occurrence: Occurrence) -> str:
-    """Compute a value for an occurrence, spelt as SageMaker's own SDK spells it.
+    """Compute a value for an occurrence.
 
     Raises:
-        Rejected: the value is missing, not a single value, empty or too long.
+        Rejected: it can't be computed, or can't be sent.
 
     """
-    found = _computed(source, occurrence)
-    text = _spell(source, found)
-    if not text:
-        raise Rejected(f"{source} is empty on this event, and SageMaker refuses empty values")
-    if len(text) > MAX_VALUE_LENGTH:
-        raise Rejected(f"{source} has {len(text)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
-    return text
+    return spell(source, _computed(source, occurrence))
 
 
 def _computed(source: str, occurrence: Occurrence) -> object:
@@ -104,19 +106,56 @@ def _computed(source: str, occurrence: Occurrence) -> object:
 
 
 def _at(path: str, event: object) -> object:
-    found = event
+    found = _matches(path, event)
+    if len(found) > 1:
+        raise Rejected(f"{path} gives {len(found)} values on this event, not one; name one, as in [0]")
+    return found[0] if found else None
+
+
+def _matches(path: str, event: object) -> list[object]:
+    """Return what a path leads to: nothing, one value, or with a wildcard any number of them."""
+    found = [event]
     for name, index in _PATH_STEP.findall(path):
-        if isinstance(found, dict):
-            found = found.get(name)
-        elif isinstance(found, list) and index and int(index) < len(found):
-            found = found[int(index)]
-        else:
-            return None
-    return found
+        found = [child for parent in found for child in _children(parent, name, index)]
+    return [value for value in found if value is not None]
 
 
-def _spell(source: str, found: Any) -> str:
-    """Write a value as text: booleans as True and False, whole numbers without a fraction."""
+def _children(parent: object, name: str, index: str) -> Iterable[object]:
+    match parent:
+        case dict() if name == "*":
+            return parent.values()
+        case dict() if name in parent:
+            return [parent[name]]
+        case list() if index == "*":
+            return parent
+        case list() if index and int(index) < len(parent):
+            return [parent[int(index)]]
+        case _:
+            return []
+
+
+def _names(path: str) -> list[str]:
+    return [name for name, _ in _PATH_STEP.findall(path)]
+
+
+def spell(source: str, found: Any) -> str:
+    """Write a value as SageMaker's SDK spells it: booleans as True and False, whole numbers without a fraction.
+
+    Raises:
+        Rejected: the value is missing, not a single value, empty, too long, or no text; ``source`` names it.
+
+    """
+    text = _text(source, found)
+    if not text:
+        raise Rejected(f"{source} is empty on this event, and SageMaker refuses empty values")
+    if len(text) > MAX_VALUE_LENGTH:
+        raise Rejected(f"{source} has {len(text)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise Rejected(f"{source} holds half a surrogate pair on this event, which is no text")
+    return text
+
+
+def _text(source: str, found: Any) -> str:
     match found:
         case str():
             return found

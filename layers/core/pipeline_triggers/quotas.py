@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+from pipeline_triggers import patterns, sources
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.sources import HANDLERS, SOURCES
 from pipeline_triggers.stages import resolve
 
 PATTERN_LENGTH = 2048  # EventBridge: event pattern size, per rule; can be raised
 RULES_PER_BUS = 300  # EventBridge: rules per event bus; can be raised; 100 in some Regions
+WILDCARD_RULES_PER_BUS = 30  # EventBridge: rules that contain wildcard, per event bus
 RESOURCES = 500  # CloudFormation: resources per template
-INLINE_POLICIES = 10_240  # IAM: characters of all inline policies of a role, white space not counted
-QUEUE_AND_LOG_POLICIES = 1_000  # of those, what template.yaml takes, and some to spare
+TEMPLATE_BYTES = 1_000_000  # CloudFormation: template body size
+MAPPING_ATTRIBUTES = 200  # CloudFormation: names in a mapping, and under each
+POLICY_LENGTH = 6144  # IAM: characters of a managed policy, white space not counted
+POLICIES_PER_ROLE = 10  # IAM: managed policies attached to a role; can be raised
 DEFAULT_BUS = "default"
 
 # As long as they get: the Region and account stand in every ARN.
@@ -24,36 +28,76 @@ _LONGEST = {
     "AWS::Region": "ap-southeast-1",
 }
 
+_PIPELINE_ARN = resolve('"arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/",', _LONGEST)
+_REST_OF_POLICY = 200  # characters of a starter's policy besides the ARNs
 
-def exceeded(triggers: Iterable[Trigger]) -> Iterator[tuple[str | None, str]]:
-    """Give (the trigger, or None for all of them, what exceeds which quota); the triggers are those of one stage."""
-    triggers = list(triggers)
+
+def exceeded(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
+    """Give (the trigger, what exceeds which quota); the triggers are those of one stage."""
+    wildcards: Counter[str] = Counter()
     for trigger in triggers:
-        pattern = SOURCES[trigger.when.source].pattern(trigger.when.fields, lambda text: resolve(text, _LONGEST))
+        pattern = sources.pattern(trigger.when, lambda text: resolve(text, _LONGEST))
         if (length := len(json.dumps(pattern, separators=(",", ":")))) > PATTERN_LENGTH:
             told = f"EventBridge's quota 'event pattern size' is {PATTERN_LENGTH}; name fewer, or ask for less"
             yield trigger.id, f"its event pattern has {length} characters; {told}"
-    for handler in dict.fromkeys(SOURCES[trigger.when.source].handler for trigger in triggers):
-        handled = [trigger for trigger in triggers if SOURCES[trigger.when.source].handler == handler]
-        pipelines = {start.pipeline for trigger in handled for start in trigger.start}
-        spellings = {spelling for pipeline in pipelines for spelling in (pipeline, pipeline.lower())}
-        arn = resolve('"arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/",', _LONGEST)
-        length = QUEUE_AND_LOG_POLICIES + sum(len(arn) + len(spelling) for spelling in spellings)
-        if length > INLINE_POLICIES:
-            told = f"IAM's quota 'inline policies of a role' is {INLINE_POLICIES}; use fewer or shorter names"
-            yield (
-                None,
-                f"the {len(pipelines)} pipelines that {handler} may start need about {length} characters; {told}",
-            )
-    if (resources := len(triggers) + len(HANDLERS)) > RESOURCES:
-        told = f"CloudFormation's quota 'resources per template' is {RESOURCES}; split them between two stacks"
-        yield None, f"{len(triggers)} triggers need {resources} resources; {told}"
+        bus = _bus(trigger)
+        wildcards[bus] += patterns.uses(pattern, "wildcard")
+        if patterns.uses(pattern, "wildcard") and wildcards[bus] > WILDCARD_RULES_PER_BUS:
+            told = f"EventBridge has {WILDCARD_RULES_PER_BUS} at most; use prefix or suffix, and write an if"
+            yield trigger.id, f"is rule {wildcards[bus]} with wildcard on the bus {bus}; {told}"
 
 
-def to_raise(triggers: Iterable[Trigger]) -> Iterator[str]:
+def of_stages(stages: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Give what of the stages exceeds which quota."""
+    for what, count in (("stages", len(stages)), ("names", max(map(len, stages.values()), default=0))):
+        if count > MAPPING_ATTRIBUTES:
+            quota = f"CloudFormation's quota 'mapping attributes' is {MAPPING_ATTRIBUTES}"
+            yield f"has {count} {what}; {quota}; write fewer"
+
+
+def of_template(resources: int, size: int) -> list[str]:
+    """Return what a compiled stack exceeds."""
+    remedy = "split the triggers between two stacks"
+    return [
+        f"the triggers need {count} {what}; CloudFormation's quota '{quota}' is {most}; {remedy}"
+        for count, what, quota, most in (
+            (resources, "resources", "resources per template", RESOURCES),
+            (size, "bytes of template", "template body size", TEMPLATE_BYTES),
+        )
+        if count > most
+    ]
+
+
+def policies(pipelines: Iterable[str], stages: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
+    """Divide pipelines between policies, so that each policy fits IAM's quota in every stage."""
+    divided: list[list[str]] = []
+    left = 0
+    for pipeline in pipelines:
+        longest = max(len(resolve(pipeline, {**_LONGEST, **values})) for values in stages.values())
+        length = 2 * (len(_PIPELINE_ARN) + longest)  # as written, and lower-cased
+        if length > left:
+            divided.append([])
+            left = POLICY_LENGTH - _REST_OF_POLICY
+        divided[-1].append(pipeline)
+        left -= length
+    return divided
+
+
+def to_raise(triggers: Iterable[Trigger], stages: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """Give what deploys only when a quota has been raised."""
-    rules = Counter(trigger.when.fields.get("bus", DEFAULT_BUS) for trigger in triggers)
+    triggers = list(triggers)
+    rules = Counter(_bus(trigger) for trigger in triggers if SOURCES[trigger.when.source].pattern)
     for bus, count in rules.items():
         if count > RULES_PER_BUS:
             quota = f"EventBridge's quota 'rules per event bus' ({RULES_PER_BUS})"
             yield f"{count} rules on the bus {bus}: have {quota} raised"
+    for handler in HANDLERS:
+        handled = [trigger for trigger in triggers if SOURCES[trigger.when.source].handler == handler]
+        names = dict.fromkeys(start.pipeline for trigger in handled for start in trigger.start)
+        if (count := len(policies(names, stages))) > POLICIES_PER_ROLE:
+            quota = f"IAM's quota 'managed policies attached to a role' ({POLICIES_PER_ROLE})"
+            yield f"{len(names)} pipelines need {count} policies at {handler}'s role: have {quota} raised"
+
+
+def _bus(trigger: Trigger) -> str:
+    return str(trigger.when.fields.get("bus", DEFAULT_BUS))

@@ -9,13 +9,17 @@ from functools import cache
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A function's environment; ``template.yaml`` sets all but the Region, which Lambda sets."""
+    """A function's environment; ``template.yaml`` sets all but the Region, which Lambda sets.
+
+    ``requests_topic`` is the ARN of the stack's own topic, "" where a function does not read it.
+    """
 
     stack: str
     stage: str
     region: str
     account: str
     dead_letter_queue_url: str
+    requests_topic: str
 
 
 @cache
@@ -27,4 +31,5 @@ def settings() -> Settings:
         region=os.environ["AWS_REGION"],
         account=os.environ["ACCOUNT_ID"],
         dead_letter_queue_url=os.environ["DEAD_LETTER_QUEUE_URL"],
+        requests_topic=os.environ.get("REQUESTS_TOPIC_ARN", ""),
     )

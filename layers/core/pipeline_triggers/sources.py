@@ -1,5 +1,7 @@
 """The sources of events: for each ``when``, who handles it, and the event pattern that its rule matches.
 
+``sns`` has no rule: its messages come by subscription.
+
 A pattern holds as much as a rule can match without ``wildcard``, of which a bus allows 30 rules: an exact name, its
 beginning or its end. The handler matches what is left of a glob.
 """
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_triggers import globs
+from pipeline_triggers.models import Occurrence, When
 
 Fields = Mapping[str, Any]
 Pattern = dict[str, Any]
@@ -20,7 +23,7 @@ Pattern = dict[str, Any]
 Write = Callable[[str], Any]
 
 # The handlers' stems, by which the template names functions, queues and roles.
-HANDLERS = ("OnS3Upload", "OnEndpointStatus", "OnEvent")
+HANDLERS = ("OnS3Upload", "OnEndpointStatus", "OnSnsMessage", "OnEvent")
 
 ENDPOINT_STATUSES = (
     *("OutOfService", "Creating", "Updating", "SystemUpdating", "RollingBack", "InService", "Deleting", "Failed"),
@@ -36,14 +39,14 @@ ALARM_STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 class Source:
     """One kind of ``when``.
 
-    ``pattern`` writes the event pattern. ``choices`` are fields that take one or several of fixed words. ``name`` is
-    the field that holds a glob, with the way to what it must match in an event.
+    ``pattern`` writes the event pattern, where a rule matches. ``choices`` are fields that take one or several of
+    fixed words. ``name`` is the field that holds a glob, with the way to what it must match in an occurrence.
     """
 
     handler: str
-    pattern: Callable[[Fields, Write], Pattern]
+    pattern: Callable[[Fields, Write], Pattern] | None
     choices: Mapping[str, tuple[str, ...]]
-    name: tuple[str, Callable[[Mapping[str, Any]], str], Callable[[str, str], bool]] | None = None
+    name: tuple[str, Callable[[Occurrence], str], Callable[[str, str], bool]] | None = None
 
 
 def _state_change(kind: str, detail: Pattern) -> Pattern:
@@ -85,6 +88,11 @@ def _endpoint(fields: Fields, write: Write) -> Pattern:
             EndpointStatus=[{"equals-ignore-case": spelling} for spelling in dict.fromkeys(spellings)],
         ),
     )
+
+
+def _drift(_fields: Fields, _write: Write) -> Pattern:
+    # The event says neither which schedule ran nor what it found; the handler asks SageMaker.
+    return _state_change("Processing Job", {"ProcessingJobStatus": ["Completed"]})
 
 
 def _training_job(fields: Fields, write: Write) -> Pattern:
@@ -148,41 +156,59 @@ def _upper_snake(status: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", status).upper()
 
 
+def pattern(when: When, write: Write) -> Pattern | None:
+    """Write the event pattern of a trigger's rule; None where messages come by subscription."""
+    of_source = SOURCES[when.source].pattern
+    return of_source(when.fields, write) if of_source else None
+
+
+def topic(when: When) -> str | None:
+    """Return the ARN of the topic that a trigger subscribes to, if any; the stack's own has none."""
+    return when.fields.get("topic") if when.source == "sns" else None
+
+
 def _same_name(glob: str, name: str) -> bool:
     return globs.matches_name(glob.lower(), name.lower())
 
 
 SOURCES: Mapping[str, Source] = {
-    "s3": Source("OnS3Upload", _s3, {}, ("key", lambda event: event["detail"]["object"]["key"], globs.matches)),
+    "s3": Source("OnS3Upload", _s3, {}, ("key", lambda what: what.event["detail"]["object"]["key"], globs.matches)),
     "endpoint": Source(
         "OnEndpointStatus",
         _endpoint,
         {"status": ENDPOINT_STATUSES},
-        ("name", lambda event: event["detail"]["EndpointName"], globs.matches_name),
+        ("name", lambda what: what.event["detail"]["EndpointName"], globs.matches_name),
+    ),
+    "drift": Source(
+        "OnEndpointStatus",
+        _drift,
+        {},
+        ("monitoring_schedule", lambda what: what.bindings["monitor"]["schedule"], _same_name),
     ),
     "training_job": Source(
         "OnEvent",
         _training_job,
         {"status": TRAINING_JOB_STATUSES},
-        ("name", lambda event: event["detail"]["TrainingJobName"], globs.matches_name),
+        ("name", lambda what: what.event["detail"]["TrainingJobName"], globs.matches_name),
     ),
     "model_package": Source(
         "OnEvent",
         _model_package,
         {"approval": APPROVAL_STATUSES},
-        ("group", lambda event: event["detail"].get("ModelPackageGroupName", ""), globs.matches_name),
+        ("group", lambda what: what.event["detail"].get("ModelPackageGroupName", ""), globs.matches_name),
     ),
     "pipeline": Source(
         "OnEvent",
         _pipeline,
         {"status": PIPELINE_STATUSES},
-        ("name", lambda event: event["detail"]["pipelineArn"].rpartition("/")[2], _same_name),
+        ("name", lambda what: what.event["detail"]["pipelineArn"].rpartition("/")[2], _same_name),
     ),
     "alarm": Source(
         "OnEvent",
         _alarm,
         {"state": ALARM_STATES},
-        ("name", lambda event: event["detail"]["alarmName"], globs.matches_name),
+        ("name", lambda what: what.event["detail"]["alarmName"], globs.matches_name),
     ),
+    "sns": Source("OnSnsMessage", None, {}),
     "event": Source("OnEvent", _event, {}),
 }

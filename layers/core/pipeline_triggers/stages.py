@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from pipeline_triggers.errors import Rejected
 
+STAGES_FILE = "stages.yaml"
+
 # What CloudFormation itself knows, and so need not stand in stages.yaml.
 PSEUDO_PARAMETERS = frozenset({"AWS::AccountId", "AWS::Region"})
 

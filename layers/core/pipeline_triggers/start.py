@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from typing import Any
 
-from botocore.exceptions import ClientError
+import boto3
+from botocore.exceptions import ClientError, ParamValidationError
 
 from pipeline_triggers import aws, definition
 from pipeline_triggers.errors import Rejected
@@ -27,15 +29,48 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
 
     """
     start = trigger.start[target]
-    identity = json.dumps([stack, trigger.id, target, start.pipeline, *occurrence.identity])
+    identity = json.dumps([stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence)])
     token = hashlib.sha256(identity.encode()).hexdigest()
-    return Run(
-        pipeline=start.pipeline,
-        parameters={name: _evaluated(name, source, occurrence) for name, source in start.parameters.items()},
-        token=token,
-        display_name=_display_name(trigger.id, token),
-        description=f"trigger {trigger.id}, event {occurrence.event_id}, identity {token}",
+    computed = {name: _evaluated(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
+    requested = occurrence.request.parameters if occurrence.request else {}
+    return Run(start.pipeline, {**computed, **requested}, token, _options(trigger, occurrence, token))
+
+
+def _identity(trigger: Trigger, occurrence: Occurrence) -> tuple[str, ...]:
+    if trigger.dedupe:
+        return ("dedupe", _evaluated("dedupe", trigger.dedupe, occurrence))
+    if occurrence.request and occurrence.request.dedupe:
+        return ("dedupe", occurrence.request.dedupe)
+    return occurrence.identity
+
+
+def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, Any]:
+    """Return StartPipelineExecution's arguments besides the pipeline, its parameters and the token."""
+    options = trigger.options
+
+    def value(field: str, source: str | None) -> str | None:
+        return None if source is None else _evaluated(field, source, occurrence)
+
+    told = f"trigger {trigger.id}, event {occurrence.event_id}, identity {token}"
+    selected = {
+        "SelectedSteps": [{"StepName": step} for step in options.steps],
+        "SourcePipelineExecutionArn": value("source_execution", options.source_execution),
+    }
+    version = options.version
+    by_number = version is not None and version.isdecimal()
+    return _given(
+        PipelineExecutionDisplayName=_display_name(trigger.id, token, value("display_name", options.display_name)),
+        PipelineExecutionDescription="; ".join(filter(None, (" ".join(trigger.description.split()), told))),
+        ParallelismConfiguration=_given(MaxParallelExecutionSteps=options.max_parallel_steps),
+        SelectiveExecutionConfig=_given(**selected) if options.steps else None,
+        PipelineVersionId=int(version) if version and by_number else None,
+        PipelineVersionAlias=None if by_number else version,
+        MlflowExperimentName=value("mlflow_experiment", options.mlflow_experiment),
     )
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    return {name: argument for name, argument in arguments.items() if argument}
 
 
 def execute(run: Run) -> str:
@@ -52,9 +87,11 @@ def execute(run: Run) -> str:
             PipelineName=run.pipeline,
             PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
             ClientRequestToken=run.token,
-            PipelineExecutionDisplayName=run.display_name,
-            PipelineExecutionDescription=run.description,
+            **run.options,
         )
+    except ParamValidationError as error:
+        # Such as an argument that the runtime's boto3 is too old for.
+        raise Rejected(f"boto3 {boto3.__version__} can't make this call: {error}") from error
     except ClientError as error:
         details = error.response["Error"]
         if details["Code"] in aws.PERMANENT:
@@ -63,15 +100,20 @@ def execute(run: Run) -> str:
     return answer["PipelineExecutionArn"]
 
 
-def _evaluated(name: str, source: str, occurrence: Occurrence) -> str:
+def _evaluated(field: str, source: str, occurrence: Occurrence) -> str:
     try:
         return evaluate(source, occurrence)
     except Rejected as error:
-        raise Rejected(f"parameter {name}: {error}") from error
+        raise Rejected(f"{field}: {error}") from error
 
 
-def _display_name(trigger_id: str, token: str) -> str:
-    """Name the execution after its trigger, in the letters that SageMaker allows here."""
+def _display_name(trigger_id: str, token: str, wanted: str | None) -> str:
+    """Name the execution as wanted, or after its trigger, in the letters that SageMaker allows here."""
+    if name := _allowed(wanted or "")[:MAX_DISPLAY_NAME_LENGTH].strip("-"):
+        return name
     suffix = f"-{token[:8]}"
-    name = re.sub(r"[^A-Za-z0-9]+", "-", trigger_id)[: MAX_DISPLAY_NAME_LENGTH - len(suffix)].strip("-")
-    return name + suffix
+    return _allowed(trigger_id)[: MAX_DISPLAY_NAME_LENGTH - len(suffix)].strip("-") + suffix
+
+
+def _allowed(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")

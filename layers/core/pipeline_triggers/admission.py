@@ -1,0 +1,24 @@
+"""Whether an event is one that a trigger asks for, once what the event leaves out has been asked of AWS."""
+
+from __future__ import annotations
+
+from pipeline_triggers import monitor
+from pipeline_triggers.conditions import unmet
+from pipeline_triggers.errors import Filtered
+from pipeline_triggers.models import Occurrence, Trigger
+
+
+def admitted(trigger: Trigger, occurrence: Occurrence) -> Occurrence:
+    """Return the occurrence with all that the trigger's expressions may use.
+
+    Raises:
+        Filtered: the trigger does not ask for it.
+        Rejected: that can't be said of this event.
+        botocore.exceptions.ClientError, BotoCoreError: AWS can't be asked now.
+
+    """
+    if trigger.when.source == "drift":
+        occurrence = monitor.violation(occurrence)
+    if reason := unmet(trigger, occurrence):
+        raise Filtered(reason)
+    return occurrence

@@ -1,0 +1,236 @@
+"""What a trigger of a document means: a Trigger, or what is wrong with what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pipeline_triggers import globs, parameters, patterns, yaml_source
+from pipeline_triggers.models import MAX_STARTS, Options, Start, Trigger, When
+from pipeline_triggers.samples import sample
+from pipeline_triggers.sources import SOURCES, topic
+from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references, resolve
+from pipeline_triggers.words import brief, did_you_mean
+from pipeline_triggers.yaml_source import Source
+
+# Stand-ins while checking: the real ones are known to CloudFormation only.
+EXAMPLES = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
+
+Stages = Mapping[str, Mapping[str, str]]
+Path = yaml_source.Path
+
+_PIPELINE = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}")
+_BUS = re.compile(r"(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}")
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_MAX_KEY_BYTES = 1024
+_JSON_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+_OF_ONE_PIPELINE = frozenset({"steps", "source_execution", "version"})
+
+
+def _spelling(word: str) -> str:
+    """Make words comparable: in-service, IN_SERVICE and InService are one."""
+    return re.sub(r"[-_ ]", "", word).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Reads one trigger whose shape is right, and notes what is wrong in what it says."""
+
+    source: Source
+    stages: Stages
+    path: Path
+
+    def trigger(self, trigger_id: str, raw: Mapping[str, Any]) -> Trigger | None:
+        """Return the trigger, or None when a problem has been noted."""
+        before = len(self.source.problems)
+        when = self._when(raw["when"])
+        occurrence = sample(when)
+        check_value = partial(parameters.check, sample=occurrence)
+        self._each(("if",), raw.get("if"), partial(parameters.check_condition, sample=occurrence))
+        self._each(("dedupe",), raw.get("dedupe"), partial(parameters.check_key, sample=occurrence))
+        for name in ("display_name", "source_execution", "mlflow_experiment"):
+            self._each((name,), raw.get(name), check_value)
+        for step in raw.get("steps", []):
+            self._resolved(("steps",), step)
+        start = self._starts(raw, check_value)
+        self._requests(raw, when)
+        self._tags(raw, when)
+        if len(self.source.problems) > before:
+            return None
+        return Trigger(
+            id=trigger_id,
+            when=when,
+            start=start,
+            one_of="start_one_of" in raw,
+            accept=raw.get("accept", {}),
+            condition=raw.get("if"),
+            dedupe=raw.get("dedupe"),
+            max_starts=int(raw.get("max_starts", MAX_STARTS)),
+            options=Options(
+                display_name=raw.get("display_name"),
+                max_parallel_steps=int(raw["max_parallel_steps"]) if "max_parallel_steps" in raw else None,
+                steps=tuple(raw.get("steps", ())),
+                source_execution=raw.get("source_execution"),
+                version=raw.get("version"),
+                mlflow_experiment=raw.get("mlflow_experiment"),
+            ),
+            dry_run=raw.get("dry_run") == "true",
+            enabled=raw.get("enabled") != "false",
+            description=raw.get("description", ""),
+            tags=raw.get("tags", {}),
+        )
+
+    # ---- when
+
+    def _when(self, raw: Mapping[str, Any]) -> When:
+        ((source, asked),) = raw.items()
+        fields = {name: self._field(source, name, value) for name, value in asked.items()}
+        if check := {"s3": self._s3, "sns": self._sns, "event": self._event}.get(source):
+            check(fields)
+        return When(source, fields)
+
+    def _field(self, source: str, name: str, value: Any) -> Any:
+        path = ("when", source, name)
+        if words := SOURCES[source].choices.get(name):
+            by_spelling = {_spelling(word): word for word in words}
+            asked = value if isinstance(value, list) else [value]
+            for word in asked:
+                if _spelling(word) not in by_spelling:
+                    self._problem(path, f"{brief(word)} is no {name}; {did_you_mean(word, words)}")
+            return [by_spelling.get(_spelling(word), word) for word in asked]
+        if source == "event" and name == "pattern":
+            return self._json(path, value)
+        self._resolved(path, value)
+        return value
+
+    def _json(self, path: Path, value: Any) -> Any:
+        """Read an event pattern, in which a scalar without quotes may be a number, a boolean or null."""
+        match value:
+            case dict():
+                return {key: self._json((*path, key), item) for key, item in value.items()}
+            case list():
+                return [self._json((*path, at), item) for at, item in enumerate(value)]
+            case _ if (*self.path, *path) in self.source.unquoted and _JSON_SCALAR.fullmatch(value):
+                return json.loads(value)
+            case _:
+                self._resolved(path, value)
+                return value
+
+    def _event(self, fields: Mapping[str, Any]) -> None:
+        for bus in self._resolved(("when", "event", "bus"), fields.get("bus", "default")):
+            if not _BUS.fullmatch(bus):
+                self._problem(("when", "event", "bus"), f"{brief(bus)} is no event bus; write its name or its ARN")
+        for path, wrong in patterns.problems(fields["pattern"]):
+            self._problem(("when", "event", "pattern", *path), wrong)
+
+    def _sns(self, fields: Mapping[str, str]) -> None:
+        for arn in self._resolved(("when", "sns", "topic"), fields.get("topic")):
+            if not _TOPIC.fullmatch(arn):
+                self._problem(
+                    ("when", "sns", "topic"),
+                    f"{brief(arn)} is no topic; write its ARN, as in arn:aws:sns:eu-central-1:123456789012:alarms",
+                )
+
+    def _s3(self, fields: Mapping[str, str]) -> None:
+        at = ("when", "s3")
+        for bucket in self._resolved((*at, "bucket"), fields["bucket"]):
+            if not _BUCKET.fullmatch(bucket):
+                self._problem(
+                    (*at, "bucket"), f"{brief(bucket)} is no bucket name; write the name alone, without s3://"
+                )
+        key = fields.get("key")
+        for glob in self._resolved((*at, "key"), key):
+            if wrong := globs.check(glob):
+                self._problem((*at, "key"), wrong)
+            if len(glob.replace("*", "").encode()) > _MAX_KEY_BYTES:
+                self._problem((*at, "key"), f"matches nothing; S3's keys have {_MAX_KEY_BYTES} bytes at most")
+            if key is not None and glob.count("*") != key.count("*"):
+                self._problem((*at, "key"), "refers to a stage's value that holds *; write the * here")
+
+    # ---- what to start
+
+    def _starts(self, raw: Mapping[str, Any], check: Callable[[str], str | None]) -> tuple[Start, ...]:
+        starts, at, paths = self._written_starts(raw)
+        for start, path in zip(starts, paths, strict=True):
+            self._pipeline(at, start.pipeline)
+            for name, value in start.parameters.items():
+                self._each((*path, name), value, check)
+        by_stage = zip(*(self._resolved(at, start.pipeline) for start in starts), strict=False)
+        if twice := [name for names in by_stage for name in names if names.count(name) > 1]:
+            self._problem(at, f"names {twice[0]} twice; name each pipeline once")
+        if len(starts) > 1:
+            for name in _OF_ONE_PIPELINE & raw.keys():
+                self._problem((name,), "is for one pipeline; write a trigger for each pipeline, or leave it out")
+        if "source_execution" in raw and "steps" not in raw:
+            self._problem(("source_execution",), "goes with steps; write the steps to run, or leave it out")
+        return tuple(starts)
+
+    def _written_starts(self, raw: Mapping[str, Any]) -> tuple[list[Start], Path, list[Path]]:
+        """Return what a trigger may start, under which name that stands, and where the parameters of each stand."""
+        shared = raw.get("parameters", {})
+        if "start_one_of" in raw:
+            starts = [Start(pipeline, shared) for pipeline in raw["start_one_of"]]
+            return starts, ("start_one_of",), [("parameters",)] * len(starts)
+        if isinstance(raw["start"], str):
+            return [Start(raw["start"], shared)], ("start",), [("parameters",)]
+        for name in {"parameters", "accept"} & raw.keys():
+            self._problem((name,), "goes with one pipeline; write each one's parameters under its name")
+        starts = [Start(pipeline, values) for pipeline, values in raw["start"].items()]
+        return starts, ("start",), [("start", start.pipeline) for start in starts]
+
+    def _pipeline(self, at: Path, name: str) -> None:
+        allowed = {glob for written in self.source.data["pipelines"] for glob in self._resolved(at, written)}
+        for resolved in self._resolved(at, name):
+            if not _PIPELINE.fullmatch(resolved):
+                wrong = f"{brief(resolved)} is no pipeline name; use letters, digits and inner dashes, 256 at most"
+                self._problem(at, wrong)
+            elif not any(globs.matches_name(glob, resolved) for glob in allowed):
+                listed = ", ".join(sorted(allowed))
+                self._problem(at, f"this file may not start {resolved}; add it to pipelines ({listed})")
+
+    def _requests(self, raw: Mapping[str, Any], when: When) -> None:
+        if when.source != "sns" or topic(when):
+            for name in {"start_one_of", "accept"} & raw.keys():
+                self._problem((name,), "is for publishers' requests; write when: {sns: {}}, or leave it out")
+        for name, accepted in raw.get("accept", {}).items():
+            for value in [accepted] if isinstance(accepted, str) else accepted:
+                for resolved in self._resolved(("accept", name), value):
+                    if isinstance(accepted, str) and (wrong := globs.check(resolved)):
+                        self._problem(("accept", name), wrong)
+
+    def _tags(self, raw: Mapping[str, Any], when: When) -> None:
+        if raw.get("tags") and SOURCES[when.source].pattern is None:
+            self._problem(("tags",), f"are those of a rule, and a trigger on {when.source} has none; leave them out")
+        for key, value in raw.get("tags", {}).items():
+            self._resolved(("tags", key), value)
+
+    # ---- texts
+
+    def _each(self, path: Path, text: str | None, check: Callable[[str], str | None]) -> None:
+        """Check a text as each stage sees it."""
+        for resolved in self._resolved(path, text):
+            if wrong := check(resolved):
+                self._problem(path, f"{brief(resolved)} {wrong}" if resolved else wrong)
+
+    def _resolved(self, path: Path, text: str | None) -> list[str]:
+        """Return the text as each stage sees it, stage by stage; unknown names are noted."""
+        if text is None or not self.stages:
+            return []  # nothing is written, or stages.yaml is wrong itself
+        known = {name for values in self.stages.values() for name in values} | PSEUDO_PARAMETERS
+        if "${" in REFERENCE.sub("", text) and not text.startswith("{%"):
+            self._problem(path, "has a ${ that begins no reference; write ${Name}, with the brace")
+            return []
+        if unknown := [name for name in references(text) if name not in known]:
+            for name in unknown:
+                self._problem(path, f"${{{name}}} has no value in {STAGES_FILE}; {did_you_mean(name, sorted(known))}")
+            return []
+        return [resolve(text, {**EXAMPLES, **values}) for values in self.stages.values()]
+
+    def _problem(self, path: Path, message: str) -> None:
+        self.source.problem((*self.path, *path), message)

@@ -1,0 +1,96 @@
+"""A document's shape, by the JSON Schema, which is its one source for editors and for this check."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from pipeline_triggers.words import did_you_mean
+from pipeline_triggers.yaml_source import Source
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a document."""
+    text = resources.files("pipeline_triggers").joinpath("schema.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(schema())
+
+
+def fits_schema(source: Source) -> bool:
+    """Note what in a document's shape is wrong; what is right can be read for its meaning."""
+    for error in _validator().iter_errors(source.data):
+        path = tuple(error.absolute_path)
+        if error.validator == "additionalProperties":
+            known = list(error.schema["properties"])
+            for key in [key for key in error.instance if key not in known]:
+                source.problem((*path, key), f"is not known here; {did_you_mean(key, known)}")
+        elif "propertyNames" in error.absolute_schema_path:
+            source.problem((*path, error.instance), f"is no name that works here; {error.schema['remedy']}")
+        else:
+            source.problem(path, _message(error))
+    return not source.problems
+
+
+def _message(error: Any) -> str:
+    expected, found = error.validator_value, error.instance
+    what = _description(error)
+    match error.validator:
+        case "required":
+            return f"lacks {', '.join(name for name in expected if name not in found)}; add it"
+        case "oneOf":
+            names = [name for option in expected for name in option["required"]]
+            both = all(name in found for name in names)
+            return f"has {' and '.join(names)}; keep one" if both else f"lacks {' or '.join(names)}; add one"
+        case "type":
+            return f"is {_kind(found)}; write {_WANTED[str(expected)]}: {what}"
+        case "minLength" | "minProperties" | "minItems":
+            return f"is empty; write it: {what}"
+        case "maxLength" | "maxProperties" | "maxItems":
+            return f"has {len(found)} {_COUNTED[error.validator]}; {expected} are the most"
+        case _:
+            return f"is {found!r}; {error.schema['remedy']}"
+
+
+def _description(error: Any) -> str:
+    """Return the nearest description; that beside a reference says more than that of what it refers to."""
+    node: Any = schema()
+    described = node["description"]
+    for step in list(error.absolute_schema_path)[:-1]:
+        # The path leaves the references out.
+        while step not in node and "$ref" in node:
+            node = schema()["$defs"][node["$ref"].rpartition("/")[2]]
+        node = node[step]
+        described = node.get("description", described) if isinstance(node, dict) else described
+    return str(described)
+
+
+_COUNTED = {"maxLength": "characters", "maxProperties": "names", "maxItems": "items"}
+
+_WANTED = {
+    "array": "a list",
+    "object": "names with values under them",
+    "['string', 'array']": "a text or a list",
+    "['string', 'integer']": "a whole number",
+    "['string', 'number', 'boolean']": "a single value",
+    "['string', 'number', 'boolean', 'array']": "a single value or a list",
+    "['string', 'object']": "a pipeline's name, or names with parameters under them",
+}
+
+
+def _kind(found: object) -> str:
+    match found:
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case _:
+            return f"the text {found!r}" if found else "empty"

@@ -1,0 +1,19 @@
+"""How words are told to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Name the known word that is close, or else all of them."""
+    known = list(known)
+    if close := get_close_matches(word, known, n=1):
+        return f"did you mean {close[0]}?"
+    return f"known are {', '.join(known)}"
+
+
+def brief(text: str) -> str:
+    """Quote a text, and cut a long one."""
+    return repr(text if len(text) <= 80 else f"{text[:77]}…")
