@@ -40,10 +40,12 @@ check: setup ## format, lint, types, templates, compiled files
 	@$(BIN)/triggers compile --check
 	@$(BIN)/sam validate --lint --region eu-central-1
 	@$(BIN)/python -m tests.templates
+	@$(BIN)/python -m tests.reference --check
 
-format: setup ## rewrite the code in the project's format
+format: setup ## rewrite the code in the project's format, and the reference's tables
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(BIN)/python -m tests.reference
 
 compile: setup ## compile the trigger documents
 	@$(BIN)/triggers compile

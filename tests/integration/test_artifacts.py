@@ -28,7 +28,7 @@ import sys, socket
 def refuse(*arguments): raise AssertionError("a network call at import")
 socket.socket.connect = socket.getaddrinfo = refuse
 sys.path[:0] = sys.argv[1:]
-import on_endpoint_status, on_event, on_s3_upload
+import on_endpoint_status, on_event, on_s3_upload, on_sns_message
 from pipeline_triggers import delivery
 from importlib import resources
 assert resources.files("compiled_triggers").joinpath("triggers.json").is_file()
@@ -57,6 +57,7 @@ def test_artifacts_hold_what_they_need_and_no_more(artifacts: Path) -> None:
     assert {name: files(artifacts / f"{name}Function") for name in HANDLERS} == {
         "OnS3Upload": ["on_s3_upload.py"],
         "OnEndpointStatus": ["on_endpoint_status.py"],
+        "OnSnsMessage": ["on_sns_message.py"],
         "OnEvent": ["on_event.py"],
     }
     assert files(artifacts / "TriggersLayer") == ["python/compiled_triggers/triggers.json"]

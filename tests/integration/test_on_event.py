@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,10 @@ TRIGGERS = """
     when: {endpoint: {name: "churn-*", status: in-service}}
     start: echo
     parameters: {Value: "{% $endpoint.name & ' ' & $endpoint.status %}"}
+  drift:
+    when: {drift: {monitoring_schedule: "Churn-*"}}
+    start: echo
+    parameters: {Value: "{% $monitor.schedule & ' ' & $monitor.violations_uri %}"}
   training-job:
     when: {training_job: {name: "churn-*", status: [completed]}}
     start: echo
@@ -60,18 +63,11 @@ def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
     return aws
 
 
-def put(aws: LocalAws, source: str, kind: str, detail: dict[str, Any], resources: list[str]) -> None:
-    """Publish an event on the default bus."""
-    entry = {"Source": source, "DetailType": kind, "Detail": json.dumps(detail), "Resources": resources}
-    answer = aws.client("events").put_events(Entries=[entry])
-    assert answer["FailedEntryCount"] == 0
-
-
 @pytest.mark.parametrize("source", EXPECTED)
 def test_the_sample_of_each_source_starts_its_trigger(deployed: LocalAws, source: str) -> None:
     """The rule matches it, and the values are computed from it."""
     event = json.loads((PROJECT / "events" / f"{source}.json").read_text(encoding="utf-8"))
-    put(deployed, event["source"], event["detail-type"], event["detail"], event["resources"])
+    deployed.put_event(event)
     handler = "OnEndpointStatus" if source == "endpoint" else "OnEvent"
     (verdict,) = deployed.new_verdicts(STACK, f"team/{source.replace('_', '-')}", 1, handler)
     assert verdict["outcome"] == "STARTED"
@@ -80,7 +76,33 @@ def test_the_sample_of_each_source_starts_its_trigger(deployed: LocalAws, source
 
 def test_a_pattern_of_one_s_own_starts_what_it_matches(deployed: LocalAws) -> None:
     """An event that the pattern does not match has no verdict, because it reaches no handler."""
-    put(deployed, "acme.shop", "Order", {"amount": 50}, [])
-    put(deployed, "acme.shop", "Order", {"amount": 150}, [])
+    for amount in (50, 150):
+        deployed.put_event({"source": "acme.shop", "detail-type": "Order", "detail": {"amount": amount}})
     (verdict,) = deployed.new_verdicts(STACK, "team/order", 1, "OnEvent")
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "300"}
+
+
+@pytest.mark.parametrize(
+    ("job", "schedule", "message", "reason"),
+    [
+        ("own-job", None, "", "processing job own-job is no run of a monitoring schedule"),
+        ("other-run", "other", "CompletedWithViolations: 1", "the monitoring_schedule does not match Churn-*"),
+        ("good-run", "churn-prod", "Completed: Job completed successfully.",
+         "processing job good-run found no violations: Completed: Job completed successfully."),
+        ("bad-run", "churn-prod", "CompletedWithViolations: Job completed successfully with 2 violations.", None),
+    ],
+)  # fmt: skip
+def test_drift_is_a_monitor_s_run_that_found_violations(
+    deployed: LocalAws, job: str, schedule: str | None, message: str, reason: str | None
+) -> None:
+    """The event is the same for all of them; SageMaker is asked which it was."""
+    event = json.loads((PROJECT / "events" / "drift.json").read_text(encoding="utf-8"))
+    event["detail"]["ProcessingJobName"] = job
+    deployed.run_monitor(job, schedule, message, "s3://monitoring/churn-prod/")
+    deployed.put_event(event)
+    (verdict,) = deployed.new_verdicts(STACK, "team/drift", 1, "OnEndpointStatus")
+    assert verdict["outcome"] == ("FILTERED" if reason else "STARTED")
+    assert verdict.get("reason") == reason
+    if not reason:
+        value = "churn-prod s3://monitoring/churn-prod/constraint_violations.json"
+        assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": value}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -94,15 +93,6 @@ def send(aws: LocalAws, body: str) -> None:
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
 
 
-def quarantined(aws: LocalAws) -> dict[str, Any]:
-    """Take the next message from the dead-letter queue: its body, and its attributes' texts."""
-    sqs, queue = aws.client("sqs"), aws.outputs(STACK)["OnS3UploadDeadLetterQueueUrl"]
-    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20, MessageAttributeNames=["All"])["Messages"]
-    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    attributes = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
-    return {"body": message["Body"], **attributes}
-
-
 @pytest.mark.parametrize("odd", ODD_KEYS, ids=lambda key: repr(key[:40]))
 def test_a_key_arrives_byte_exact(deployed: LocalAws, odd: str) -> None:
     """Whatever an object's key holds, the execution's parameters hold the same characters."""
@@ -121,7 +111,7 @@ def test_a_value_that_is_too_long_is_rejected(deployed: LocalAws) -> None:
     (verdict,) = deployed.new_verdicts(STACK, "team/echo", 1)
     assert verdict["outcome"] == "REJECTED"
     assert verdict["reason"].startswith("parameter Uri: {% $object.uri %} has 1037 characters on this event")
-    assert quarantined(deployed)["event_id"] == verdict["event_id"]
+    assert deployed.quarantined(STACK)["event_id"] == verdict["event_id"]
 
 
 def test_an_execution_says_where_it_comes_from(deployed: LocalAws) -> None:
@@ -148,7 +138,7 @@ def test_one_pipeline_starts_though_the_other_can_not(deployed: LocalAws) -> Non
     assert (echo["pipeline"], echo["outcome"]) == ("echo", "STARTED")
     assert deployed.execution_parameters(echo["execution_arn"]) == {"ByExpression": "2026-11"}
     assert (report["pipeline"], report["outcome"]) == ("report", "REJECTED")
-    message = quarantined(deployed)
+    message = deployed.quarantined(STACK)
     assert message["trigger"] == "team/only-csv"
     assert message["event_id"] == report["event_id"]
     assert message["reason"].startswith("parameter Version: {% $object.version_id %} resolves to nothing")
@@ -161,7 +151,7 @@ def test_a_value_of_a_wrong_type_is_rejected_before_the_call(deployed: LocalAws)
     (verdict,) = deployed.new_verdicts(STACK, "team/mistyped", 1)
     assert verdict["outcome"] == "REJECTED"
     assert verdict["reason"] == "parameter Size is 'mistyped/x', which is no Integer"
-    assert quarantined(deployed)["event_id"] == verdict["event_id"]
+    assert deployed.quarantined(STACK)["event_id"] == verdict["event_id"]
 
 
 def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws) -> None:
@@ -169,7 +159,7 @@ def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws
     upload(deployed, "gone/x")
     (verdict,) = deployed.new_verdicts(STACK, "team/gone", 1)
     assert verdict["outcome"] == "REJECTED"
-    assert "pipeline never-created does not exist in eu-central-1" in quarantined(deployed)["reason"]
+    assert "pipeline never-created does not exist in eu-central-1" in deployed.quarantined(STACK)["reason"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +179,7 @@ def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws
 def test_a_poison_message_is_quarantined_with_its_reason(deployed: LocalAws, body: str, reason: str) -> None:
     """A message that no rule of ours sent ends in the dead-letter queue at once, as it came."""
     send(deployed, body)
-    message = quarantined(deployed)
+    message = deployed.quarantined(STACK)
     assert message["body"] == body
     assert message["reason"].startswith(reason)
 
@@ -214,13 +204,12 @@ def test_a_handler_may_start_what_its_policy_names_and_nothing_else(deployed: Lo
         StackName=STACK, LogicalResourceId="OnS3UploadRole"
     )
     role = described["StackResourceDetail"]["PhysicalResourceId"]
-    names = [name for name in iam.list_role_policies(RoleName=role)["PolicyNames"] if name == "start-pipelines"]
-    policy = iam.get_role_policy(RoleName=role, PolicyName=names[0])["PolicyDocument"]
-    iam.delete_role_policy(RoleName=role, PolicyName=names[0])
+    (policy,) = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
     try:
         upload(deployed, "once/denied")
         denied = deployed.log_line(STACK, lambda line: line["message"] == "will be retried")
     finally:
-        iam.put_role_policy(RoleName=role, PolicyName=names[0], PolicyDocument=json.dumps(policy))
+        iam.attach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
     assert "AccessDenied" in denied["exception"]
     assert denied["trigger"] == "team/once"

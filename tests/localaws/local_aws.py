@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -177,6 +177,34 @@ class LocalAws:
         except sagemaker.exceptions.ClientError:
             sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=definition)
 
+    def run_monitor(self, job: str, schedule: str | None, message: str, output: str) -> None:
+        """Let a monitoring schedule run, as a processing job that ended with a message; None for a job of its own."""
+        tags = {"schedule": schedule, "exit-message": message}
+        self.client("sagemaker").create_processing_job(
+            ProcessingJobName=job,
+            ProcessingResources={
+                "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 20}
+            },
+            AppSpecification={"ImageUri": "monitor"},
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/monitor",
+            ProcessingOutputConfig={
+                "Outputs": [
+                    {
+                        "OutputName": "result",
+                        "S3Output": {"S3Uri": output, "LocalPath": "/opt/ml/output", "S3UploadMode": "EndOfJob"},
+                    }
+                ]
+            },
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items() if value is not None],
+        )
+
+    def put_event(self, event: Mapping[str, Any]) -> None:
+        """Publish an event, as EventBridge writes it, on the default bus."""
+        entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+        answer = self.client("events").put_events(Entries=[{**entry, "Resources": event.get("resources", [])}])
+        if answer["FailedEntryCount"]:
+            raise CommandFailed(str(answer))
+
     def execution_parameters(self, execution: str) -> dict[str, str]:
         """Return the parameters that an execution really received."""
         answer = self.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=execution)
@@ -203,6 +231,14 @@ class LocalAws:
         )
         self._seen[seen] = self._seen.get(seen, 0) + count
         return found
+
+    def quarantined(self, stack: str, handler: str = "OnS3Upload") -> dict[str, Any]:
+        """Take the next message from a handler's dead-letter queue: its body, and its attributes' texts."""
+        sqs, queue = self.client("sqs"), self.outputs(stack)[f"{handler}DeadLetterQueueUrl"]
+        (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20, MessageAttributeNames=["All"])["Messages"]
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        attributes = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+        return {"body": message["Body"], **attributes}
 
     def log_line(self, stack: str, wanted: Callable[[dict[str, Any]], bool], handler: str = "OnS3Upload") -> Any:
         """Wait for a line in a handler's log, and return it.

@@ -14,6 +14,7 @@ def apply() -> None:
     sagemaker.mount()
     sagemaker.enforce_iam()
     sagemaker.be_strict()
+    sagemaker.run_monitors()
     let_tests_speak_for_aws()
 
 

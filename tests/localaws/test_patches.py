@@ -59,6 +59,20 @@ def test_moto_starts_with_parameters_that_aws_refuses(sagemaker: Any, parameters
     assert len(sagemaker.list_pipeline_executions(PipelineName="p")["PipelineExecutionSummaries"]) == 1
 
 
+def test_moto_s_processing_jobs_say_nothing_of_monitors(sagemaker: Any) -> None:
+    """So the embedded AWS's jobs say it in their tags."""
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge", "VolumeSizeInGB": 20}
+    sagemaker.create_processing_job(
+        ProcessingJobName="j",
+        ProcessingResources={"ClusterConfig": cluster},
+        AppSpecification={"ImageUri": "i"},
+        RoleArn="arn:aws:iam::123456789012:role/x",
+    )
+    assert (
+        not {"MonitoringScheduleArn", "ExitMessage"} & sagemaker.describe_processing_job(ProcessingJobName="j").keys()
+    )
+
+
 def test_moto_has_an_error_code_of_its_own_for_a_missing_pipeline(sagemaker: Any) -> None:
     """SageMaker's is ResourceNotFound."""
     for call in (sagemaker.describe_pipeline, sagemaker.start_pipeline_execution):

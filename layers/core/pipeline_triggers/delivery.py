@@ -41,7 +41,7 @@ def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> Partial
         logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
         last = int(record.attributes.approximate_receive_count) >= LAST_RECEIVE
         try:
-            _conclude(record.body, _verdicts(record.body, read, last=last))
+            _conclude(record.body, _decided(record.body, read, last=last))
         except Exception:
             logger.exception("will be retried")
             raise
@@ -61,9 +61,13 @@ def triggers() -> dict[str, Trigger]:
 
 @dataclass(slots=True)
 class _Decided:
-    """What a message has come to so far. ``last``: it will not be delivered again, so a failure is a verdict, too."""
+    """What a message has come to so far. ``last``: it will not be delivered again, so a failure is a verdict, too.
+
+    ``deployed`` are the triggers that it names and that there are.
+    """
 
     last: bool
+    deployed: set[str] = field(default_factory=set)
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
 
@@ -84,7 +88,7 @@ class _Decided:
                 self.failures.append(error)
 
 
-def _verdicts(body: str, read: Read, *, last: bool) -> list[Verdict]:
+def _decided(body: str, read: Read, *, last: bool) -> _Decided:
     """Decide a message in full: what is retried is decided anew, and so has no verdict before."""
     decided = _Decided(last)
     with decided.end({"trigger": "unknown", "event_id": "unknown"}):
@@ -92,7 +96,7 @@ def _verdicts(body: str, read: Read, *, last: bool) -> list[Verdict]:
             _decide(arrival, decided)
     if decided.failures:
         raise decided.failures[0]
-    return decided.verdicts
+    return decided
 
 
 def _decide(arrival: Arrival, decided: _Decided) -> None:
@@ -105,8 +109,10 @@ def _decide(arrival: Arrival, decided: _Decided) -> None:
         trigger = triggers().get(arrival.trigger)
         if trigger is None:
             raise Rejected("trigger removed: no deployed document holds it any more")
+        decided.deployed.add(trigger.id)
+        positions = targets(trigger, occurrence)
         occurrence = admitted(trigger, occurrence)
-        for target in targets(trigger, occurrence):
+        for target in positions:
             about = {**known, "pipeline": trigger.start[target].pipeline}
             with decided.end(about):
                 run = start.plan(trigger, target, occurrence, settings().stack)
@@ -121,12 +127,12 @@ def _failed(error: Exception) -> str:
     return f"failed {LAST_RECEIVE} times: {type(error).__name__}: {error}"
 
 
-def _conclude(body: str, verdicts: list[Verdict]) -> None:
+def _conclude(body: str, decided: _Decided) -> None:
     """Quarantine a message with rejections, once, and report the verdicts: none before its message is safe."""
-    if rejections := [verdict for verdict in verdicts if verdict.outcome is Outcome.REJECTED]:
+    if rejections := [verdict for verdict in decided.verdicts if verdict.outcome is Outcome.REJECTED]:
         _quarantine(body, rejections)
-    for verdict in verdicts:
-        report(verdict)
+    for verdict in decided.verdicts:
+        report(verdict, deployed=verdict.trigger in decided.deployed)
 
 
 def _quarantine(body: str, rejections: list[Verdict]) -> None:

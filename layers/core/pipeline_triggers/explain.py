@@ -72,9 +72,9 @@ def _explained(trigger: Trigger | None, arrival: Arrival, *, ask_pipelines: bool
     try:
         occurrence = arrival.occurrence()
         if trigger is None:
-            raise Rejected("no document holds this trigger")
-        occurrence = admitted(trigger, occurrence)
+            raise Rejected("trigger removed: no deployed document holds it any more")
         positions = targets(trigger, occurrence)
+        occurrence = admitted(trigger, occurrence)
     except Filtered as error:
         yield Explanation(arrival.trigger, "FILTERED", reason=str(error))
         return

@@ -24,8 +24,11 @@ def _line(entry: dict[str, Any]) -> str:
 logger = Logger(service=SERVICE, json_serializer=_line)
 
 
-def report(verdict: Verdict) -> None:
-    """Tell the user what became of an event: a line in the function's log, a count in CloudWatch."""
+def report(verdict: Verdict, *, deployed: bool) -> None:
+    """Tell the user what became of an event: a line in the function's log, a count in CloudWatch.
+
+    The counts of triggers that are not ``deployed`` are one: a publisher could name any number of them.
+    """
     level = logger.warning if verdict.outcome is Outcome.REJECTED else logger.info
     level("verdict", extra={key: value for key, value in asdict(verdict).items() if value is not None})
     with single_metric(
@@ -33,6 +36,6 @@ def report(verdict: Verdict) -> None:
         unit=MetricUnit.Count,
         value=1,
         namespace=NAMESPACE,
-        default_dimensions={"Stack": settings().stack, "Trigger": verdict.trigger},
+        default_dimensions={"Stack": settings().stack, "Trigger": verdict.trigger if deployed else "unknown"},
     ):
         pass
