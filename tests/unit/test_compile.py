@@ -12,8 +12,9 @@ from cfnlint.api import lint
 from pipeline_triggers import catalog
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.documents import Documents
-from pipeline_triggers.models import Start, Trigger, When
+from pipeline_triggers.models import Options, Start, Trigger, When
 
+POLICY = "AWS::IAM::ManagedPolicy"
 STAGES = {"dev": {"Bucket": "raw-dev", "Name": "Dev"}, "prod": {"Bucket": "raw-prod", "Name": "Prod"}}
 
 
@@ -124,9 +125,54 @@ def test_handlers_read_the_values_of_their_own_stage() -> None:
     assert loaded.start == (Start("train-Prod", {"A": "eu-central-1/Prod"}),)
 
 
+def test_a_topic_is_subscribed_to_once() -> None:
+    """However many triggers use it, as SNS allows; what SNS can't deliver is kept; a disabled trigger asks for none."""
+    arn = "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:alarms"
+    of_topic = When("sns", {"topic": arn})
+    own = trigger(id="team/own", when=When("sns", {}))
+    other = trigger(id="team/off", when=When("sns", {"topic": "arn:aws:sns:us-east-1:1:off"}), enabled=False)
+    compiled = stack(trigger(when=of_topic), trigger(id="team/two", when=of_topic), own, other)
+    (subscription,) = resources(compiled, "AWS::SNS::Subscription")
+    assert subscription == {
+        "TopicArn": {"Fn::Sub": arn},
+        "Region": {"Fn::Select": [3, {"Fn::Split": [":", {"Fn::Sub": arn}]}]},
+        "Protocol": "sqs",
+        "Endpoint": {"Ref": "OnSnsMessageQueueArn"},
+        "RedrivePolicy": {"deadLetterTargetArn": {"Ref": "OnSnsMessageDeadLetterQueueArn"}},
+    }
+    assert not list(resources(compiled, "AWS::Events::Rule"))
+
+
+def test_tags_are_those_of_the_rule() -> None:
+    """With the stage's values in them."""
+    (rule,) = resources(stack(trigger(tags={"team": "churn", "bucket": "${Bucket}"})), "AWS::Events::Rule")
+    find = {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "Bucket"]}
+    assert rule["Tags"] == [{"Key": "team", "Value": "churn"}, {"Key": "bucket", "Value": find}]
+
+
+def test_only_drift_may_look_at_processing_jobs() -> None:
+    """A permission stands where a trigger uses it."""
+    drift = trigger(when=When("drift", {"monitoring_schedule": "churn"}))
+    allowed = [policy["PolicyDocument"]["Statement"][0]["Action"] for policy in resources(stack(drift), POLICY)]
+    assert ["sagemaker:DescribeProcessingJob"] in allowed
+    assert len(list(resources(stack(trigger()), POLICY))) == 1
+
+
 def test_compiling_and_loading_changes_nothing() -> None:
     """What the handlers read is what the documents said."""
-    one = trigger("a/*", enabled=False, dry_run=True, condition="{% true %}", description="Why ${this} is here")
+    one = trigger(
+        "a/*",
+        enabled=False,
+        dry_run=True,
+        condition="{% true %}",
+        description="Why ${this} is here",
+        dedupe="$.id",
+        max_starts=3,
+        one_of=True,
+        accept={"A": "x*", "B": ["c"]},
+        tags={"t": "v"},
+        options=Options("name", 2, ("S",), "arn", "3", "mlflow"),
+    )
     text = compiler.compile_documents(Documents((one,), STAGES))["triggers.json"]
     assert catalog.load(text, "dev", {}) == {one.id: one}
 
@@ -149,6 +195,11 @@ def test_a_disabled_trigger_keeps_its_rule_switched_off() -> None:
         ((), STAGES),
         ((trigger("a/*"),), {"dev": {}}),
         ((trigger("a/*", description="x" * 600),), STAGES),
+        (
+            (trigger(tags={"a": "${Bucket}"}), trigger(id="t/d", when=When("drift", {"monitoring_schedule": "m"}))),
+            STAGES,
+        ),
+        ((trigger(when=When("sns", {"topic": "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:t"})),), STAGES),
         ((trigger("${Name}/*", start=(Start("p-${Name}", {}), Start("q", {}))),), STAGES),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,6 +65,8 @@ def test_a_value_is_spelt_as_the_sagemaker_sdk_spells_it(source: str, expected: 
         ("$.null", "resolves to nothing"),
         ("{% nothing %}", "resolves to nothing"),
         ("$.list", "gives a list, not one value"),
+        ("$.several[*]", "gives 2 values on this event, not one; name one, as in [0]"),
+        ("$.surrogate", "holds half a surrogate pair on this event"),
         ("{% {'a': 1} %}", "gives an object, not one value"),
         ("{% $uppercase %}", "gives neither a text nor a finite number"),
         ("{% 'a' + 1 %}", "can't be evaluated on this event"),
@@ -76,10 +79,29 @@ def test_a_value_is_spelt_as_the_sagemaker_sdk_spells_it(source: str, expected: 
 )
 def test_what_is_no_value_is_rejected_with_the_reason(source: str, reason: str) -> None:
     """An event that a parameter can't be computed from starts nothing."""
-    event = occurrence(list=[1], null=None, empty="", long="x" * 1025, huge=float("inf"))
+    event = occurrence(
+        list=[1], null=None, empty="", long="x" * 1025, huge=float("inf"), several=[1, 2], surrogate="\ud800"
+    )
+    event = replace(event, event={**event.event, "surrogate": "\ud800"})
     with pytest.raises(Rejected) as rejected:
         parameters.evaluate(source, event)
     assert reason in str(rejected.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("$.items[*].id", "7"),
+        ("$.items[1].*", "7"),
+        ("$.*[1].id", "7"),
+        ("$.by-name.a/b", "slash"),
+        ("$.nested[0][1]", "b"),
+    ],
+)
+def test_a_path_has_eventbridge_s_syntax(path: str, value: str) -> None:
+    """Dots, dashes, slashes, indices and wildcards; of a wildcard's values one must be there."""
+    event = occurrence(items=[{"name": None}, {"id": 7}], nested=[["a", "b"]], **{"by-name": {"a/b": "slash"}})
+    assert parameters.evaluate(path, event) == value
 
 
 def test_the_longest_value_is_accepted() -> None:
@@ -105,6 +127,7 @@ def test_the_longest_value_is_accepted() -> None:
         ("$.a..b", "is no JSONPath"),
         ("x" * 1025, "has 1025 characters"),
         ("$.detail.bukcet", "leads to nothing"),
+        ("$.*.bukcet", "leads to nothing"),
         ("{% detail.bukcet.name %}", "asks for detail.bukcet, which such an event does not have"),
         ("{% $object.kye & 'x' %}", "asks for $object.kye, which such an event does not have"),
         ("{% $objekt.key %}", "uses $objekt, which is not bound here; bound are $object"),
@@ -126,6 +149,8 @@ def test_a_wrong_value_is_found_before_it_runs(source: str, problem: str) -> Non
         "{% $object.version_id %}",
         "$.detail.object.version-id",
         "{% resources[0] %}",
+        "$.resources[*]",
+        "$.detail.*.name",
     ],
 )
 def test_what_depends_on_the_event_is_left_to_the_event(source: str) -> None:
@@ -133,7 +158,7 @@ def test_what_depends_on_the_event_is_left_to_the_event(source: str) -> None:
     assert parameters.check(source, sample(When("s3", {}))) is None
 
 
-@given(st.text(min_size=1))
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_key_passes_unchanged(key: str) -> None:
     """Nothing of an object's key is decoded, escaped or interpreted on its way into a parameter."""
     uploaded = events.s3_upload({"id": "i", "detail": {"bucket": {"name": "b"}, "object": {"key": key}}})

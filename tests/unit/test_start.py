@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_triggers import aws, definition, start
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Occurrence, Run, Start, Trigger, When
+from pipeline_triggers.models import Occurrence, Options, Run, Start, Trigger, When
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train/execution/abcdefghijkl"
 OCCURRENCE = Occurrence("e-1", "s3://bucket/key", ("s3", "bucket", "key", "etag", "01"), {}, {"object": {"key": "a/b"}})
@@ -98,6 +100,79 @@ def test_a_run_is_one_call(sagemaker: Stubber) -> None:
     )
     assert start.execute(RUN) == ARN
     sagemaker.assert_no_pending_responses()
+
+
+ALL_OPTIONS = Options(
+    display_name="{% 'März ' & $object.key %}",
+    max_parallel_steps=5,
+    steps=("Train", "Evaluate"),
+    source_execution=ARN,
+    version="3",
+    mlflow_experiment="{% $object.key %}",
+)
+
+
+def test_every_option_reaches_the_call(sagemaker: Stubber) -> None:
+    """As StartPipelineExecution's model in botocore has it: the stub checks the call against it."""
+    run = start.plan(replace(TRIGGER, options=ALL_OPTIONS, description="Why\n  so"), 0, OCCURRENCE, "stack")
+    expected = {
+        "PipelineExecutionDisplayName": "M-rz-a-b",
+        "PipelineExecutionDescription": f"Why so; trigger team/one, event e-1, identity {run.token}",
+        "ParallelismConfiguration": {"MaxParallelExecutionSteps": 5},
+        "SelectiveExecutionConfig": {
+            "SelectedSteps": [{"StepName": "Train"}, {"StepName": "Evaluate"}],
+            "SourcePipelineExecutionArn": ARN,
+        },
+        "PipelineVersionId": 3,
+        "MlflowExperimentName": "a/b",
+    }
+    assert run.options == expected
+    call = {
+        "PipelineName": "train",
+        "ClientRequestToken": run.token,
+        "PipelineParameters": [{"Name": "Key", "Value": "a/b"}],
+    }
+    sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN}, {**call, **expected})
+    assert start.execute(run) == ARN
+
+
+def test_nothing_is_left_out_of_what_sagemaker_takes() -> None:
+    """Each argument of the pinned model is used, but a role of AWS's own pipelines."""
+    model: Any = boto3.client("sagemaker", region_name="eu-central-1").meta.service_model
+    members = set(model.operation_model("StartPipelineExecution").input_shape.members)
+    by_alias = start.plan(replace(TRIGGER, options=Options(version="prod")), 0, OCCURRENCE, "stack").options
+    all_options = start.plan(replace(TRIGGER, options=ALL_OPTIONS), 0, OCCURRENCE, "stack").options
+    used = {*all_options, *by_alias, "PipelineName", "PipelineParameters", "ClientRequestToken"}
+    assert members - used == {"RoleArn"}
+    assert by_alias["PipelineVersionAlias"] == "prod"
+    assert "PipelineVersionId" not in by_alias
+
+
+def test_a_call_that_the_runtime_s_boto3_can_not_make_is_a_rejection(sagemaker: Stubber) -> None:
+    """An argument that it does not know yet: no retry mends that."""
+    sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN})
+    with pytest.raises(Rejected, match="Unknown parameter in input"):
+        start.execute(replace(RUN, options={"NewArgument": 1}))
+
+
+@pytest.mark.parametrize("wanted", ["日本", "--", "x" * 200, "-a-"])
+def test_any_display_name_is_one_that_sagemaker_takes(wanted: str) -> None:
+    """What it does not allow becomes a dash; where nothing is left, the trigger's own name stays."""
+    options = Options(display_name=f"{{% '{wanted}' %}}")
+    name = start.plan(replace(TRIGGER, options=options), 0, OCCURRENCE, "stack").options["PipelineExecutionDisplayName"]
+    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}", name)
+
+
+def test_a_business_key_takes_the_event_s_place() -> None:
+    """Two uploads with one key are one; computed values have no part in it."""
+    keyed = replace(TRIGGER, dedupe="{% $object.etag %}")
+    uploads = [
+        replace(OCCURRENCE, identity=("s3", key), bindings={"object": {"key": key, "etag": "e"}}) for key in "ab"
+    ]
+    assert len({start.plan(keyed, 0, upload, "stack").token for upload in uploads}) == 1
+    assert len({start.plan(TRIGGER, 0, upload, "stack").token for upload in uploads}) == 2
+    with pytest.raises(Rejected, match=r"dedupe: .* resolves to nothing"):
+        start.plan(keyed, 0, OCCURRENCE, "stack")
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFound", "ValidationException"])
