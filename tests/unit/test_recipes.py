@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +14,13 @@ from pipeline_triggers import catalog, documents, start
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.conditions import unmet
 from pipeline_triggers.events import eventbridge, s3_upload
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.models import Occurrence, Trigger
+from pipeline_triggers.requests import targets
+from pipeline_triggers.samples import sample
 
 from tests import PROJECT
 
+ACCOUNT = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
 MONTH_CLOSED = {"id": "i", "detail-type": "Month closed", "source": "acme.shop", "detail": {"month": 3, "orders": 7}}
 
 # Recipe → what is changed in the source's sample, and the values per pipeline.
@@ -56,6 +59,32 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
         },
     ),
     "retrain-on-drift": ({}, {"train": {"Endpoint": "churn-prod", "Reason": "Threshold crossed: 0.31 > 0.1"}}),
+    "retrain-on-violations": (
+        {},
+        {
+            "train": {
+                "Violations": "s3://acme-monitoring/churn-prod/2026/11/01/03/constraint_violations.json",
+                "Count": "2",
+            }
+        },
+    ),
+    "one-per-environment": (
+        {"key": "in/x.csv"},
+        {"train-dev": {"InputDataUrl": "s3://raw/in/x.csv", "Environment": "dev"}},
+    ),
+    "once-per-content": ({"key": "drop/x"}, {"train": {"InputDataUrl": "s3://raw/drop/x"}}),
+    "requests": (
+        {},
+        {
+            "train": {
+                "InstanceType": "ml.m5.large",
+                "RequestId": "c1d7a4be-2f3a-5c91-9a52-f0a1b7f3d6a9",
+                "InputDataUrl": "s3://raw/churn/2026-10/data.csv",
+            }
+        },
+    ),
+    "told-by-topic": ({}, {"train": {"InputDataUrl": "s3://acme-raw-dev/churn/2026-10/März 100%.csv"}}),
+    "evaluate-again": ({"key": "tests/x.csv"}, {"train": {"TestDataUrl": "s3://raw/tests/x.csv"}}),
     "order-closed": ({}, {"orders": {"Month": "03"}}),
 }
 
@@ -67,24 +96,29 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Trigger]:
     text = (PROJECT / "docs" / "triggers.md").read_text(encoding="utf-8")
     (recipes,) = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "owner: recipes" in block]
     (directory / "recipes.yaml").write_text(recipes, encoding="utf-8")
-    (directory / "stages.yaml").write_text("dev:\n", encoding="utf-8")
+    (directory / "stages.yaml").write_text("dev: {Environment: dev}\n", encoding="utf-8")
     compiled = compiler.compile_documents(documents.load(directory))
     assert [str(finding) for finding in lint(compiled["stack.yaml"])] == []
-    loaded = catalog.load(compiled["triggers.json"], "dev", {})
+    loaded = catalog.load(compiled["triggers.json"], "dev", ACCOUNT)
     return {name.partition("/")[2]: trigger for name, trigger in loaded.items()}
 
 
-def event_for(trigger: Trigger, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the sample of the trigger's source, with changes to the uploaded object."""
-    if trigger.when.source == "event":
-        return MONTH_CLOSED
-    path: Path = PROJECT / "events" / f"{trigger.when.source}.json"
-    event: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if trigger.when.source == "s3":
-        event["detail"]["bucket"]["name"] = "raw"
-        s3_object = event["detail"]["object"] | dict(changes)
-        event["detail"]["object"] = {name: value for name, value in s3_object.items() if value is not None}
-    return event
+def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
+    """Return the sample of the trigger's source, with changes to the uploaded object, or what a publisher asks for."""
+    found = sample(trigger.when)
+    if found is None:
+        return eventbridge(MONTH_CLOSED)
+    if found.request:
+        wanted = {"InputDataUrl": "s3://raw/churn/2026-10/data.csv"}
+        return replace(found, request=replace(found.request, pipeline="train", parameters=wanted))
+    if trigger.when.source != "s3":
+        return found
+    event = json.loads(json.dumps(found.event))
+    event["detail"]["bucket"]["name"] = "raw"
+    event["detail"]["reason"] = changes.get("reason", event["detail"]["reason"])
+    s3_object = event["detail"]["object"] | dict(changes)
+    event["detail"]["object"] = {name: value for name, value in s3_object.items() if value is not None}
+    return s3_upload(event)
 
 
 def test_every_recipe_is_tested(recipes: Mapping[str, Trigger]) -> None:
@@ -98,18 +132,28 @@ def test_a_recipe_computes_what_it_says(recipes: Mapping[str, Trigger], name: st
     """On an event that fires it."""
     changes, expected = EXPECTED[name]
     trigger = recipes[name]
-    event = event_for(trigger, changes)
-    occurrence = s3_upload(event) if trigger.when.source == "s3" else eventbridge(event)
+    occurrence = happened(trigger, changes)
     assert unmet(trigger, occurrence) is None
-    runs = [start.plan(trigger, target, occurrence, "stack") for target in range(len(trigger.start))]
+    runs = [start.plan(trigger, target, occurrence, "stack") for target in targets(trigger, occurrence)]
     assert {run.pipeline: dict(run.parameters) for run in runs} == expected
 
 
 def test_only_real_uploads_filters_the_others(recipes: Mapping[str, Trigger]) -> None:
     """Empty files, and copies."""
     trigger = recipes["only-real-uploads"]
-    empty = s3_upload(event_for(trigger, {"key": "in/x.csv", "size": 0}))
-    assert (unmet(trigger, empty) or "").startswith("if is false")
-    copied = event_for(trigger, {"key": "in/x.csv"})
-    copied["detail"]["reason"] = "CopyObject"
-    assert (unmet(trigger, s3_upload(copied)) or "").startswith("if is false")
+    empty = happened(trigger, {"key": "in/x.csv", "size": 0})
+    copied = happened(trigger, {"key": "in/x.csv", "reason": "CopyObject"})
+    for occurrence in (empty, copied):
+        assert (unmet(trigger, occurrence) or "").startswith("if is false")
+
+
+def test_evaluate_again_runs_one_step_on_a_known_execution(recipes: Mapping[str, Trigger]) -> None:
+    """The options reach the call."""
+    trigger = recipes["evaluate-again"]
+    options = start.plan(trigger, 0, happened(trigger, {"key": "tests/x.csv"}), "stack").options
+    known = (
+        f"arn:aws:sagemaker:{ACCOUNT['AWS::Region']}:{ACCOUNT['AWS::AccountId']}:pipeline/train/execution/u6m0hbf4ttq2"
+    )
+    selected = [{"StepName": "Evaluate"}]
+    assert options["SelectiveExecutionConfig"] == {"SelectedSteps": selected, "SourcePipelineExecutionArn": known}
+    assert options["PipelineExecutionDisplayName"] == "evaluation-of-x-csv"
