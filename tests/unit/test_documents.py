@@ -99,7 +99,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             GOOD + '    parameters:\n      A: "{% 1 + %}"\n',
             "9: triggers.retrain.parameters.A: '{% 1 + %}' is no JSONata expression: "
-            "Unexpected end of expression (at character 5)",
+            "Unexpected end of expression (at character 5); check its brackets, quotes and operators",
         ),
         (
             GOOD + "    parameters:\n      A:\n",
@@ -182,11 +182,465 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             GOOD + "    description: &note text\n",
             "8: triggers.retrain.description: has a YAML anchor (&); repeat the value, or quote it if & belongs to it",
         ),
+        (
+            "    when: {s3: {bucket: raw, key: *csv}}\n",
+            '6: triggers.retrain.when.s3.key: a value that begins with * needs quotes; write "*csv"',
+        ),
+        (
+            GOOD + "    parameters: {A: @daily}\n",
+            '8: triggers.retrain.parameters.A: a value that begins with @ needs quotes; write "@daily"',
+        ),
+        (
+            GOOD + "    parameters: {A: `date`}\n",
+            '8: triggers.retrain.parameters.A: a value that begins with ` needs quotes; write "`date`"',
+        ),
+        (
+            GOOD + "    description: see: above\n",
+            "8: triggers.retrain: is no YAML: mapping values are not allowed here; check its quotes, brackets "
+            "and indentation",
+        ),
+        (
+            GOOD + "\tdescription: text\n",
+            "8: triggers.retrain: is no YAML: while scanning for the next token found character '\\t' that "
+            "cannot start any token; check its quotes, brackets and indentation",
+        ),
+        (
+            GOOD + "    parameters: {A: 'b}\n\n\n",
+            "8: triggers.retrain.parameters.A: is no YAML: while scanning a quoted scalar found unexpected end "
+            "of stream; check its quotes, brackets and indentation",
+        ),
+        (
+            GOOD + "    parameters: {[a]: b}\n",
+            "8: triggers.retrain.parameters.?: is no key; keys are plain text",
+        ),
+        (
+            "",
+            "5: triggers.retrain: is empty; write names with values under them: When what happens, start this.",
+        ),
+        (
+            "    a text\n",
+            "5: triggers.retrain: is 'a text'; write names with values under them: When what happens, start this.",
+        ),
+        (
+            "    start: churn-training\n",
+            "5: triggers.retrain: lacks when; add it",
+        ),
+        (
+            "    when:\n    start: churn-training\n",
+            "6: triggers.retrain.when: is empty; write names with values under them: The event that fires the "
+            "trigger: exactly one kind.",
+        ),
+        (
+            GOOD + "    start_one_of: [churn-training]\n",
+            "5: triggers.retrain: has start and start_one_of; keep one",
+        ),
+        (
+            "    when: {drift: {monitoring_schedule: [a, b]}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.drift.monitoring_schedule: is a list; write a single value: The monitoring "
+            "schedule's name; * stands for any characters.",
+        ),
+        (
+            "    when: {drift: {}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.drift: lacks monitoring_schedule; add it",
+        ),
+        (
+            "    when: {training_job: {status: [failed, stoped]}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.training_job.status.1: 'stoped' is no status; did you mean Stopped?",
+        ),
+        (
+            "    when: {model_package: {approval: {is: approved}}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.model_package.approval: is a mapping; write a text or a list: One or "
+            "several approvals, as in Approved.",
+        ),
+        (
+            "    when: {pipeline: {status: failed}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.pipeline: lacks name; add it",
+        ),
+        (
+            "    when: {alarm: {name: drift, state: []}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.alarm.state: is empty; write it: One or several states, as in ALARM.",
+        ),
+        (
+            "    when: {s3: {bucket: raw}, alarm: {name: drift, state: alarm}}\n    start: churn-training\n",
+            "6: triggers.retrain.when: has 2 names; write 1 at most",
+        ),
+        (
+            "    when: {s3: {bucket: raw}}\n    start: [churn-training]\n",
+            "7: triggers.retrain.start: is a list; write a pipeline's name, or names with parameters under them: "
+            "A pipeline's name; or up to five names, each with its own parameters under it.",
+        ),
+        (
+            "    when: {s3: {bucket: raw}}\n    start: {churn-training: text}\n",
+            "7: triggers.retrain.start.churn-training: is 'text'; write names with values under them: Values by "
+            "parameter name: a literal, $.a.b[0] (JSONPath) or {% … %} (JSONata).",
+        ),
+        (
+            "    when: {s3: {bucket: raw}}\n    start: {churn-training: {}, ltv-training: {}}\n",
+            "7: triggers.retrain.start.ltv-training: this file may not start ltv-training; add it to pipelines "
+            "(churn-*)",
+        ),
+        (
+            "    when: {s3: {bucket: raw}}\n    start: {churn-a: {}, churn-b: {}, churn-c: {}, churn-d: {}, "
+            "churn-e: {}, churn-f: {}}\n",
+            "7: triggers.retrain.start: has 6 names; write 5 at most",
+        ),
+        (
+            "    when: {s3: {bucket: raw}}\n    start: {churn-a: {}, churn-b: {}}\n    steps: [Train]\n",
+            "8: triggers.retrain.steps: is for one pipeline; write a trigger for each pipeline, or leave it out",
+        ),
+        (
+            "    when: {s3: {bucket: raw}}\n    start_one_of: [churn-a]\n",
+            "7: triggers.retrain.start_one_of: is for publishers' requests; write when: {sns: {}}, or leave it out",
+        ),
     ],
 )
 def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trigger: str, problem: str) -> None:
     """The message is all that the author needs to mend it."""
     assert problems(tmp_path, HEAD + trigger) == [f"churn.yaml:{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "problem"),
+    [
+        (
+            "when: {sns: [topic]}\n    start: churn-training\n",
+            "6: triggers.retrain.when.sns: is a list; write names with values under them: A message was "
+            "published to an SNS topic.",
+        ),
+        (
+            "when: {sns: {topics: a}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.sns.topics: is not known here; did you mean topic?",
+        ),
+        (
+            "when: {sns: {topic: orders}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.sns.topic: 'orders' is no topic; write its ARN, as in "
+            "arn:aws:sns:eu-central-1:123456789012:alarms",
+        ),
+        (
+            "when: {sns: {topic: 'arn:aws:sns:eu-central-1:${AWS::AccountID}:orders'}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.sns.topic: ${AWS::AccountID} has no value in stages.yaml; did you mean "
+            "AWS::AccountId?",
+        ),
+        (
+            "when: {sns: {}}\n    start_one_of: churn-training\n",
+            "7: triggers.retrain.start_one_of: is 'churn-training'; write a list: The pipelines of which a "
+            "publisher names one, on the stack's own topic.",
+        ),
+        (
+            "when: {sns: {}}\n    start_one_of: []\n",
+            "7: triggers.retrain.start_one_of: is empty; write it: The pipelines of which a publisher names one, "
+            "on the stack's own topic.",
+        ),
+        (
+            "when: {sns: {}}\n    start_one_of: [churn-a, ltv-a]\n",
+            "7: triggers.retrain.start_one_of.1: this file may not start ltv-a; add it to pipelines (churn-*)",
+        ),
+        (
+            "when: {sns: {}}\n    start_one_of: [churn-a, churn-a]\n",
+            "7: triggers.retrain.start_one_of: names churn-a twice; name each pipeline once",
+        ),
+        (
+            "when: {sns: {}}\n    start_one_of: [churn-a, churn-b]\n    version: 3\n",
+            "8: triggers.retrain.version: is for one pipeline; write a trigger for each pipeline, or leave it out",
+        ),
+        (
+            "when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:a'}}\n    start: churn-training\n    "
+            "accept: {Day: '*'}\n",
+            "8: triggers.retrain.accept: is for publishers' requests; write when: {sns: {}}, or leave it out",
+        ),
+        (
+            "when: {sns: {}}\n    start: {churn-a: {}}\n    accept: {Day: '*'}\n",
+            "8: triggers.retrain.accept: goes with one pipeline; write one name, or start_one_of",
+        ),
+        (
+            "when: {sns: {}}\n    start: churn-training\n    accept: {}\n",
+            "8: triggers.retrain.accept: is empty; write it: The parameters that a publisher may set, on the "
+            "stack's own topic: by name a glob for the value (* stays between slashes, ** crosses them), or a "
+            "list of values.",
+        ),
+        (
+            "when: {sns: {}}\n    start: churn-training\n    accept: {Day: a**b}\n",
+            "8: triggers.retrain.accept.Day: ** stands for whole path segments; write 'a*b' or put / around **",
+        ),
+        (
+            "when: {sns: {}}\n    start: churn-training\n    accept: {Day: {is: a}}\n",
+            "8: triggers.retrain.accept.Day: is a mapping; write a single value or a list: A glob for the value, "
+            "or a list of values.",
+        ),
+        (
+            "when: {sns: {}}\n    start: churn-training\n    accept: {The day: '*'}\n",
+            "8: triggers.retrain.accept.The day: is no name that works here; SageMaker's parameter names have "
+            "letters, digits, - and _, 256 at most",
+        ),
+        (
+            "when: {sns: {}}\n    start: churn-training\n    accept: {Market: [de, '${Markt}']}\n",
+            "8: triggers.retrain.accept.Market.1: ${Markt} has no value in stages.yaml; known are "
+            "AWS::AccountId, AWS::Region, RawBucket",
+        ),
+        (
+            "when: {sns: {}}\n    start: churn-training\n    tags: {team: churn}\n",
+            "8: triggers.retrain.tags: are those of a rule, and a trigger on sns has none; leave them out",
+        ),
+    ],
+)
+def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> None:
+    """What publishers may ask for, and what is for their topic only."""
+    assert problems(tmp_path, HEAD + f"    {trigger}") == [f"churn.yaml:{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        (
+            "accept: {Day: '*'}",
+            "accept: is for publishers' requests; write when: {sns: {}}, or leave it out",
+        ),
+        (
+            "tags: {aws:team: churn}",
+            "tags.aws:team: is no name that works here; tag keys have letters, digits, spaces and . : / = + - @ "
+            "_, 128 at most, and do not begin with aws:",
+        ),
+        (
+            "tags: {team: churn & ltv}",
+            "tags.team: is 'churn & ltv'; tag values have letters, digits, spaces and . : / = + - @ _",
+        ),
+        (
+            f"tags: {{team: {'x' * 257}}}",
+            "tags.team: has 257 characters; write 256 at most",
+        ),
+        (
+            "dedupe: daily",
+            "dedupe: 'daily' is the same on every event, and so would start once for ever; write $.a.b or {% … %}",
+        ),
+        (
+            "dedupe: $.detail.object.kye",
+            "dedupe: '$.detail.object.kye' leads to nothing: such an event does not have it; look at one in events/",
+        ),
+        (
+            "dedupe: '{% $object.key'",
+            "dedupe: '{% $object.key' is half an expression; write {% … %} around the whole value, and join "
+            "texts in it: {% 'a/' & $b %}",
+        ),
+        (
+            "max_starts: 0",
+            "max_starts: is '0'; write a whole number from 1 on",
+        ),
+        (
+            "max_starts: [1]",
+            "max_starts: is a list; write a whole number: How many executions it may start in an hour.",
+        ),
+        (
+            "max_parallel_steps: two",
+            "max_parallel_steps: is 'two'; write a whole number from 1 on",
+        ),
+        (
+            "steps: Train",
+            "steps: is 'Train'; write a list: Run these steps only (selective execution).",
+        ),
+        (
+            "steps: [Train, '']",
+            "steps.1: is empty; write it: A step's name.",
+        ),
+        (
+            f"steps: [{', '.join(['s'] * 51)}]",
+            "steps: has 51 items; write 50 at most",
+        ),
+        (
+            "steps: ['${Step}']",
+            "steps.0: ${Step} has no value in stages.yaml; known are AWS::AccountId, AWS::Region, RawBucket",
+        ),
+        (
+            "source_execution: arn:aws:sagemaker",
+            "source_execution: goes with steps; write the steps to run, or leave it out",
+        ),
+        (
+            "version: 1.0 beta",
+            "version: is '1.0 beta'; write a version's number, or an alias of letters, digits and . _ -",
+        ),
+        (
+            "version:",
+            "version: is empty; write a version's number, or an alias of letters, digits and . _ -",
+        ),
+        (
+            "enabled: {a: b}",
+            "enabled: is a mapping; write true or false",
+        ),
+        (
+            "enabled:",
+            "enabled: is empty; write true or false",
+        ),
+        (
+            "mlflow_experiment: $.detail.team",
+            "mlflow_experiment: '$.detail.team' leads to nothing: such an event does not have it; look at one in "
+            "events/",
+        ),
+        (
+            "mlflow_experiment: ''",
+            "mlflow_experiment: is empty; write it: The MLflow experiment's name for the execution, a literal, "
+            "JSONPath or JSONata.",
+        ),
+        (
+            "display_name: on {% time %}",
+            "display_name: 'on {% time %}' is half an expression; write {% … %} around the whole value, and join "
+            "texts in it: {% 'a/' & $b %}",
+        ),
+        (
+            "display_name: []",
+            "display_name: is a list; write a single value: The execution's display name, a literal, JSONPath or "
+            "JSONata; what SageMaker does not allow in it becomes a dash. The trigger's id and a hash when left "
+            "out.",
+        ),
+        (
+            f"description: {'x' * 513}",
+            "description: has 513 characters; write 512 at most",
+        ),
+    ],
+)
+def test_a_wrong_option_is_told(tmp_path: Path, option: str, problem: str) -> None:
+    """What a trigger may say besides ``when`` and ``start``."""
+    assert problems(tmp_path, HEAD + GOOD + f"    {option}\n") == [f"churn.yaml:8: triggers.retrain.{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (
+            "$object.key",
+            "'$object.key' looks like a path or a variable; write {% $object.key %}, or {% '$object.key' %} for "
+            "the text",
+        ),
+        (
+            "'$.detail.items[*'",
+            "'$.detail.items[*' is no JSONPath that EventBridge knows; write names, indices and * as in "
+            "$.detail.items[0].id",
+        ),
+        (
+            "$.detail..key",
+            "'$.detail..key' is no JSONPath that EventBridge knows; write names, indices and * as in "
+            "$.detail.items[0].id",
+        ),
+        (
+            "$.detail.*.nope",
+            "'$.detail.*.nope' leads to nothing: such an event does not have it; look at one in events/",
+        ),
+        (
+            "'$.resources[*].name'",
+            "'$.resources[*].name' leads to nothing: such an event does not have it; look at one in events/",
+        ),
+        (
+            "x" * 1025,
+            "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…' has 1025 "
+            "characters; SageMaker takes 1024 at most",
+        ),
+        (
+            "[a]",
+            "is a list; write a single value: A literal, $.a.b[0] (JSONPath) or {% … %} (JSONata).",
+        ),
+        (
+            "'{% $job.name %}'",
+            "'{% $job.name %}' uses $job, which is not bound here; bound are $object",
+        ),
+        (
+            "'{% $uppercase($object.size) %}'",
+            "'{% $uppercase($object.size) %}' can't be evaluated on such an event: Argument 1 of Object "
+            "uppercase does not match Object signature; convert what it gets, as with $string or $number",
+        ),
+        (
+            "'{% $random() %}'",
+            "'{% $random() %}' can't be used: $random differs on a retry; take what differs from the event, as in id",
+        ),
+        (
+            "'{% $uppercas($object.key) %}'",
+            "'{% $uppercas($object.key) %}' can't be used: $uppercas is no function that can be called here; "
+            "take JSONata's own",
+        ),
+        (
+            "s3://{% $object.key %}",
+            "'s3://{% $object.key %}' is half an expression; write {% … %} around the whole value, and join "
+            "texts in it: {% 'a/' & $b %}",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None:
+    """On the line of the value, which need not be that of ``parameters``."""
+    text = HEAD + GOOD + f"    parameters:\n      A: {value}\n"
+    assert problems(tmp_path, text) == [f"churn.yaml:9: triggers.retrain.parameters.A: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        (
+            "{sorce: [acme]}",
+            ".sorce: is no field of an event; did you mean source?",
+        ),
+        (
+            "{source: [{prefx: acme}]}",
+            ".source.0: has no operator prefx; did you mean prefix?",
+        ),
+        (
+            "{source: [{prefix: a, suffix: b}]}",
+            ".source.0: has 2 operators; write one, as in {prefix: acme.}",
+        ),
+        (
+            "{source: [{}]}",
+            ".source.0: has 0 operators; write one, as in {prefix: acme.}",
+        ),
+        (
+            "{source: []}",
+            ".source: is empty, and EventBridge refuses that; leave it out, or write what to match",
+        ),
+        (
+            "{source: }",
+            ".source: is empty, and EventBridge refuses that; leave it out, or write what to match",
+        ),
+        (
+            "{source: [[acme]]}",
+            ".source.0: is a list in a list; write its values side by side",
+        ),
+        (
+            "{source: true}",
+            ".source: is true; a pattern's values are lists: [true]",
+        ),
+        (
+            "{detail: [closed]}",
+            ".detail: is a list; write fields and their values, as in {status: [failed]}",
+        ),
+        (
+            "{source: {name: [acme]}}",
+            ".source: is a mapping; only detail has fields, so write a list of values",
+        ),
+        (
+            "{$or: {source: [a]}}",
+            ".$or: is no list; write patterns side by side, as in [{source: [acme]}, {account: ['123456789012']}]",
+        ),
+        (
+            "{$or: [{sorce: [a]}, {account: [b]}]}",
+            ".$or.0.sorce: is no field of an event; did you mean source?",
+        ),
+        (
+            "{$or: [{source: [a]}, {}]}",
+            ".$or.1: is no pattern; write fields and their values, as in {source: [acme]}",
+        ),
+        (
+            "{detail: {kind: closed}}",
+            '.detail.kind: is "closed"; a pattern\'s values are lists: ["closed"]',
+        ),
+        (
+            "{source: ['${Acme}']}",
+            ".source.0: ${Acme} has no value in stages.yaml; known are AWS::AccountId, AWS::Region, RawBucket",
+        ),
+        (
+            "[source]",
+            ": is a list; write names with values under them: An event pattern, as the console writes it; "
+            "scalars without quotes are JSON where they are JSON (5, true).",
+        ),
+    ],
+)
+def test_a_wrong_pattern_is_told(tmp_path: Path, pattern: str, problem: str) -> None:
+    """What EventBridge would refuse, and what could never match."""
+    text = HEAD + f"    when: {{event: {{pattern: {pattern}}}}}\n    start: churn-training\n"
+    assert problems(tmp_path, text) == [f"churn.yaml:6: triggers.retrain.when.event.pattern{problem}"]
 
 
 @pytest.mark.parametrize(
@@ -197,9 +651,22 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
          "What starts which SageMaker pipelines with which parameters, for one team."),
         ("churn.yaml", "a:\n---\nb:", "churn.yaml:2: holds a second YAML document; write one per file, without ---"),
         ("churn.yaml", "a: [1", "churn.yaml:1: a: is no YAML: while parsing a flow sequence expected ',' or ']', "
-         "but got '<stream end>'"),
+         "but got '<stream end>'; check its quotes, brackets and indentation"),
         ("churn.yaml", "a: \x07", "churn.yaml:1: holds U+0007, which YAML does not allow; escape it in double quotes"),
-        ("churn.yaml", "a: " + "[" * 60, "churn.yaml:1: a" + ".0" * 50 + ": is nested deeper than 50 levels"),
+        ("churn.yaml", "a: " + "[" * 60, "churn.yaml:1: a" + ".0" * 50 + ": is nested deeper than 50 levels; "
+         "write it flatter"),
+        ("churn.yaml", HEAD + GOOD + "# \x07", "churn.yaml:8: holds U+0007, which YAML does not allow; "
+         "escape it in double quotes"),
+        ("churn.yaml", HEAD.replace("version: 1", "version: 2") + GOOD, "churn.yaml:1: version: is '2'; "
+         "write version: 1"),
+        ("churn.yaml", HEAD.replace("owner: churn-team\n", "") + GOOD, "churn.yaml:1: lacks owner; add it"),
+        ("churn.yaml", HEAD.replace("[churn-*]", "churn-*") + GOOD, "churn.yaml:3: pipelines: is 'churn-*'; "
+         "write a list: What this file may start at all: pipeline names; * stands for any characters."),
+        ("churn.yaml", HEAD.replace("churn-*", "churn-*, '${Market}'") + GOOD, "churn.yaml:3: pipelines.1: "
+         "${Market} has no value in stages.yaml; known are AWS::AccountId, AWS::Region, RawBucket"),
+        ("churn.yaml", HEAD.replace("  retrain:\n", ""), "churn.yaml:4: triggers: is empty; "
+         "write names with values under them: The triggers by name: lower-case letters, digits, single dashes. "
+         "A trigger's id is <file name>/<name>."),
         ("Churn.yml", HEAD + GOOD, "Churn.yml:1: is no file name for a team; "
          "use lower-case letters, digits, dashes and .yaml: churn.yaml"),
     ],
@@ -207,6 +674,45 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
 def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str) -> None:
     """What is wrong with a file as a whole names the file."""
     assert problems(tmp_path, text, name) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "stages", "problem"),
+    [
+        (
+            '    when: {s3: {bucket: raw, key: "${Key}"}}\n    start: churn-training\n',
+            "dev: {Key: '*.csv'}",
+            "6: triggers.retrain.when.s3.key: refers to a stage's value that holds *; write the * here",
+        ),
+        (
+            '    when: {s3: {bucket: "${Bucket}"}}\n    start: churn-training\n',
+            "dev: {Bucket: raw}\nprod: {Bucket: Raw}",
+            "6: triggers.retrain.when.s3.bucket: 'Raw' is no bucket name; write the name alone, without s3://",
+        ),
+        (
+            GOOD + '    dedupe: "${Day}"\n',
+            "dev: {Day: $.time}\nprod: {Day: today}",
+            "8: triggers.retrain.dedupe: 'today' is the same on every event, and so would start once for ever; "
+            "write $.a.b or {% … %}",
+        ),
+        (
+            "    when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:a'}}\n    start: churn-training\n"
+            "  again:\n    when: {sns: {topic: '${Topic}'}}\n    start: churn-training\n",
+            "dev: {Topic: 'arn:aws:sns:eu-central-1:123456789012:a'}",
+            "9: triggers.again.when.sns.topic: is the topic that another trigger writes as "
+            "arn:aws:sns:eu-central-1:123456789012:a; write it the same way",
+        ),
+        (
+            '    when: {pipeline: {name: "${Ended}", status: succeeded}}\n    start: churn-training\n',
+            "dev: {Ended: orders}\nprod: {Ended: churn-training}",
+            "7: triggers.retrain.start: would run for ever: churn-training → churn-training; "
+            "start another pipeline, or remove or disable one of these triggers",
+        ),
+    ],
+)
+def test_what_is_wrong_in_one_stage_is_told(tmp_path: Path, trigger: str, stages: str, problem: str) -> None:
+    """A document is right when it is so in every stage."""
+    assert problems(tmp_path, HEAD + trigger, stages=stages) == [f"churn.yaml:{problem}"]
 
 
 def test_the_allowed_pipelines_may_differ_per_stage(tmp_path: Path) -> None:
@@ -217,23 +723,31 @@ def test_the_allowed_pipelines_may_differ_per_stage(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == []
 
 
-@pytest.mark.parametrize("name", ["folder.yaml", "TEAM.YAML"])
-def test_what_is_no_team_s_file_is_not_passed_over(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("folder.yaml", "can't be read: Is a directory; make it a file that you may read, or move it away"),
+        (
+            "TEAM.YAML",
+            "is no file name for a team; use lower-case letters, digits, dashes and .yaml: churn.yaml",
+        ),
+    ],
+)
+def test_what_is_no_team_s_file_is_not_passed_over(tmp_path: Path, name: str, problem: str) -> None:
     """A folder, or an ending in capitals: somebody meant a document."""
     if name == "folder.yaml":
         (tmp_path / name).mkdir()
     else:
         (tmp_path / name).write_text(HEAD + GOOD)
     found = problems(tmp_path, HEAD + GOOD)
-    assert len(found) == 1
-    assert found[0].startswith(f"{name}:1: ")
+    assert found == [f"{name}:1: {problem}"]
 
 
 def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:
-    """Not a traceback: which byte, and where."""
+    """Not a traceback: which byte, and on which line."""
     (tmp_path / "stages.yaml").write_text(STAGES)
-    (tmp_path / "churn.yaml").write_bytes(b"owner: \xff")
-    with pytest.raises(DocumentsError, match="is no UTF-8 text: byte 7 is 0xff"):
+    (tmp_path / "churn.yaml").write_bytes(b"version: 1\nowner: \xff")
+    with pytest.raises(DocumentsError, match=r"churn\.yaml:2: is no UTF-8 text: byte 18 is 0xff; save it as UTF-8"):
         documents.load(tmp_path)
 
 
@@ -245,6 +759,10 @@ def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:
         ("dev-1: {A: a}", "1: dev-1: is no stage name; use letters and digits only"),
         ("dev: {A-B: a}", "1: dev.A-B: is no name; use letters and digits, beginning with a letter"),
         ("dev: {A: [a]}", "1: dev.A: is no single value; write a text"),
+        ("dev: {A: }", "1: dev.A: is no single value; write a text"),
+        ("dev: {A: a, A: b}", "1: dev.A: stands twice, first on line 1; remove one"),
+        ("dev: {A: *a}", '1: dev.A: a value that begins with * needs quotes; write "*a"'),
+        ("- dev", "1: names no stage; write at least one, as in dev: {RawBucket: raw-dev}"),
         ("dev: a", "1: dev: holds no values; write names and values, as in {RawBucket: raw-dev}"),
     ],
 )

@@ -118,11 +118,11 @@ def test_a_source_is_a_predefined_pattern(tmp_path: Path, when: str, expected: d
         ("{event: {pattern: {}}}", "7: triggers.one.when.event.pattern: is empty; "
          "write it: An event pattern, as the console writes it; "
          "scalars without quotes are JSON where they are JSON (5, true)."),
-        ("{event: {pattern: {source: acme}}}", "7: triggers.one.when.event.pattern.source: is 'acme'; "
-         "a pattern's values are lists: [acme]"),
+        ("{event: {pattern: {source: acme}}}", "7: triggers.one.when.event.pattern.source: is \"acme\"; "
+         "a pattern's values are lists: [\"acme\"]"),
         ("{alarm: {name: a, state: red}}", "7: triggers.one.when.alarm.state: 'red' is no state; known are "
          "OK, ALARM, INSUFFICIENT_DATA"),
-        ("{s3: {bucket: raw}, alarm: {name: a, state: OK}}", "7: triggers.one.when: has 2 names; 1 are the most"),
+        ("{s3: {bucket: raw}, alarm: {name: a, state: OK}}", "7: triggers.one.when: has 2 names; write 1 at most"),
     ],
 )  # fmt: skip
 def test_what_a_source_does_not_know_is_told(tmp_path: Path, when: str, problem: str) -> None:

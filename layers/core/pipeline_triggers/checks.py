@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,11 @@ def _spelling(word: str) -> str:
     return re.sub(r"[-_ ]", "", word).lower()
 
 
+def _places(path: Path, written: str | list[str]) -> list[tuple[Path, str]]:
+    """Return where each text of a list stands; or the one text."""
+    return [(path, written)] if isinstance(written, str) else [((*path, at), text) for at, text in enumerate(written)]
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """Reads one trigger whose shape is right, and notes what is wrong in what it says."""
@@ -56,8 +61,8 @@ class Checked:
         self._each(("dedupe",), raw.get("dedupe"), partial(parameters.check_key, sample=occurrence))
         for name in ("display_name", "source_execution", "mlflow_experiment"):
             self._each((name,), raw.get(name), check_value)
-        for step in raw.get("steps", []):
-            self._resolved(("steps",), step)
+        for at, step in enumerate(raw.get("steps", [])):
+            self._resolved(("steps", at), step)
         start = self._starts(raw, check_value)
         self._requests(raw, when)
         self._tags(raw, when)
@@ -99,11 +104,11 @@ class Checked:
         path = ("when", source, name)
         if words := SOURCES[source].choices.get(name):
             by_spelling = {_spelling(word): word for word in words}
-            asked = value if isinstance(value, list) else [value]
-            for word in asked:
+            asked = _places(path, value)
+            for place, word in asked:
                 if _spelling(word) not in by_spelling:
-                    self._problem(path, f"{brief(word)} is no {name}; {did_you_mean(word, words)}")
-            return [by_spelling.get(_spelling(word), word) for word in asked]
+                    self._problem(place, f"{brief(word)} is no {name}; {did_you_mean(word, words)}")
+            return [by_spelling.get(_spelling(word), word) for _, word in asked]
         if source == "event" and name == "pattern":
             return self._json(path, value)
         self._resolved(path, value)
@@ -156,14 +161,15 @@ class Checked:
     # ---- what to start
 
     def _starts(self, raw: Mapping[str, Any], check: Callable[[str], str | None]) -> tuple[Start, ...]:
-        starts, at, paths = self._written_starts(raw)
-        for start, path in zip(starts, paths, strict=True):
-            self._pipeline(at, start.pipeline)
+        starts, names_at, parameters_at = self._written_starts(raw)
+        for start, name_at, at in zip(starts, names_at, parameters_at, strict=True):
+            self._pipeline(name_at, start.pipeline)
             for name, value in start.parameters.items():
-                self._each((*path, name), value, check)
-        by_stage = zip(*(self._resolved(at, start.pipeline) for start in starts), strict=False)
+                self._each((*at, name), value, check)
+        resolved = (self._resolved(at, start.pipeline) for at, start in zip(names_at, starts, strict=True))
+        by_stage = zip(*resolved, strict=False)
         if twice := [name for names in by_stage for name in names if names.count(name) > 1]:
-            self._problem(at, f"names {twice[0]} twice; name each pipeline once")
+            self._problem(names_at[0][:1], f"names {twice[0]} twice; name each pipeline once")
         if len(starts) > 1:
             for name in _OF_ONE_PIPELINE & raw.keys():
                 self._problem((name,), "is for one pipeline; write a trigger for each pipeline, or leave it out")
@@ -171,26 +177,33 @@ class Checked:
             self._problem(("source_execution",), "goes with steps; write the steps to run, or leave it out")
         return tuple(starts)
 
-    def _written_starts(self, raw: Mapping[str, Any]) -> tuple[list[Start], Path, list[Path]]:
-        """Return what a trigger may start, under which name that stands, and where the parameters of each stand."""
-        shared = raw.get("parameters", {})
-        if "start_one_of" in raw:
-            starts = [Start(pipeline, shared) for pipeline in raw["start_one_of"]]
-            return starts, ("start_one_of",), [("parameters",)] * len(starts)
-        if isinstance(raw["start"], str):
-            return [Start(raw["start"], shared)], ("start",), [("parameters",)]
-        for name in {"parameters", "accept"} & raw.keys():
-            self._problem((name,), "goes with one pipeline; write each one's parameters under its name")
-        starts = [Start(pipeline, values) for pipeline, values in raw["start"].items()]
-        return starts, ("start",), [("start", start.pipeline) for start in starts]
+    def _written_starts(self, raw: Mapping[str, Any]) -> tuple[list[Start], list[Path], list[Path]]:
+        """Return what a trigger may start, and where the name and the parameters of each stand."""
+        name = "start_one_of" if "start_one_of" in raw else "start"
+        if isinstance(raw[name], dict):
+            for other, remedy in (
+                ("parameters", "write each one's parameters under its name"),
+                ("accept", "write one name, or start_one_of"),
+            ):
+                if other in raw:
+                    self._problem((other,), f"goes with one pipeline; {remedy}")
+            at: list[Path] = [(name, pipeline) for pipeline in raw[name]]
+            return [Start(pipeline, values) for pipeline, values in raw[name].items()], at, at
+        written = _places((name,), raw[name])
+        starts = [Start(pipeline, raw.get("parameters", {})) for _, pipeline in written]
+        return starts, [at for at, _ in written], [("parameters",)] * len(starts)
 
     def _pipeline(self, at: Path, name: str) -> None:
-        allowed = {glob for written in self.source.data["pipelines"] for glob in self._resolved(at, written)}
+        before = len(self.source.problems)
+        document = replace(self, path=())
+        written = _places(("pipelines",), self.source.data["pipelines"])
+        allowed = {glob for place, text in written for glob in document._resolved(place, text)}
+        is_known = len(self.source.problems) == before
         for resolved in self._resolved(at, name):
             if not _PIPELINE.fullmatch(resolved):
                 wrong = f"{brief(resolved)} is no pipeline name; use letters, digits and inner dashes, 256 at most"
                 self._problem(at, wrong)
-            elif not any(globs.matches_name(glob, resolved) for glob in allowed):
+            elif is_known and not any(globs.matches_name(glob, resolved) for glob in allowed):
                 listed = ", ".join(sorted(allowed))
                 self._problem(at, f"this file may not start {resolved}; add it to pipelines ({listed})")
 
@@ -199,10 +212,10 @@ class Checked:
             for name in {"start_one_of", "accept"} & raw.keys():
                 self._problem((name,), "is for publishers' requests; write when: {sns: {}}, or leave it out")
         for name, accepted in raw.get("accept", {}).items():
-            for value in [accepted] if isinstance(accepted, str) else accepted:
-                for resolved in self._resolved(("accept", name), value):
+            for at, value in _places(("accept", name), accepted):
+                for resolved in self._resolved(at, value):
                     if isinstance(accepted, str) and (wrong := globs.check(resolved)):
-                        self._problem(("accept", name), wrong)
+                        self._problem(at, wrong)
 
     def _tags(self, raw: Mapping[str, Any], when: When) -> None:
         if raw.get("tags") and SOURCES[when.source].pattern is None:

@@ -78,13 +78,14 @@ def _read(path: Path) -> Source:
         if path.name == STAGES_FILE and not path.exists():
             remedy = "it names the stages and what differs between them, as in dev: {RawBucket: raw-dev}"
             return _unreadable(path, f"does not exist; {remedy}")
-        return _unreadable(path, f"can't be read: {error.strerror}")
+        return _unreadable(path, f"can't be read: {error.strerror}; make it a file that you may read, or move it away")
     except UnicodeDecodeError as error:
-        return _unreadable(path, f"is no UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}")
+        told = f"is no UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}; save it as UTF-8"
+        return _unreadable(path, told, line=error.object.count(b"\n", 0, error.start) + 1)
 
 
-def _unreadable(path: Path, message: str) -> Source:
-    source = Source(str(path))
+def _unreadable(path: Path, message: str, line: int = 1) -> Source:
+    source = Source(str(path), lines={(): line})
     source.problem((), message)
     return source
 

@@ -102,13 +102,13 @@ _SHORT_LITERALS = {"pad": (1, 2), "replace": (1, 2), "join": (1,), "formatNumber
 _REFUSED = {
     "now": "differs on a retry; take the time from the event",
     "millis": "differs on a retry; take the time from the event",
-    "random": "differs on a retry",
-    "shuffle": "differs on a retry",
-    "eval": "runs what was never checked",
+    "random": "differs on a retry; take what differs from the event, as in id",
+    "shuffle": "differs on a retry; use $sort",
+    "eval": "runs what was never checked; write the expression itself",
     "match": "takes a regular expression; use $split, $substringBefore or $substringAfter",
     "power": "can grow without bound; multiply",
-    "distinct": "takes time by the square of what it gets",
-    "clone": "changes nothing here",
+    "distinct": "takes time by the square of what it gets; leave it out",
+    "clone": "changes nothing here; leave it out",
     "formatInteger": "can grow without bound; use $formatNumber",
     "parseInteger": "takes a regular expression; use $number",
 }
@@ -168,13 +168,14 @@ def compile_expression(source: str) -> Expression:
 
     """
     if len(source) > MAX_LENGTH:
-        raise ExpressionError(f"has {len(source)} characters; {MAX_LENGTH} are the most")
+        raise ExpressionError(f"has {len(source)} characters; write {MAX_LENGTH} at most")
     try:
         jsonata = Jsonata(source)
     except Exception as error:  # the library's own, and Python's where it did not expect such a text
         location = getattr(error, "location", -1)
         where = f" (at character {location})" if location >= 0 else ""
-        raise ExpressionError(f"is no JSONata expression: {error}{where}") from error
+        remedy = "check its brackets, quotes and operators"
+        raise ExpressionError(f"is no JSONata expression: {error}{where}; {remedy}") from error
     checker = _Checker()
     checker.check(jsonata.ast)
     return Expression(jsonata, checker.operands)
@@ -244,15 +245,15 @@ class _Checker:
 
     def check(self, node: Node, depth: int = 0, *, may_be_function: bool = False, selecting: bool = False) -> None:
         if depth > MAX_DEPTH:
-            raise ExpressionError(f"can't be used: it is nested deeper than {MAX_DEPTH}")
+            raise ExpressionError(f"can't be used: it is nested deeper than {MAX_DEPTH}; write it flatter")
         if node.type in _REFUSED_NODES:
             raise ExpressionError(f"can't be used: {_REFUSED_NODES[node.type]}")
         if node.type is not None and node.type not in _NODES:
-            raise ExpressionError(f"can't be used: {node.type} is not supported")
+            raise ExpressionError(f"can't be used: {node.type} is not supported; leave it out")
         # The parser wraps a call at the end of a function in a function of its own, a thunk.
         if node.type == "lambda" and not (may_be_function or getattr(node, "thunk", False)):
             takers = ", ".join(f"${name}" for name in sorted(_HIGHER_ORDER))
-            raise ExpressionError(f"can't be used: a function may only be given to {takers}")
+            raise ExpressionError(f"can't be used: a function may only be given to {takers}; write a value")
         if handle := getattr(self, f"_check_{node.type}", None):
             handle(node)
         if not selecting:
@@ -268,12 +269,12 @@ class _Checker:
             if procedure.type == "variable" and procedure.value in _REFUSED:
                 return  # the variable itself says why
             name = f"${procedure.value}" if procedure.type == "variable" else "what an expression makes"
-            raise ExpressionError(f"can't be used: {name} is no function that can be called here")
+            raise ExpressionError(f"can't be used: {name} is no function that can be called here; take JSONata's own")
         for position in _SHORT_LITERALS.get(procedure.value, ()):
             if position < len(node.arguments) and not _is_short_literal(node.arguments[position]):
                 raise ExpressionError(
                     f"can't be used: argument {position + 1} of ${procedure.value} must be a literal of"
-                    f" at most {MAX_LITERAL}"
+                    f" at most {MAX_LITERAL}; write it out"
                 )
 
     def _check_variable(self, node: Node) -> None:
@@ -296,7 +297,9 @@ class _Checker:
         if node.value == "..":
             ends = (node.lhs, node.rhs)
             if any(end.type != "number" for end in ends) or node.rhs.value - node.lhs.value > MAX_RANGE:
-                raise ExpressionError(f"can't be used: a range needs two numbers, {MAX_RANGE} apart at most")
+                raise ExpressionError(
+                    f"can't be used: a range needs two numbers, {MAX_RANGE} apart at most; write them out"
+                )
 
 
 def _is_short_literal(node: Node) -> bool:

@@ -34,7 +34,7 @@ def misfit(source: str, event: Mapping[str, Any], bindings: Mapping[str, Any]) -
         expression.evaluate(event, bindings)
     except Rejected as error:
         if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
-            return str(error).replace("this event", "such an event")
+            return f"{error}; convert what it gets, as with $string or $number".replace("this event", "such an event")
     return None
 
 

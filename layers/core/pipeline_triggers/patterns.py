@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,9 +17,7 @@ OPERATORS = ("prefix", "suffix", "equals-ignore-case", "wildcard", "anything-but
 
 def problems(pattern: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Give (the way to it, what is wrong and how to mend it); EventBridge itself knows the operators' values."""
-    for name in pattern:
-        if name not in (*FIELDS, "$or"):
-            yield (name,), f"is no field of an event; {did_you_mean(name, FIELDS)}"
+    yield from _fields(pattern, ())
     yield from _in_object(pattern, ())
 
 
@@ -33,14 +32,35 @@ def uses(pattern: object, operator: str) -> bool:
             return False
 
 
+def _fields(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
+    for name, value in pattern.items():
+        here = (*path, name)
+        match value:
+            case list() if name == "$or":
+                for at, alternative in enumerate(value):
+                    if isinstance(alternative, dict):
+                        yield from _fields(alternative, (*here, at))
+            case _ if name not in (*FIELDS, "$or"):
+                yield here, f"is no field of an event; {did_you_mean(name, (*FIELDS, '$or'))}"
+            case [_, *_] if name == "detail":
+                yield here, "is a list; write fields and their values, as in {status: [failed]}"
+            case dict() if value and name not in ("detail", "$or"):
+                yield here, "is a mapping; only detail has fields, so write a list of values"
+
+
 def _in_object(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
     for name, value in pattern.items():
         here = (*path, name)
         match value:
-            case list() | dict() if not value:
+            case list() | dict() | "" if not value:
                 yield here, "is empty, and EventBridge refuses that; leave it out, or write what to match"
             case list() if name == "$or":
                 yield from _alternatives(value, here)
+            case _ if name == "$or":
+                yield (
+                    here,
+                    "is no list; write patterns side by side, as in [{source: [acme]}, {account: ['123456789012']}]",
+                )
             case list():
                 for at, matcher in enumerate(value):
                     if wrong := _matcher(matcher):
@@ -48,12 +68,12 @@ def _in_object(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, s
             case dict():
                 yield from _in_object(value, here)
             case _:
-                yield here, f"is {value!r}; a pattern's values are lists: [{value}]"
+                yield here, f"is {_json(value)}; a pattern's values are lists: {_json([value])}"
 
 
 def _alternatives(value: list[Any], path: Path) -> Iterator[tuple[Path, str]]:
     for at, alternative in enumerate(value):
-        if isinstance(alternative, dict):
+        if isinstance(alternative, dict) and alternative:
             yield from _in_object(alternative, (*path, at))
         else:
             yield (*path, at), "is no pattern; write fields and their values, as in {source: [acme]}"
@@ -70,3 +90,7 @@ def _matcher(matcher: object) -> str | None:
             if operator not in OPERATORS:
                 return f"has no operator {operator}; {did_you_mean(operator, OPERATORS)}"
     return None
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from pipeline_triggers.words import did_you_mean
+from pipeline_triggers.words import brief, did_you_mean
 from pipeline_triggers.yaml_source import Source
 
 
@@ -29,6 +29,8 @@ def fits_schema(source: Source) -> bool:
     """Note what in a document's shape is wrong; what is right can be read for its meaning."""
     for error in _validator().iter_errors(source.data):
         path = tuple(error.absolute_path)
+        if error.validator == "oneOf" and not isinstance(error.instance, dict):
+            continue  # that it is no mapping is told by itself
         if error.validator == "additionalProperties":
             known = list(error.schema["properties"])
             for key in [key for key in error.instance if key not in known]:
@@ -55,22 +57,20 @@ def _message(error: Any) -> str:
         case "minLength" | "minProperties" | "minItems":
             return f"is empty; write it: {what}"
         case "maxLength" | "maxProperties" | "maxItems":
-            return f"has {len(found)} {_COUNTED[error.validator]}; {expected} are the most"
+            return f"has {len(found)} {_COUNTED[error.validator]}; write {expected} at most"
         case _:
-            return f"is {found!r}; {error.schema['remedy']}"
+            return f"is {_kind(found)}; {error.schema['remedy']}"
 
 
 def _description(error: Any) -> str:
-    """Return the nearest description; that beside a reference says more than that of what it refers to."""
+    """Return the node's description; that beside a reference says more than that of what it refers to."""
     node: Any = schema()
-    described = node["description"]
-    for step in list(error.absolute_schema_path)[:-1]:
+    for step in [*list(error.absolute_schema_path)[:-1], "description"]:
         # The path leaves the references out.
-        while step not in node and "$ref" in node:
+        while step not in node:
             node = schema()["$defs"][node["$ref"].rpartition("/")[2]]
         node = node[step]
-        described = node.get("description", described) if isinstance(node, dict) else described
-    return str(described)
+    return str(node)
 
 
 _COUNTED = {"maxLength": "characters", "maxProperties": "names", "maxItems": "items"}
@@ -93,4 +93,4 @@ def _kind(found: object) -> str:
         case list():
             return "a list"
         case _:
-            return f"the text {found!r}" if found else "empty"
+            return brief(str(found)) if found else "empty"

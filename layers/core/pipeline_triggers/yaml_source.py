@@ -45,7 +45,7 @@ class _Unreadable(Exception):
 def read(file: str, text: str) -> Source:
     """Read one YAML document. What is wrong with it stands in the result's ``problems``."""
     source = Source(file)
-    reader = _Reader(source, yaml.parse(text, Loader=yaml.BaseLoader))
+    reader = _Reader(source, text)
     try:
         source.data = reader.document()
     except _Unreadable:
@@ -56,9 +56,10 @@ def read(file: str, text: str) -> Source:
 class _Reader:
     """Walks PyYAML's events, so that an error is known by its path even where no tree comes about."""
 
-    def __init__(self, source: Source, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, source: Source, text: str) -> None:
         self.source = source
-        self.events = events
+        self.text = text
+        self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.BaseLoader)
         self.path: Path = ()
 
     def document(self) -> Any:
@@ -79,10 +80,11 @@ class _Reader:
         try:
             return next(self.events)
         except yaml.MarkedYAMLError as error:
-            if error.problem_mark:
-                self.source.lines[self.path] = error.problem_mark.line + 1
+            if mark := _where(error):
+                self.source.lines[self.path] = mark.line + 1
             self.fail(_syntax(error))
         except yaml.reader.ReaderError as error:
+            self.source.lines[self.path] = self.text.count("\n", 0, error.position) + 1
             # The code point is an int in PyYAML, whatever its type hints say.
             self.fail(f"holds U+{int(error.character):04X}, which YAML does not allow; escape it in double quotes")
 
@@ -92,7 +94,7 @@ class _Reader:
 
     def value(self, event: yaml.Event) -> Any:
         if len(self.path) > MAX_DEPTH:
-            self.fail(f"is nested deeper than {MAX_DEPTH} levels")
+            self.fail(f"is nested deeper than {MAX_DEPTH} levels; write it flatter")
         if getattr(event, "anchor", None) is not None:
             if isinstance(event, yaml.AliasEvent):
                 self.fail(_quote("*", f"*{event.anchor}"))
@@ -145,6 +147,13 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
+def _where(error: yaml.MarkedYAMLError) -> yaml.Mark | None:
+    """Return where an error is; what is not closed by the file's end, where it begins."""
+    mark = error.problem_mark
+    at_end = mark is not None and mark.buffer is not None and mark.buffer[mark.pointer :] in ("", "\0")
+    return error.context_mark if at_end and error.context_mark else mark
+
+
 def _syntax(error: yaml.MarkedYAMLError) -> str:
     mark, context_mark = error.problem_mark, error.context_mark
     if error.context == "while scanning an alias" and context_mark is not None:
@@ -155,7 +164,8 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
             return _quote("{%", "{% … %}")
         if found:
             return _quote(found[0], found)
-    return f"is no YAML: {' '.join(filter(None, (error.context, error.problem)))}"
+    told = " ".join(filter(None, (error.context, error.problem)))
+    return f"is no YAML: {told}; check its quotes, brackets and indentation"
 
 
 def _text_at(mark: yaml.Mark) -> str:
