@@ -102,7 +102,11 @@ def test_stage_values_reach_rules_and_policies() -> None:
     assert policy["PolicyDocument"]["Statement"] == [
         {
             "Effect": "Allow",
-            "Action": ["sagemaker:StartPipelineExecution", "sagemaker:DescribePipeline"],
+            "Action": [
+                "sagemaker:StartPipelineExecution",
+                "sagemaker:DescribePipeline",
+                "sagemaker:ListPipelineExecutions",
+            ],
             "Resource": [
                 {"Fn::Sub": [arn + "Train-${Name}", {"Name": find_name}]},
                 {"Fn::Sub": [arn + "train-${Name}", {"Name": find_lower}]},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -14,24 +14,16 @@ import pytest
 from botocore.exceptions import ClientError
 from pipeline_triggers import aws, definition, delivery
 from pipeline_triggers.models import Start, Trigger, When
-from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
 from functions import on_s3_upload
-
-ENVIRONMENT = {
-    "STACK_NAME": "stack",
-    "STAGE": "dev",
-    "AWS_REGION": "eu-central-1",
-    "ACCOUNT_ID": "123456789012",
-    "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
-}
 
 CONTEXT = SimpleNamespace(
     function_name="on-s3-upload",
     memory_limit_in_mb=256,
     invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:on-s3-upload",
     aws_request_id="request",
+    get_remaining_time_in_millis=lambda: 120_000,
 )
 
 
@@ -41,7 +33,16 @@ class Aws:
 
     started: list[str] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
+    hidden: list[int] = field(default_factory=list)
     log: io.StringIO = field(default_factory=io.StringIO)
+    # What a start fails with whose parameter or pipeline holds the word.
+    errors: dict[str, str] = field(
+        default_factory=lambda: {
+            "throttled": "ThrottlingException",
+            "denied": "AccessDeniedException",
+            "busy": "ResourceLimitExceeded",
+        }
+    )
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -54,13 +55,18 @@ class Aws:
         return [line for line in self.lines if line["message"] == "verdict"]
 
     def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
-        """Start, unless the parameter says to be throttled."""
+        """Start, unless the parameter or the pipeline says to fail."""
         (parameter,) = call["PipelineParameters"]
-        if "throttled" in parameter["Value"] or call["PipelineName"] == "throttled":
-            error = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
-            raise ClientError(error, "StartPipelineExecution")  # type: ignore[arg-type]
+        for word, code in self.errors.items():
+            if word in parameter["Value"] or call["PipelineName"] == word:
+                error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+                raise ClientError(error, "StartPipelineExecution")  # type: ignore[arg-type]
         self.started.append(parameter["Value"])
         return {"PipelineExecutionArn": f"arn:{parameter['Value']}"}
+
+    def change_message_visibility(self, **call: Any) -> None:
+        """Note for how long a message is hidden."""
+        self.hidden.append(call["VisibilityTimeout"])
 
     def send_message(self, **call: Any) -> None:
         """Note what is quarantined."""
@@ -68,34 +74,36 @@ class Aws:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """A handler's world: its environment, one trigger, and the fake AWS."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
+def fake(monkeypatch: pytest.MonkeyPatch, state_table: object) -> Aws:  # noqa: ARG001 - what it sets up is used
+    """A handler's world: its environment, its state, some triggers, and the fake AWS."""
     when = When("s3", {"bucket": "raw", "key": "in/*"})
     start = Start("train", {"Key": "$.detail.object.key"})
     one = Trigger("team/one", when, (start,))
     guarded = Trigger("team/guarded", when, (start,), condition="{% $object.size > 10 %}")
     dry = Trigger("team/dry", when, (start,), dry_run=True)
     rejected = Start("rejected", {"Undeclared": "x"})
-    several = Trigger("team/several", when, (rejected, start, Start("throttled", start.parameters), start))
+    several = Trigger("team/several", when, (rejected, start, Start("denied", start.parameters), start))
+    capped = Trigger("team/capped", when, (start,), max_starts=2)
     world = Aws()
     # Powertools' logger keeps the standard output that it found when it was made, before any capturing.
     monkeypatch.setattr(logger.registered_handler, "stream", world.log)
-    monkeypatch.setattr(delivery, "triggers", lambda: {trigger.id: trigger for trigger in (one, guarded, dry, several)})
+    monkeypatch.setattr(
+        delivery, "triggers", lambda: {trigger.id: trigger for trigger in (one, guarded, dry, several, capped)}
+    )
     monkeypatch.setattr(definition, "describe", lambda _: definition.parse('{"Parameters": [{"Name": "Key"}]}'))
     monkeypatch.setattr(definition, "_cache", {})
     monkeypatch.setattr(aws, "sagemaker", lambda: world)
+    monkeypatch.setattr(aws, "starter", lambda: world)
     monkeypatch.setattr(aws, "sqs", lambda: world)
-    yield world
-    settings.cache_clear()
+    return world
 
 
-def record(number: int, body: str, receives: int) -> dict[str, Any]:
-    """Return an SQS record as Lambda hands it over."""
-    attributes = {"ApproximateReceiveCount": str(receives)}
-    return {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs", "attributes": attributes}
+def record(message_id: str, body: str, receives: int, age: float) -> dict[str, Any]:
+    """Return an SQS record as Lambda hands it over; the age is in seconds."""
+    sent = str(int((time.time() - age) * 1000))
+    attributes = {"ApproximateReceiveCount": str(receives), "SentTimestamp": sent}
+    ids = {"messageId": message_id, "receiptHandle": f"handle of {message_id}"}
+    return {**ids, "body": body, "eventSource": "aws:sqs", "attributes": attributes}
 
 
 def uploaded(key: str, trigger: str = "team/one", **more: Any) -> str:
@@ -105,9 +113,9 @@ def uploaded(key: str, trigger: str = "team/one", **more: Any) -> str:
     return json.dumps({"trigger": trigger, "event": event})
 
 
-def handle(*bodies: str, receives: int = 1) -> list[str]:
+def handle(*bodies: str, receives: int = 1, age: float = 0, names: str = "m") -> list[str]:
     """Run the handler on a batch, and return the ids of the messages that come back."""
-    batch = {"Records": [record(number, body, receives) for number, body in enumerate(bodies)]}
+    batch = {"Records": [record(f"{names}{at}", body, receives, age) for at, body in enumerate(bodies)]}
     answer = on_s3_upload.handler(batch, CONTEXT)  # type: ignore[arg-type]
     return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
@@ -120,7 +128,7 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("failing", list(itertools.product([False, True], repeat=4)))
 def test_exactly_the_failed_messages_come_back(fake: Aws, failing: tuple[bool, ...]) -> None:
     """Whichever of a batch fail, those and no others are delivered again."""
-    bodies = [uploaded(f"in/{'throttled' if fails else 'good'}-{number}") for number, fails in enumerate(failing)]
+    bodies = [uploaded(f"in/{'denied' if fails else 'good'}-{number}") for number, fails in enumerate(failing)]
     assert handle(*bodies) == [f"m{number}" for number, fails in enumerate(failing) if fails]
     assert len(fake.started) == failing.count(False)
     assert fake.quarantined == []
@@ -172,26 +180,97 @@ def test_a_rejection_is_quarantined_with_its_reason(fake: Aws) -> None:
 
 def test_what_is_retried_says_so_loudly(fake: Aws) -> None:
     """A failure that comes back is an ERROR line with the error, and no verdict yet."""
-    assert handle(uploaded("in/throttled")) == ["m0"]
+    assert handle(uploaded("in/denied")) == ["m0"]
     (line,) = fake.lines
     assert line["level"] == "ERROR"
     assert line["message"] == "will be retried"
     assert line["trigger"] == "team/one"
-    assert line["event_id"] == "event of in/throttled"
-    assert "ThrottlingException" in line["exception"]
+    assert line["event_id"] == "event of in/denied"
+    assert "AccessDeniedException" in line["exception"]
     assert fake.started == []
 
 
 def test_what_fails_for_the_last_time_is_quarantined_with_what_is_known(fake: Aws) -> None:
     """SQS would move it to the dead-letter queue without a reason."""
-    assert handle(uploaded("in/throttled"), receives=delivery.LAST_RECEIVE) == []
+    assert handle(uploaded("in/denied"), receives=delivery.LAST_RECEIVE) == []
     given_up, verdict = fake.lines
     assert (given_up["level"], given_up["message"]) == ("ERROR", "given up")
     assert verdict["outcome"] == "REJECTED"
     (sent,) = fake.quarantined
-    assert sent["MessageBody"] == uploaded("in/throttled")
+    assert sent["MessageBody"] == uploaded("in/denied")
     reason = sent["MessageAttributes"]["reason"]["StringValue"]
-    assert reason.startswith("failed 4 times: ClientError: An error occurred (ThrottlingException)")
+    assert reason.startswith("failed 4 times: ClientError: An error occurred (AccessDeniedException)")
+
+
+@pytest.mark.parametrize("limit", ["throttled", "busy"])
+def test_what_passes_by_itself_makes_an_event_wait(fake: Aws, capsys: pytest.CaptureFixture[str], limit: str) -> None:
+    """However often: it is told, hidden for longer each time, and started when the limit is gone."""
+    body = uploaded(f"in/{limit}")
+    for receives in range(1, 12):
+        assert handle(body, receives=receives) == ["m0"]
+    outcomes = {verdict["outcome"] for verdict in fake.verdicts}
+    assert outcomes == {"WAITING"}
+    assert "will be retried" not in {line["message"] for line in fake.lines}
+    assert metrics(capsys)[0]["WAITING"] == [1.0]
+    assert delivery.FIRST_WAIT // 2 <= fake.hidden[0] <= delivery.FIRST_WAIT
+    assert delivery.LONGEST_WAIT // 2 <= fake.hidden[-1] <= delivery.LONGEST_WAIT
+    assert (fake.started, fake.quarantined) == ([], [])
+
+    fake.errors = {}
+    assert handle(body, receives=12) == []
+    assert fake.verdicts[-1]["outcome"] == "STARTED"
+    assert fake.started == [f"in/{limit}"]
+
+
+def test_what_waited_may_still_fail_as_often_as_anything(fake: Aws) -> None:
+    """Receives after which it had to wait are no failures."""
+    body = uploaded("in/throttled")
+    for receives in range(1, 6):
+        handle(body, receives=receives)
+    fake.errors = {"throttled": "AccessDeniedException"}
+    assert [handle(body, receives=receives) for receives in range(6, 10)] == [["m0"], ["m0"], ["m0"], []]
+    assert fake.verdicts[-1]["reason"].startswith("failed 4 times")
+
+
+def test_an_event_is_given_up_by_its_age(fake: Aws) -> None:
+    """Not by how often it was received; it is kept with the reason."""
+    assert handle(uploaded("in/busy"), age=72 * 3600 - 60) == ["m0"]
+    assert handle(uploaded("in/busy"), age=72 * 3600) == []
+    (sent,) = fake.quarantined
+    reason = sent["MessageAttributes"]["reason"]["StringValue"]
+    assert reason.startswith("could not be started within 72 hours: ClientError: An error occurred (ResourceLimitExc")
+
+
+def test_a_repeated_delivery_starts_nothing_more(fake: Aws) -> None:
+    """The same message repeats its verdict; another message of the same event is a duplicate."""
+    for names in ("m", "m", "other"):
+        assert handle(uploaded("in/x"), names=names) == []
+    assert fake.started == ["in/x"]
+    told = [(verdict["outcome"], verdict["execution_arn"]) for verdict in fake.verdicts]
+    assert told == [("STARTED", "arn:in/x"), ("STARTED", "arn:in/x"), ("DUPLICATE", "arn:in/x")]
+
+
+def test_more_starts_than_a_trigger_may_make_wait(fake: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    """An alarm looks at the count; a failed or a repeated start does not use up any."""
+    for key in ("denied", "a", "a", "b"):
+        handle(uploaded(f"in/{key}", "team/capped"))
+    assert handle(uploaded("in/c", "team/capped"), uploaded("in/a", "team/capped")) == ["m0"]
+    waiting, duplicate = fake.verdicts[-2:]
+    reason = "team/capped has started 2 executions in this hour, its max_starts"
+    assert (waiting["outcome"], waiting["reason"]) == ("WAITING", reason)
+    assert duplicate["outcome"] == "DUPLICATE"
+    assert fake.started == ["in/a", "in/b"]
+    assert [(metric["Stack"], metric["MAX_STARTS_REACHED"]) for metric in metrics(capsys)
+            if "MAX_STARTS_REACHED" in metric] == [("stack", [1.0])]  # fmt: skip
+
+
+def test_a_function_without_time_leaves_the_rest_to_the_next(fake: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would else be stopped in the middle of a start."""
+    left = iter([120_000, delivery.TIME_FOR_A_MESSAGE * 1000 - 1, 0])
+    monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: next(left))
+    assert handle(*(uploaded(f"in/{key}") for key in "abc")) == ["m1", "m2"]
+    assert fake.started == ["in/a"]
+    assert len(fake.hidden) == 2
 
 
 @pytest.mark.parametrize(
@@ -236,13 +315,13 @@ def test_a_pipeline_that_fails_does_not_hold_up_the_others(fake: Aws) -> None:
     assert told == [
         ("rejected", "REJECTED", subject),
         ("train", "STARTED", subject),
-        ("throttled", "REJECTED", subject),
+        ("denied", "REJECTED", subject),
         ("train", "STARTED", subject),
     ]
     (sent,) = fake.quarantined
     reason = sent["MessageAttributes"]["reason"]["StringValue"]
     assert "parameter Undeclared is not declared by the pipeline" in reason
-    assert "; failed 4 times: ClientError: An error occurred (ThrottlingException)" in reason
+    assert "; failed 4 times: ClientError: An error occurred (AccessDeniedException)" in reason
 
 
 def test_a_bug_is_given_up_with_its_name(fake: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

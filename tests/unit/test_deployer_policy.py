@@ -21,12 +21,28 @@ from tests.templates import COMPILED_STACK, transformed
 UNUSED = [
     "cloudformation:*StackPolicy",
     "cloudformation:UpdateTerminationProtection",
+    "dynamodb:*Import*",
+    "dynamodb:*ableKinesisStreamingDestination",
+    "dynamodb:*TableReplica",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",  # items, for global tables
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteResourcePolicy",
+    "dynamodb:PutResourcePolicy",
+    "dynamodb:UpdateContributorInsights",
+    "dynamodb:UpdateKinesisStreamingDestination",
     "ec2:*",  # functions in a VPC
     "elasticfilesystem:*",
     "firehose:*",  # delivery of vended logs
     "iam:*GroupPolicy",
     "iam:*UserPolicy",
     "iam:*PermissionsBoundary",
+    "iam:CreateServiceLinkedRole",  # of global tables
+    "kinesis:*",
     "kms:*",  # customer-managed keys
     "lambda:*CapacityProvider",
     "lambda:*RuntimeAlias",
@@ -37,6 +53,8 @@ UNUSED = [
     "lambda:PutRuntimeManagementConfig",
     "logs:*KmsKey",
     "logs:*ResourcePolic*",
+    "logs:*LogStream*",  # of imports into tables
+    "logs:PutLogEvents",
     "logs:CreateLogDelivery",
     "logs:DeleteDataProtectionPolicy",
     "logs:DeleteIndexPolicy",
@@ -44,6 +62,7 @@ UNUSED = [
     "logs:PutDataProtectionPolicy",
     "logs:PutIndexPolicy",
     "logs:PutLogGroupDeletionProtection",
+    "s3:GetObjectMetadata",
     "s3:REST.PUT.OBJECT",
     "sns:PutDataProtectionPolicy",
     "s3files:*",

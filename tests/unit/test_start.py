@@ -34,10 +34,10 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     declared = definition.parse('{"Parameters": [{"Name": "Key"}]}')
     monkeypatch.setattr(definition, "describe", lambda _: declared)
     monkeypatch.setattr(definition, "_cache", {})
-    aws.sagemaker.cache_clear()
-    with Stubber(aws.sagemaker()) as stubber:
+    aws.starter.cache_clear()
+    with Stubber(aws.starter()) as stubber:
         yield stubber
-    aws.sagemaker.cache_clear()
+    aws.starter.cache_clear()
 
 
 def test_a_run_is_decided_in_full() -> None:

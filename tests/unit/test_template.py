@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from cfnlint.api import lint
-from pipeline_triggers.delivery import LAST_RECEIVE
+from pipeline_triggers import state
+from pipeline_triggers.delivery import LAST_RECEIVE, LONGEST_WAIT, TIME_FOR_A_MESSAGE
 from pipeline_triggers.sources import HANDLERS
 
 from tests import PROJECT
@@ -84,7 +85,41 @@ def test_a_message_stays_hidden_while_its_function_can_work_on_it(handler: str) 
     time_out = of_type("AWS::Lambda::Function")[f"{handler}Function"]["Timeout"]
     queue = of_type("AWS::SQS::Queue")[f"{handler}Queue"]
     assert queue["VisibilityTimeout"] >= 6 * time_out
-    assert queue["RedrivePolicy"]["maxReceiveCount"] > LAST_RECEIVE
+    assert time_out < state.LEASE < queue["VisibilityTimeout"]
+    assert time_out > TIME_FOR_A_MESSAGE
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_waiting_never_uses_up_a_message_s_receives(handler: str) -> None:
+    """An event is given up by its age, before its queue forgets it, however often it was received."""
+    queue = of_type("AWS::SQS::Queue")[f"{handler}Queue"]
+    give_up_after = transformed()["Parameters"]["GiveUpAfterHours"]["MaxValue"] * 3600
+    most_waits = give_up_after / (LONGEST_WAIT // 2) + 20  # the first ones are shorter
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > most_waits + LAST_RECEIVE
+    assert give_up_after + LONGEST_WAIT < queue["MessageRetentionPeriod"]
+
+
+def test_the_ledger_outlives_the_dead_letter_queues() -> None:
+    """A message that is sent again on its last day there is still known."""
+    queues = of_type("AWS::SQS::Queue")
+    for handler in HANDLERS:
+        kept = sum(queues[f"{handler}{kind}"]["MessageRetentionPeriod"] for kind in ("Queue", "DeadLetterQueue"))
+        assert kept + queues[f"{handler}Queue"]["MessageRetentionPeriod"] < state.KEPT
+    (table,) = of_type("AWS::DynamoDB::Table").values()
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_an_alarm_looks_at_each_dead_letter_queue_and_at_max_starts() -> None:
+    """Nothing waits there unseen; whom to tell is a parameter."""
+    alarms = of_type("AWS::CloudWatch::Alarm")
+    assert alarms.keys() == {f"{handler}DeadLetterAlarm" for handler in HANDLERS} | {"MaxStartsAlarm"}
+    for handler in HANDLERS:
+        name = {"Fn::GetAtt": [f"{handler}DeadLetterQueue", "QueueName"]}
+        assert alarms[f"{handler}DeadLetterAlarm"]["Dimensions"] == [{"Name": "QueueName", "Value": name}]
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], []]}
 
 
 @pytest.mark.parametrize("handler", HANDLERS)

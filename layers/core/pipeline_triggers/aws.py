@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -29,10 +31,47 @@ _CONFIG = Config(
 PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
 
+# Those that pass: limits of concurrent executions, a pipeline that is being updated, and rates. SageMaker's and
+# DynamoDB's; botocore has retried the rates already.
+_PASSING = frozenset(
+    {
+        *("ResourceLimitExceeded", "ConflictException"),
+        *("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"),
+        *("ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestThrottled"),
+    }
+)
+
+
 @cache
 def sagemaker() -> SageMakerClient:
-    """Return the client that starts and describes pipelines."""
+    """Return the client that describes pipelines and lists their executions."""
     return boto3.client("sagemaker", config=_CONFIG)
+
+
+@cache
+def starter() -> SageMakerClient:
+    """Return the client that starts pipelines: without retries, since a call that got no answer may have worked."""
+    return boto3.client("sagemaker", config=_CONFIG.merge(Config(retries={"total_max_attempts": 1})))
+
+
+@cache
+def table(name: str) -> Table:
+    """Return the table that holds the state."""
+    return boto3.resource("dynamodb", config=_CONFIG).Table(name)
+
+
+def passes(error: Exception) -> bool:
+    """Whether a failed call may work later by itself: the network, the service, its rates and limits."""
+    if isinstance(error, ClientError):
+        return error.response["Error"]["Code"] in _PASSING or not was_answered(error)
+    return isinstance(error, HTTPClientError)
+
+
+def was_answered(error: Exception) -> bool:
+    """Whether the service itself said no, so that for certain nothing was done."""
+    if not isinstance(error, ClientError):
+        return False
+    return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] < 500)
 
 
 @cache

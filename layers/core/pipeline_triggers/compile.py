@@ -176,7 +176,7 @@ def _policies(handler: str, triggers: Iterable[Trigger], stages: Stages) -> dict
     policies = {
         f"{handler}Starts{number if number > 1 else ''}": _policy(
             handler,
-            ["sagemaker:StartPipelineExecution", "sagemaker:DescribePipeline"],
+            ["sagemaker:StartPipelineExecution", "sagemaker:DescribePipeline", "sagemaker:ListPipelineExecutions"],
             [arn for pipeline in names for arn in _pipeline_arns(pipeline)],
         )
         for number, names in enumerate(starts, 1)

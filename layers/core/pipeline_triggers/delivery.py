@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from pipeline_triggers import aws, catalog, definition, start
+from pipeline_triggers import aws, catalog, definition, start, state
 from pipeline_triggers.admission import admitted
-from pipeline_triggers.errors import Filtered, Rejected
+from pipeline_triggers.errors import Filtered, MaxStarts, Rejected, Waiting
 from pipeline_triggers.events import Arrival
 from pipeline_triggers.models import Outcome, Trigger, Verdict
 from pipeline_triggers.requests import targets
 from pipeline_triggers.settings import settings
-from pipeline_triggers.verdicts import logger, report
+from pipeline_triggers.verdicts import count_max_starts, logger, report
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -30,8 +32,15 @@ Read = Callable[[str, Mapping[str, Trigger]], list[Arrival]]
 
 MAX_REASON_LENGTH = 1000
 
-# Below the queue's maxReceiveCount: what SQS itself moves to the dead-letter queue has no reason with it.
+# Below the queue's maxReceiveCount: what SQS itself moves to the dead-letter queue has no reason with it. Receives
+# after which a message had to wait do not count.
 LAST_RECEIVE = 4
+
+# Seconds that a message waits: twice as long each time, up to the most.
+FIRST_WAIT, LONGEST_WAIT = 30, 900
+
+# What a message may take when SageMaker answers nothing: three calls, each tried as often as aws says.
+TIME_FOR_A_MESSAGE = 90  # seconds
 
 
 def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> PartialItemFailureResponse:
@@ -39,9 +48,13 @@ def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> Partial
 
     def deliver(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
-        last = int(record.attributes.approximate_receive_count) >= LAST_RECEIVE
         try:
-            _conclude(record.body, _decided(record.body, read, last=last))
+            if context.get_remaining_time_in_millis() < TIME_FOR_A_MESSAGE * 1000:
+                raise Waiting("the function has no time left for this message")
+            _conclude(record, _decided(record, read))
+        except Waiting:
+            _hide(record)
+            raise
         except Exception:
             logger.exception("will be retried")
             raise
@@ -61,12 +74,14 @@ def triggers() -> dict[str, Trigger]:
 
 @dataclass(slots=True)
 class _Decided:
-    """What a message has come to so far. ``last``: it will not be delivered again, so a failure is a verdict, too.
+    """What a message has come to so far.
 
+    ``last``: a failure is a verdict, because the message has failed often enough; ``too_old``: so is having to wait.
     ``deployed`` are the triggers that it names and that there are.
     """
 
     last: bool
+    too_old: bool
     deployed: set[str] = field(default_factory=set)
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -81,25 +96,44 @@ class _Decided:
         except Rejected as error:
             self.verdicts.append(Verdict(Outcome.REJECTED, reason=str(error), **known))
         except Exception as error:
-            if self.last:
+            if isinstance(error, Waiting) or aws.passes(error):
+                self.wait(error, known)
+            elif self.last:
                 logger.exception("given up", extra={"pipeline": known.get("pipeline")})
-                self.verdicts.append(Verdict(Outcome.REJECTED, reason=_failed(error), **known))
+                reason = f"failed {LAST_RECEIVE} times: {_named(error)}"
+                self.verdicts.append(Verdict(Outcome.REJECTED, reason=reason, **known))
             else:
                 self.failures.append(error)
 
+    def wait(self, error: Exception, known: Mapping[str, Any]) -> None:
+        """Let it wait, or give it up when it is too old."""
+        if isinstance(error, MaxStarts):
+            count_max_starts()
+        if self.too_old:
+            hours = settings().give_up_after // 3600
+            reason = f"could not be started within {hours} hours: {_named(error)}"
+            self.verdicts.append(Verdict(Outcome.REJECTED, reason=reason, **known))
+        else:
+            self.verdicts.append(Verdict(Outcome.WAITING, reason=_named(error), **known))
 
-def _decided(body: str, read: Read, *, last: bool) -> _Decided:
-    """Decide a message in full: what is retried is decided anew, and so has no verdict before."""
-    decided = _Decided(last)
+
+def _decided(record: SQSRecord, read: Read) -> _Decided:
+    """Decide a message in full: what is retried is decided anew, and so has no final verdict before."""
+    receives = int(record.attributes.approximate_receive_count)
+    age = time.time() - int(record.attributes.sent_timestamp) / 1000
+    decided = _Decided(
+        last=receives >= LAST_RECEIVE and receives - state.waits(record.message_id) >= LAST_RECEIVE,
+        too_old=age >= settings().give_up_after,
+    )
     with decided.end({"trigger": "unknown", "event_id": "unknown"}):
-        for arrival in read(body, triggers()):
-            _decide(arrival, decided)
+        for arrival in read(record.body, triggers()):
+            _decide(arrival, decided, record.message_id)
     if decided.failures:
         raise decided.failures[0]
     return decided
 
 
-def _decide(arrival: Arrival, decided: _Decided) -> None:
+def _decide(arrival: Arrival, decided: _Decided, message_id: str) -> None:
     """Start what the trigger says; every pipeline is tried, though another one fails."""
     logger.append_keys(trigger=arrival.trigger, event_id=arrival.event_id)
     known = {"trigger": arrival.trigger, "event_id": arrival.event_id}
@@ -120,19 +154,39 @@ def _decide(arrival: Arrival, decided: _Decided) -> None:
                     definition.fit(run.pipeline, run.parameters)
                     decided.verdicts.append(Verdict(Outcome.DRY_RUN, **about))
                 else:
-                    decided.verdicts.append(Verdict(Outcome.STARTED, execution_arn=start.execute(run), **about))
+                    outcome, execution = start.once(run, trigger, message_id)
+                    decided.verdicts.append(Verdict(outcome, execution_arn=execution, **about))
 
 
-def _failed(error: Exception) -> str:
-    return f"failed {LAST_RECEIVE} times: {type(error).__name__}: {error}"
+def _named(error: Exception) -> str:
+    return str(error) if isinstance(error, Waiting) else f"{type(error).__name__}: {error}"
 
 
-def _conclude(body: str, decided: _Decided) -> None:
-    """Quarantine a message with rejections, once, and report the verdicts: none before its message is safe."""
+def _conclude(record: SQSRecord, decided: _Decided) -> None:
+    """Report the verdicts: none final while one has to wait, and none before a rejected message is safe."""
+    if waiting := [verdict for verdict in decided.verdicts if verdict.outcome is Outcome.WAITING]:
+        _report(waiting, decided)
+        raise Waiting("not all of the message could be started")
     if rejections := [verdict for verdict in decided.verdicts if verdict.outcome is Outcome.REJECTED]:
-        _quarantine(body, rejections)
-    for verdict in decided.verdicts:
+        _quarantine(record.body, rejections)
+    _report(decided.verdicts, decided)
+
+
+def _report(verdicts: list[Verdict], decided: _Decided) -> None:
+    for verdict in verdicts:
         report(verdict, deployed=verdict.trigger in decided.deployed)
+
+
+def _hide(record: SQSRecord) -> None:
+    """Let SQS deliver the message again after a while, and remember that this receive was no failure."""
+    times = state.waited(record.message_id)
+    longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(times - 1, 10))
+    aws.sqs().change_message_visibility(
+        QueueUrl=settings().queue_url,
+        ReceiptHandle=record.receipt_handle,
+        # Not all at once that had to wait at once.
+        VisibilityTimeout=random.randint(longest // 2, longest),  # noqa: S311 - no secret
+    )
 
 
 def _quarantine(body: str, rejections: list[Verdict]) -> None:

@@ -2,11 +2,13 @@
 
 PipelineTriggersError
 ├── DocumentsError   trigger documents are wrong: compiling stops, the author mends them
+├── Waiting          this can't be done now: say so, and try again later, until the event is too old
+│   └── MaxStarts    the trigger has started as much in this hour as it may
 ├── Filtered         this event is none that the trigger asks for: say so, and that is all
 └── Rejected         this event can never start this pipeline: quarantine it, do not retry
 
-Whatever else is raised while an event is handled (throttling, a lost connection, a bug) goes back to the
-queue, and SQS delivers it again.
+AWS's own errors that pass by themselves (throttling, a lost connection) make an event wait, too. Whatever else is
+raised while an event is handled (a denial, a bug) goes back to the queue a few times, and is then quarantined.
 """
 
 from __future__ import annotations
@@ -37,6 +39,14 @@ class DocumentsError(PipelineTriggersError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class Waiting(PipelineTriggersError):
+    """What can't be done now and may be done later; the message says why."""
+
+
+class MaxStarts(Waiting):
+    """A trigger would start more in an hour than its document allows."""
 
 
 class Filtered(PipelineTriggersError):

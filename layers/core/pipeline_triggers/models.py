@@ -109,9 +109,11 @@ class Run:
 
 
 class Outcome(StrEnum):
-    """How an event ended for one pipeline."""
+    """How an event ended for one pipeline, or, with WAITING, that it has not ended yet."""
 
     STARTED = "STARTED"
+    DUPLICATE = "DUPLICATE"
+    WAITING = "WAITING"
     FILTERED = "FILTERED"
     REJECTED = "REJECTED"
     DRY_RUN = "DRY_RUN"

@@ -11,7 +11,8 @@ from functools import cache
 class Settings:
     """A function's environment; ``template.yaml`` sets all but the Region, which Lambda sets.
 
-    ``requests_topic`` is the ARN of the stack's own topic, "" where a function does not read it.
+    ``requests_topic`` is the ARN of the stack's own topic, "" where a function does not read it. ``give_up_after`` is
+    the age in seconds at which a message has waited long enough.
     """
 
     stack: str
@@ -20,6 +21,9 @@ class Settings:
     account: str
     dead_letter_queue_url: str
     requests_topic: str
+    queue_url: str
+    state_table: str
+    give_up_after: int
 
 
 @cache
@@ -31,5 +35,8 @@ def settings() -> Settings:
         region=os.environ["AWS_REGION"],
         account=os.environ["ACCOUNT_ID"],
         dead_letter_queue_url=os.environ["DEAD_LETTER_QUEUE_URL"],
+        queue_url=os.environ["QUEUE_URL"],
+        state_table=os.environ["STATE_TABLE"],
+        give_up_after=int(os.environ["GIVE_UP_AFTER_HOURS"]) * 3600,
         requests_topic=os.environ.get("REQUESTS_TOPIC_ARN", ""),
     )

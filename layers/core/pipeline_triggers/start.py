@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError, ParamValidationError
 
-from pipeline_triggers import aws, definition
-from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Occurrence, Run, Trigger
+from pipeline_triggers import aws, definition, state
+from pipeline_triggers.errors import MaxStarts, Rejected
+from pipeline_triggers.models import Occurrence, Outcome, Run, Trigger
 from pipeline_triggers.parameters import evaluate
+
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 MAX_DISPLAY_NAME_LENGTH = 82  # StartPipelineExecution: PipelineExecutionDisplayName
 
@@ -51,7 +55,7 @@ def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, 
     def value(field: str, source: str | None) -> str | None:
         return None if source is None else _evaluated(field, source, occurrence)
 
-    told = f"trigger {trigger.id}, event {occurrence.event_id}, identity {token}"
+    told = f"trigger {trigger.id}, event {occurrence.event_id}, {_identified(token)}"
     selected = {
         "SelectedSteps": [{"StepName": step} for step in options.steps],
         "SourcePipelineExecutionArn": value("source_execution", options.source_execution),
@@ -73,19 +77,69 @@ def _given(**arguments: Any) -> dict[str, Any]:
     return {name: argument for name, argument in arguments.items() if argument}
 
 
+def once(run: Run, trigger: Trigger, message: str) -> tuple[Outcome, str]:
+    """Start a run unless it was started before, and return what came of it with the execution's ARN.
+
+    ``message`` is the SQS message that asks for it: when it is delivered again, what it started is no duplicate.
+
+    Raises:
+        Rejected: it can't be started as it is.
+        Waiting: it may be started later.
+        botocore.exceptions.ClientError, BotoCoreError: it may work later, or not be allowed.
+
+    """
+    before = state.begin(run.token, trigger.id, message)
+    if before and before.execution:
+        return (Outcome.STARTED if before.message == message else Outcome.DUPLICATE), before.execution
+    if before and (execution := _found(run, before.begun_at)):
+        state.started(run.token, execution)
+        return Outcome.STARTED, execution
+    try:
+        run = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
+        if not state.count(trigger.id, trigger.max_starts):
+            raise MaxStarts(f"{trigger.id} has started {trigger.max_starts} executions in this hour, its max_starts")
+    except Exception:
+        state.release(run.token)
+        raise
+    try:
+        execution = execute(run)
+    except Exception as error:
+        # Without an answer it may have been started, and is looked for when the message comes again.
+        if isinstance(error, Rejected) or aws.was_answered(error):
+            state.uncount(trigger.id)
+            state.release(run.token)
+        raise
+    state.started(run.token, execution)
+    return Outcome.STARTED, execution
+
+
+def _found(run: Run, begun_at: int) -> str | None:
+    """Look for the execution of a start that was begun and not noted: its description ends with its identity."""
+    since = datetime.fromtimestamp(begun_at, UTC) - CLOCKS_DIFFER_BY
+    lists = aws.sagemaker().get_paginator("list_pipeline_executions")
+    for page in lists.paginate(PipelineName=run.pipeline, CreatedAfter=since):
+        for execution in page["PipelineExecutionSummaries"]:
+            if execution.get("PipelineExecutionDescription", "").endswith(_identified(run.token)):
+                return execution["PipelineExecutionArn"]
+    return None
+
+
+def _identified(token: str) -> str:
+    return f"identity {token}"
+
+
 def execute(run: Run) -> str:
     """Call StartPipelineExecution and return the execution's ARN.
 
     Raises:
-        Rejected: the pipeline's definition does not take the values, or SageMaker refuses this start for good.
+        Rejected: SageMaker refuses this start for good.
         botocore.exceptions.ClientError, BotoCoreError: it may work later.
 
     """
-    parameters = definition.fit(run.pipeline, run.parameters)
     try:
-        answer = aws.sagemaker().start_pipeline_execution(
+        answer = aws.starter().start_pipeline_execution(
             PipelineName=run.pipeline,
-            PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
+            PipelineParameters=[{"Name": name, "Value": value} for name, value in run.parameters.items()],
             ClientRequestToken=run.token,
             **run.options,
         )

@@ -24,6 +24,19 @@ def _line(entry: dict[str, Any]) -> str:
 logger = Logger(service=SERVICE, json_serializer=_line)
 
 
+def count_max_starts() -> None:
+    """Count that a trigger has to wait because of its max_starts; an alarm of the stack looks at this."""
+    _count("MAX_STARTS_REACHED", {})
+
+
+def _count(name: str, dimensions: dict[str, str]) -> None:
+    of_stack = {"Stack": settings().stack}
+    with single_metric(
+        name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE, default_dimensions={**of_stack, **dimensions}
+    ):
+        pass
+
+
 def report(verdict: Verdict, *, deployed: bool) -> None:
     """Tell the user what became of an event: a line in the function's log, a count in CloudWatch.
 
@@ -31,11 +44,4 @@ def report(verdict: Verdict, *, deployed: bool) -> None:
     """
     level = logger.warning if verdict.outcome is Outcome.REJECTED else logger.info
     level("verdict", extra={key: value for key, value in asdict(verdict).items() if value is not None})
-    with single_metric(
-        name=verdict.outcome,
-        unit=MetricUnit.Count,
-        value=1,
-        namespace=NAMESPACE,
-        default_dimensions={"Stack": settings().stack, "Trigger": verdict.trigger if deployed else "unknown"},
-    ):
-        pass
+    _count(verdict.outcome, {"Trigger": verdict.trigger if deployed else "unknown"})

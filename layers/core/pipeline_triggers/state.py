@@ -1,0 +1,149 @@
+"""What has happened already: the ledger of starts, the starts of an hour, and how often a message has waited.
+
+One DynamoDB table, written with conditions, so that of two deliveries one wins. Its items expire by themselves.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError
+
+from pipeline_triggers import aws
+from pipeline_triggers.errors import Waiting
+from pipeline_triggers.settings import settings
+
+# Longer than a message can live: 4 days in its queue, and 14 in the dead-letter queue from where it is sent again.
+KEPT = 30 * 24 * 3600  # seconds
+
+# How long a start that has begun is left to who began it: longer than a function may run, shorter than SQS hides its
+# message. What is left of it is what SageMaker may take to list a started execution.
+LEASE = 600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger knows of a start that was begun before, at a Unix time, for a message of SQS."""
+
+    begun_at: int
+    message: str
+    execution: str | None
+
+
+def begin(token: str, trigger: str, message: str) -> Entry | None:
+    """Note that a start begins. None says that nobody began it before, an entry that somebody did.
+
+    Raises:
+        Waiting: somebody else is at it now.
+
+    """
+    now = int(time.time())
+    item = {"id": _start(token), "trigger": trigger, "message": message, "begun_at": now, "lease": now + LEASE}
+    try:
+        _table().put_item(Item={**item, "expires": now + KEPT}, ConditionExpression=Attr("id").not_exists())
+    except ClientError as error:
+        if not _condition_failed(error):
+            raise
+        return _begun_before(token, message, now)
+    return None
+
+
+def _begun_before(token: str, message: str, now: int) -> Entry:
+    found: dict[str, Any] = _table().get_item(Key={"id": _start(token)}, ConsistentRead=True).get("Item", {})
+    if execution := found.get("execution"):
+        return Entry(int(found["begun_at"]), found["message"], execution)
+    lease = found.get("lease", now)
+    if now < lease:
+        raise Waiting(f"another delivery is at it, or broke off; asked again in {lease - now} s")
+    try:
+        _table().update_item(
+            Key={"id": _start(token)},
+            UpdateExpression="SET lease = :mine, message = :message",
+            ConditionExpression=Attr("lease").eq(lease) & Attr("execution").not_exists(),
+            ExpressionAttributeValues={":mine": now + LEASE, ":message": message},
+        )
+    except ClientError as error:
+        if _condition_failed(error):
+            raise Waiting("another delivery is at it") from error
+        raise
+    return Entry(int(found["begun_at"]), message, None)
+
+
+def started(token: str, execution: str) -> None:
+    """Note the execution of a start that was begun."""
+    _table().update_item(
+        Key={"id": _start(token)},
+        UpdateExpression="SET execution = :execution, expires = :expires",
+        ExpressionAttributeValues={":execution": execution, ":expires": int(time.time()) + KEPT},
+    )
+
+
+def release(token: str) -> None:
+    """Forget a start that was begun and for certain not made."""
+    _table().delete_item(Key={"id": _start(token)})
+
+
+def count(trigger: str, most: int) -> bool:
+    """Count a start of this hour; False when there were as many as there may be."""
+    now = int(time.time())
+    try:
+        _table().update_item(
+            Key={"id": _hour(trigger, now)},
+            UpdateExpression="ADD starts :one SET expires = :expires",
+            ConditionExpression=Attr("starts").not_exists() | Attr("starts").lt(most),
+            ExpressionAttributeValues={":one": 1, ":expires": now + 2 * 3600},
+        )
+    except ClientError as error:
+        if _condition_failed(error):
+            return False
+        raise
+    return True
+
+
+def uncount(trigger: str) -> None:
+    """Take back the count of a start that was not made."""
+    _table().update_item(
+        Key={"id": _hour(trigger, int(time.time()))},
+        UpdateExpression="ADD starts :less",
+        ExpressionAttributeValues={":less": -1},
+    )
+
+
+def waited(message: str) -> int:
+    """Count that a message of SQS has to wait, and return how often it has."""
+    answer = _table().update_item(
+        Key={"id": f"wait#{message}"},
+        UpdateExpression="ADD waits :one SET expires = :expires",
+        ExpressionAttributeValues={":one": 1, ":expires": int(time.time()) + KEPT},
+        ReturnValues="UPDATED_NEW",
+    )
+    return _integer(answer["Attributes"]["waits"])
+
+
+def waits(message: str) -> int:
+    """Return how often a message of SQS has had to wait."""
+    found = _table().get_item(Key={"id": f"wait#{message}"}, ConsistentRead=True).get("Item", {})
+    return _integer(found.get("waits", 0))
+
+
+def _table() -> Any:
+    return aws.table(settings().state_table)
+
+
+def _start(token: str) -> str:
+    return f"start#{token}"
+
+
+def _hour(trigger: str, now: int) -> str:
+    return f"hour#{trigger}#{now // 3600}"
+
+
+def _integer(value: Any) -> int:
+    return int(value)  # DynamoDB's numbers are Decimals
+
+
+def _condition_failed(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
