@@ -454,6 +454,10 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
             "source_execution: goes with steps; write the steps to run, or leave it out",
         ),
         (
+            'version: "3\\n"',
+            "version: is '3\\n'; write a version's number, or an alias of letters, digits and . _ -",
+        ),
+        (
             "version: 1.0 beta",
             "version: is '1.0 beta'; write a version's number, or an alias of letters, digits and . _ -",
         ),
@@ -619,6 +623,10 @@ def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None
             ".$or.0.sorce: is no field of an event; did you mean source?",
         ),
         (
+            "{$or: [{source: [a]}]}",
+            ".$or: has one alternative; write two or more, or what it says without $or",
+        ),
+        (
             "{$or: [{source: [a]}, {}]}",
             ".$or.1: is no pattern; write fields and their values, as in {source: [acme]}",
         ),
@@ -685,6 +693,18 @@ def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str
             "6: triggers.retrain.when.s3.key: refers to a stage's value that holds *; write the * here",
         ),
         (
+            GOOD + '    tags: {team: "${Team}"}\n',
+            "dev: {Team: churn}\nprod: {Team: churn & ltv}",
+            "8: triggers.retrain.tags.team: 'churn & ltv' is no tag's value; "
+            "use letters, digits, spaces and . : / = + - @ _, 256 at most",
+        ),
+        (
+            '    when: {endpoint: {name: "${Name}", status: in-service}}\n    start: churn-training\n',
+            "dev: {Name: churn-*}\nprod: {Name: churn_prod}",
+            "6: triggers.retrain.when.endpoint.name: 'churn_prod' is no name that SageMaker gives; "
+            "use letters, digits, dashes and *",
+        ),
+        (
             '    when: {s3: {bucket: "${Bucket}"}}\n    start: churn-training\n',
             "dev: {Bucket: raw}\nprod: {Bucket: Raw}",
             "6: triggers.retrain.when.s3.bucket: 'Raw' is no bucket name; write the name alone, without s3://",
@@ -716,11 +736,12 @@ def test_what_is_wrong_in_one_stage_is_told(tmp_path: Path, trigger: str, stages
 
 
 def test_the_allowed_pipelines_may_differ_per_stage(tmp_path: Path) -> None:
-    """A reference is replaced there too."""
-    text = (
-        HEAD.replace("churn-*", '"${RawBucket}-*"') + '    when: {s3: {bucket: raw}}\n    start: "${RawBucket}-train"\n'
-    )
-    assert problems(tmp_path, text) == []
+    """A reference is replaced there too, and what one stage may start, another may not."""
+    head = HEAD.replace("churn-*", '"${RawBucket}-*"') + "    when: {s3: {bucket: raw}}\n"
+    assert problems(tmp_path, head + '    start: "${RawBucket}-train"\n') == []
+    assert problems(tmp_path, head + "    start: raw-dev-train\n") == [
+        "churn.yaml:7: triggers.retrain.start: this file may not start raw-dev-train; add it to pipelines (raw-prod-*)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ STILL_RIGHT = {
         closed.when.event.bus closed.when.event.pattern.source closed.when.event.pattern.detail
         closed.when.event.pattern.detail.orders closed.when.event.pattern.detail.kind
         closed.when.event.pattern.detail.kind.0 closed.when.event.pattern.detail.kind.1
-        closed.when.event.pattern.$or closed.when.event.pattern.$or.0 closed.when.event.pattern.$or.1
+        closed.when.event.pattern.$or
         closed.when.event.pattern.detail.orders.0.numeric.0 closed.when.event.pattern.detail.orders.0.numeric.1
     """,
     # a tag without a value; events that hold an empty text; what only EventBridge knows: its operators' values

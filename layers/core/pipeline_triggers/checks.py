@@ -27,6 +27,8 @@ _PIPELINE = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}")
 _BUS = re.compile(r"(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}")
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_NAMES = re.compile(r"[A-Za-z0-9*-]+")
+_TAG_VALUE = re.compile(r"[\w\s.:/=+@-]{0,256}")
 _MAX_KEY_BYTES = 1024
 _JSON_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
@@ -111,7 +113,12 @@ class Checked:
             return [by_spelling.get(_spelling(word), word) for _, word in asked]
         if source == "event" and name == "pattern":
             return self._json(path, value)
-        self._resolved(path, value)
+        named = SOURCES[source].name
+        for resolved in self._resolved(path, value):
+            # CloudWatch's alarms may be called anything, and S3's keys.
+            if named and name == named[0] and source not in ("alarm", "s3") and not _NAMES.fullmatch(resolved):
+                wrong = "is no name that SageMaker gives; use letters, digits, dashes and *"
+                self._problem(path, f"{brief(resolved)} {wrong}")
         return value
 
     def _json(self, path: Path, value: Any) -> Any:
@@ -197,14 +204,15 @@ class Checked:
         before = len(self.source.problems)
         document = replace(self, path=())
         written = _places(("pipelines",), self.source.data["pipelines"])
-        allowed = {glob for place, text in written for glob in document._resolved(place, text)}
-        is_known = len(self.source.problems) == before
-        for resolved in self._resolved(at, name):
+        by_stage = list(zip(*(document._resolved(place, text) for place, text in written), strict=False))
+        if len(self.source.problems) > before:
+            return  # what it may start is wrong itself
+        for resolved, allowed in zip(self._resolved(at, name), by_stage, strict=False):
             if not _PIPELINE.fullmatch(resolved):
                 wrong = f"{brief(resolved)} is no pipeline name; use letters, digits and inner dashes, 256 at most"
                 self._problem(at, wrong)
-            elif is_known and not any(globs.matches_name(glob, resolved) for glob in allowed):
-                listed = ", ".join(sorted(allowed))
+            elif not any(globs.matches_name(glob, resolved) for glob in allowed):
+                listed = ", ".join(sorted(set(allowed)))
                 self._problem(at, f"this file may not start {resolved}; add it to pipelines ({listed})")
 
     def _requests(self, raw: Mapping[str, Any], when: When) -> None:
@@ -221,7 +229,10 @@ class Checked:
         if raw.get("tags") and SOURCES[when.source].pattern is None:
             self._problem(("tags",), f"are those of a rule, and a trigger on {when.source} has none; leave them out")
         for key, value in raw.get("tags", {}).items():
-            self._resolved(("tags", key), value)
+            for resolved in self._resolved(("tags", key), value):
+                if not _TAG_VALUE.fullmatch(resolved):
+                    remedy = "use letters, digits, spaces and . : / = + - @ _, 256 at most"
+                    self._problem(("tags", key), f"{brief(resolved)} is no tag's value; {remedy}")
 
     # ---- texts
 

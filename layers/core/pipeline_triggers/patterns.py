@@ -72,6 +72,8 @@ def _in_object(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, s
 
 
 def _alternatives(value: list[Any], path: Path) -> Iterator[tuple[Path, str]]:
+    if len(value) == 1:
+        yield path, "has one alternative; write two or more, or what it says without $or"
     for at, alternative in enumerate(value):
         if isinstance(alternative, dict) and alternative:
             yield from _in_object(alternative, (*path, at))
