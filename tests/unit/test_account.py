@@ -24,7 +24,7 @@ TRIGGER = Trigger("team/one", When("s3", {"bucket": "${Bucket}", "key": "in/*"})
 def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account, and clients that talk to it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    clients = (aws.sagemaker, aws.s3, aws.sts)
+    clients = (aws.sagemaker, aws.s3, aws.sts, aws.sns, aws.events)
     with mock_aws():
         for client in clients:
             client.cache_clear()
@@ -104,6 +104,42 @@ def test_a_bucket_of_another_account_is_named() -> None:
         stubber.add_client_error("get_bucket_location", "AccessDenied", "Access Denied")
         (problem,) = problems()
     assert problem.startswith("team/one: bucket raw-dev can't be looked at, or is another account's: AccessDenied")
+
+
+def test_a_missing_topic_is_named() -> None:
+    """In its own Region; what lies in another account can't be seen."""
+    create_pipeline()
+    there = boto3.client("sns").create_topic(Name="there")["TopicArn"]
+    missing = there.replace("there", "missing")
+    elsewhere = boto3.client("sns", region_name="us-east-1").create_topic(Name="elsewhere")["TopicArn"]
+    of_others = missing.replace("123456789012", "210987654321")
+    told = problems(*(Trigger(f"team/{arn}", When("sns", {"topic": arn}), TRIGGER.start)
+                      for arn in (there, missing, elsewhere, of_others)))  # fmt: skip
+    assert told == [f"team/{missing}: topic {missing} does not exist; create it, or mend the trigger"]
+
+
+def test_a_pattern_that_eventbridge_does_not_take_is_named() -> None:
+    """It knows what each operator takes."""
+    create_pipeline()
+    wrong = Trigger("team/one", When("event", {"pattern": {"detail": {"n": [{"numeric": ["?", 5]}]}}}), TRIGGER.start)
+    with Stubber(aws.events()) as stubber:  # moto takes any pattern
+        stubber.add_client_error("test_event_pattern", "InvalidEventPatternException", "Unrecognized numeric operator")
+        told = "team/one: EventBridge does not take the pattern: InvalidEventPatternException: Unrecognized numeric"
+        assert [problem.startswith(told) for problem in problems(wrong)] == [True]
+
+
+def test_what_a_publisher_may_set_is_held_against_the_definition() -> None:
+    """Names, and the values that are listed."""
+    declared = '{"Parameters": [{"Name": "Epochs", "Type": "Integer"}, {"Name": "Month"}]}'
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+    accept = {"Epochs": ["10", "many"], "Month": "2026-*", "Nope": "*"}
+    requests = Trigger("team/one", When("sns", {}), (Start("train", {}),), one_of=True, accept=accept)
+    with Stubber(aws.sagemaker()) as stubber:
+        stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
+        assert problems(requests) == [
+            "team/one: train: parameter Nope is not declared by the pipeline; it declares Epochs, Month",
+            "team/one: train: parameter Epochs is 'many', which is no Integer",
+        ]
 
 
 def test_a_disabled_trigger_needs_nothing() -> None:

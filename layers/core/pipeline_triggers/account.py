@@ -1,4 +1,4 @@
-"""What only the account knows of the documents: do the pipelines and buckets exist, and do the buckets speak?"""
+"""What only the account knows of the documents: are pipelines, buckets and topics there, and do the buckets speak?"""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from pipeline_triggers import aws, catalog, definition
+from pipeline_triggers import aws, catalog, definition, sources
 from pipeline_triggers.documents import Documents
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.parameters import literal
+from pipeline_triggers.stages import resolve
 
 
 def pseudo_parameters() -> dict[str, str]:
@@ -47,7 +48,13 @@ def problems(documents: Documents, stage: str) -> list[str]:
     """
     values = pseudo_parameters()
     triggers = [trigger for trigger in triggers_of(documents, stage, values) if trigger.enabled]
-    return [*_pipeline_problems(triggers), *_bucket_problems(triggers, values["AWS::AccountId"])]
+    account = values["AWS::AccountId"]
+    return [
+        *_pipeline_problems(triggers),
+        *_bucket_problems(triggers, account),
+        *_pattern_problems(triggers, values),
+        *_topic_problems(triggers, account),
+    ]
 
 
 def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:
@@ -61,9 +68,46 @@ def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:
             except ClientError as error:
                 yield f"{trigger.id}: pipeline {start.pipeline} can't be looked at: {_brief(error)}"
             else:
-                values = {name: literal(source) for name, source in start.parameters.items()}
-                for misfit in definition.misfits(declared, values):
+                for misfit in _misfits(trigger, start, declared):
                     yield f"{trigger.id}: {start.pipeline}: {misfit}"
+
+
+def _misfits(trigger: Trigger, start: Start, declared: definition.Definition) -> Iterator[str]:
+    """Give what does not fit of the literals, and of the values that a publisher may set."""
+    values = {name: literal(source) for name, source in start.parameters.items()}
+    yield from definition.misfits(declared, {**dict.fromkeys(trigger.accept), **values})
+    for name, accepted in trigger.accept.items():
+        if name in declared and not isinstance(accepted, str):
+            for value in accepted:
+                yield from definition.misfits({name: declared[name]}, {name: value})
+
+
+def _pattern_problems(triggers: list[Trigger], values: Mapping[str, str]) -> Iterator[str]:
+    """Let EventBridge itself read the patterns that people wrote."""
+    event = {"id": "", "detail-type": "", "source": "", "account": "", "time": "2026-01-01T00:00:00Z", "region": ""}
+    nothing = json.dumps({**event, "resources": [], "detail": {}})
+    for trigger in triggers:
+        if trigger.when.source == "event":
+            pattern = sources.pattern(trigger.when, lambda text: resolve(text, values))
+            try:
+                aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=nothing)
+            except ClientError as error:
+                yield f"{trigger.id}: EventBridge does not take the pattern: {_brief(error)}"
+
+
+def _topic_problems(triggers: list[Trigger], account: str) -> Iterator[str]:
+    """Look at this account's topics; those of others can't be seen from here."""
+    topics = {topic: trigger.id for trigger in triggers if (topic := sources.topic(trigger.when))}
+    for topic, trigger_id in topics.items():
+        if topic.split(":")[4] != account:
+            continue
+        try:
+            aws.sns(topic.split(":")[3]).get_topic_attributes(TopicArn=topic)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NotFound":
+                yield f"{trigger_id}: topic {topic} does not exist; create it, or mend the trigger"
+            else:
+                yield f"{trigger_id}: topic {topic} can't be looked at: {_brief(error)}"
 
 
 def _bucket_problems(triggers: list[Trigger], account: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
 
@@ -90,6 +91,12 @@ def s3() -> S3Client:
 def sts() -> STSClient:
     """Return the client that knows which account this is."""
     return boto3.client("sts", config=_CONFIG)
+
+
+@cache
+def sns(region: str) -> SNSClient:
+    """Return the client that looks at topics of a Region."""
+    return boto3.client("sns", region_name=region, config=_CONFIG)
 
 
 @cache

@@ -62,7 +62,7 @@ def compile_command(directory: Path, check: bool) -> None:
 
 @main.command("check")
 @_documents_option
-@click.option("--aws", "ask_aws", is_flag=True, help="Also ask the account: pipelines, their parameters, buckets.")
+@click.option("--aws", "ask_aws", is_flag=True, help="Also ask the account: pipelines, buckets, topics.")
 @_stage_option
 def check_command(directory: Path, ask_aws: bool, stage: str) -> None:
     """Check the documents, and with --aws what only the account knows."""
