@@ -52,6 +52,12 @@ triggers:
   endpoints:
     when: {endpoint: {status: [failed]}}
     start: ltv
+  deployment:
+    when: {endpoint: {deployment: baking}}
+    start: ltv
+  deployments:
+    when: {endpoint: {deployment: [baking, creating]}}
+    start: ltv
   monitor:
     when: {drift: {monitoring_schedule: churn-*}}
     start: ltv
@@ -102,6 +108,7 @@ STILL_RIGHT = {
         publisher.start_one_of.0 publisher.start_one_of.1 publisher.accept publisher.accept.Day
         publisher.accept.Market publisher.accept.Market.0 publisher.accept.Market.1
         topic.when.sns.topic
+        deployments.when.endpoint.deployment.0 deployments.when.endpoint.deployment.1
         endpoint.when.endpoint.name endpoint.start.churn-test endpoint.start.churn-test.Endpoint endpoint.start.ltv
         job.when.training_job.name jobs.when.training_job.status.0 jobs.when.training_job.status.1
         package.when.model_package.group
@@ -136,7 +143,8 @@ STILL_RIGHT = {
     "to a list": "",
     # names that the author chooses
     "misspell": """
-        upload publisher topic endpoint endpoints monitor job jobs package packages chain chains alarm alarms closed
+        upload publisher topic endpoint endpoints deployment deployments
+        monitor job jobs package packages chain chains alarm alarms closed
         upload.parameters.Input upload.parameters.Rate upload.tags.team
         publisher.accept.Day publisher.accept.Market
         endpoint.start.churn-test.Endpoint

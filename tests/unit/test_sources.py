@@ -56,6 +56,18 @@ ARN = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline
             sagemaker("Endpoint State Change", {"EndpointName": [{"prefix": "churn-"}], "EndpointStatus": IN_SERVICE}),
         ),
         (
+            "{endpoint: {name: churn-prod, deployment: [baking, activating-traffic]}}",
+            sagemaker(
+                "Endpoint Deployment State Change",
+                {
+                    "EndpointName": ["churn-prod"],
+                    "PendingDeploymentSummary": {
+                        "ProductionVariants": {"VariantStatus": {"Status": ["Baking", "ActivatingTraffic"]}}
+                    },
+                },
+            ),
+        ),
+        (
             "{training_job: {status: [completed, Stopped]}}",
             sagemaker("Training Job State Change", {"TrainingJobStatus": ["Completed", "Stopped"]}),
         ),
@@ -114,7 +126,7 @@ def test_a_source_is_a_predefined_pattern(tmp_path: Path, when: str, expected: d
             "6: triggers.one.when.endpoint.status: 'Ready' is no status; known are OutOfService, Creating, Updating,"
             " SystemUpdating, RollingBack, InService, Deleting, Failed, UpdateRollbackFailed",
         ),
-        ("{endpoint: {name: a}}", "7: triggers.one.when.endpoint: lacks status; add it"),
+        ("{endpoint: {name: a}}", "7: triggers.one.when.endpoint: lacks status or deployment; add one"),
         ("{event: {pattern: {}}}", "7: triggers.one.when.event.pattern: is empty; "
          "write it: An event pattern, as the console writes it; "
          "scalars without quotes are JSON where they are JSON (5, true)."),
@@ -196,6 +208,7 @@ def test_the_words_are_those_of_the_api() -> None:
     """Compared with the service model of the pinned botocore."""
     model: Any = boto3.client("sagemaker", region_name="eu-central-1").meta.service_model
     assert list(sources.ENDPOINT_STATUSES) == model.shape_for("EndpointStatus").enum
+    assert list(sources.DEPLOYMENT_STAGES) == model.shape_for("VariantStatus").enum
     assert list(sources.TRAINING_JOB_STATUSES) == model.shape_for("TrainingJobStatus").enum
     assert list(sources.APPROVAL_STATUSES) == model.shape_for("ModelApprovalStatus").enum
     assert list(sources.PIPELINE_STATUSES) == model.shape_for("PipelineExecutionStatus").enum

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pipeline_triggers import monitor
-from pipeline_triggers.conditions import unmet
+from pipeline_triggers.conditions import other_name, unmet_if
 from pipeline_triggers.errors import Filtered
+from pipeline_triggers.facts import with_facts
 from pipeline_triggers.models import Occurrence, Trigger
+from pipeline_triggers.needs import needed
 
 
 def admitted(trigger: Trigger, occurrence: Occurrence) -> Occurrence:
@@ -19,6 +21,9 @@ def admitted(trigger: Trigger, occurrence: Occurrence) -> Occurrence:
     """
     if trigger.when.source == "drift":
         occurrence = monitor.violation(occurrence)
-    if reason := unmet(trigger, occurrence):
+    if reason := other_name(trigger, occurrence):
+        raise Filtered(reason)
+    occurrence = with_facts(occurrence, needed(trigger))
+    if reason := unmet_if(trigger, occurrence):
         raise Filtered(reason)
     return occurrence

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from pipeline_triggers import catalog, quotas, sources
+from pipeline_triggers import catalog, needs, quotas, sources
 from pipeline_triggers.checks import Stages
 from pipeline_triggers.documents import Documents
 from pipeline_triggers.errors import DocumentsError, Problem
@@ -31,6 +31,9 @@ MAX_READABLE = 100  # of a logical id, which may have 255 characters; EventBridg
 _STAGES = "Stages"
 _LOWER_CASED_STAGES = "LowerCasedStages"
 _KNOWN_TO_SUB = PSEUDO_PARAMETERS | {"AWS::Partition"}
+
+# To start a pipeline, to hold values against its definition, and to look for a start that was not noted.
+_STARTS = ("sagemaker:StartPipelineExecution", "sagemaker:DescribePipeline", "sagemaker:ListPipelineExecutions")
 
 Resource = dict[str, Any]
 Intrinsic = dict[str, Any]
@@ -175,25 +178,32 @@ def _policies(handler: str, triggers: Iterable[Trigger], stages: Stages) -> dict
     starts = quotas.policies(pipelines, stages)
     policies = {
         f"{handler}Starts{number if number > 1 else ''}": _policy(
-            handler,
-            ["sagemaker:StartPipelineExecution", "sagemaker:DescribePipeline", "sagemaker:ListPipelineExecutions"],
-            [arn for pipeline in names for arn in _pipeline_arns(pipeline)],
+            handler, [_allowed(list(_STARTS), [arn for pipeline in names for arn in _pipeline_arns(pipeline)])]
         )
         for number, names in enumerate(starts, 1)
     }
-    if any(trigger.when.source == "drift" for trigger in triggers):
-        jobs = _sub("arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:processing-job/*")
-        policies[f"{handler}AsksMonitors"] = _policy(handler, ["sagemaker:DescribeProcessingJob"], [jobs])
+    # What its triggers' expressions ask for beyond their events, and nothing that none asks for.
+    arns: dict[tuple[str, ...], dict[str, None]] = {}
+    for trigger in triggers:
+        for grant in needs.grants(trigger):
+            bucket = trigger.when.fields.get("bucket", "")
+            arns.setdefault(grant.actions, {}).update({arn.replace("{bucket}", bucket): None for arn in grant.arns})
+    if arns:
+        statements = [_allowed(list(actions), [_sub(arn) for arn in those]) for actions, those in arns.items()]
+        policies[f"{handler}Asks"] = _policy(handler, statements)
     return policies
 
 
-def _policy(handler: str, actions: list[str], arns: list[Intrinsic]) -> Resource:
-    statement = {"Effect": "Allow", "Action": actions, "Resource": arns}
+def _allowed(actions: list[str], arns: list[Intrinsic]) -> Resource:
+    return {"Effect": "Allow", "Action": actions, "Resource": arns}
+
+
+def _policy(handler: str, statements: list[Resource]) -> Resource:
     return {
         "Type": "AWS::IAM::ManagedPolicy",
         "Properties": {
             "Roles": [{"Ref": f"{handler}RoleName"}],
-            "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
         },
     }
 

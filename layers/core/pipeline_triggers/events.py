@@ -118,9 +118,12 @@ def eventbridge(event: Mapping[str, Any]) -> Occurrence:
     """
     match event:
         case {"id": str(event_id), "detail-type": str(kind), "detail": dict(detail)}:
-            subject = next(iter(event.get("resources") or []), kind)
-            identity = _identity(event_id, kind, event, detail)
-            return Occurrence(event_id, str(subject), identity, event, _bindings(kind, detail))
+            try:
+                subject = next(iter(event.get("resources") or []), kind)
+                identity = _identity(event_id, kind, event, detail)
+                return Occurrence(event_id, str(subject), identity, event, _bindings(kind, detail))
+            except (AttributeError, TypeError) as error:
+                raise Rejected(f"the event is no {kind} as AWS sends it: {error}") from error
     raise Rejected("the event is none of EventBridge: it lacks id, detail-type or detail")
 
 
@@ -135,6 +138,9 @@ def _identity(event_id: str, kind: str, event: Mapping[str, Any], detail: Mappin
         case "CloudWatch Alarm State Change":
             state = detail.get("state") or {}
             changed = (*event.get("resources", [])[:1], state.get("value"), state.get("timestamp"))
+        case "SageMaker Endpoint Deployment State Change":
+            stages = [(stage.get("Status"), stage.get("StartTime")) for stage in _stages(detail)]
+            changed = (detail.get("EndpointArn"), detail.get("LastModifiedTime"), stages or None)
         case _ if kind in _STATE_CHANGES:
             stem, _ = _STATE_CHANGES[kind]
             changed = (detail.get(f"{stem}Arn"), detail.get(f"{stem}Status"), detail.get("LastModifiedTime"))
@@ -155,7 +161,19 @@ def _bindings(kind: str, detail: Mapping[str, Any]) -> dict[str, Any]:
         "status": _status(detail.get(f"{stem}Status")),
         "failure_reason": detail.get("FailureReason"),
     }
+    if variable == "endpoint":
+        bound["config"] = detail.get("EndpointConfigName")
+        bound["variants"] = [variant.get("VariantName") for variant in detail.get("ProductionVariants") or []]
+        if stages := list(dict.fromkeys(stage.get("Status") for stage in _stages(detail))):
+            bound["deployment"] = stages
+            bound["next_config"] = detail["PendingDeploymentSummary"].get("EndpointConfigName")
     return {variable: {name: value for name, value in bound.items() if value is not None}}
+
+
+def _stages(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the stages of an endpoint's deployment, variant by variant."""
+    variants = (detail.get("PendingDeploymentSummary") or {}).get("ProductionVariants") or []
+    return [stage for variant in variants for stage in variant.get("VariantStatus") or []]
 
 
 def _status(status: Any) -> Any:

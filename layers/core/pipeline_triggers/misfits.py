@@ -13,6 +13,7 @@ FREE = frozenset(
     {
         *("CustomerMetadataProperties", "Environment", "HyperParameters", "Tags", "dimensions"),
         *("Message", "MessageAttributes", "attributes", "body"),  # of SNS
+        *("metadata", "tags"),  # of objects
     }
 )
 

@@ -81,6 +81,12 @@ def holds(source: str, occurrence: Occurrence) -> bool:
     raise Rejected(f"if: {source} gives neither true nor false on this event")
 
 
+def expression(source: str) -> str | None:
+    """Return what stands between {% and %}, or None when the value is no expression."""
+    found = _JSONATA.fullmatch(source)
+    return found[1] if found else None
+
+
 def literal(source: str) -> str | None:
     """Return the value that is the same on every event, or None when it is computed."""
     return None if source.startswith(("$.", "{%")) else source

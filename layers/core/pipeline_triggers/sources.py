@@ -29,6 +29,7 @@ ENDPOINT_STATUSES = (
     *("OutOfService", "Creating", "Updating", "SystemUpdating", "RollingBack", "InService", "Deleting", "Failed"),
     "UpdateRollbackFailed",
 )
+DEPLOYMENT_STAGES = ("Creating", "Updating", "Deleting", "ActivatingTraffic", "Baking")
 TRAINING_JOB_STATUSES = ("InProgress", "Completed", "Failed", "Stopping", "Stopped", "Deleting")
 APPROVAL_STATUSES = ("Approved", "Rejected", "PendingManualApproval")
 PIPELINE_STATUSES = ("Executing", "Stopping", "Stopped", "Failed", "Succeeded", "CompletedWithFailures")
@@ -79,6 +80,10 @@ def _s3(fields: Fields, write: Write) -> Pattern:
 
 
 def _endpoint(fields: Fields, write: Write) -> Pattern:
+    if "deployment" in fields:
+        stage = {"ProductionVariants": {"VariantStatus": {"Status": list(fields["deployment"])}}}
+        detail = {**_given(EndpointName=_name(fields.get("name"), write)), "PendingDeploymentSummary": stage}
+        return _state_change("Endpoint Deployment", detail)
     # Events spell a status IN_SERVICE, the API InService; which of both the service sends is not promised.
     spellings = [spelling for status in fields["status"] for spelling in (status, _upper_snake(status))]
     return _state_change(
@@ -176,7 +181,7 @@ SOURCES: Mapping[str, Source] = {
     "endpoint": Source(
         "OnEndpointStatus",
         _endpoint,
-        {"status": ENDPOINT_STATUSES},
+        {"status": ENDPOINT_STATUSES, "deployment": DEPLOYMENT_STAGES},
         ("name", lambda what: what.event["detail"]["EndpointName"], globs.matches_name),
     ),
     "drift": Source(
