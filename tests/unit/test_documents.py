@@ -93,6 +93,11 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             "SageMaker's parameter names have letters, digits, - and _, 256 at most",
         ),
         (
+            GOOD + '    parameters: {"A\\n": c}\n',
+            "8: triggers.retrain.parameters.A\n: is no name that works here; "
+            "SageMaker's parameter names have letters, digits, - and _, 256 at most",
+        ),
+        (
             GOOD + "    parameters:\n      A: {% 1\n",
             '9: triggers.retrain.parameters.A: a value that begins with {% needs quotes; write "{% … %}"',
         ),

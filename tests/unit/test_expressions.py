@@ -82,6 +82,11 @@ def test_what_the_recipes_need_works(source: str, expected: Any) -> None:
         ("$pad('x', detail.size)", "argument 2 of $pad must be a literal"),
         ("$replace('aaa', 'a', detail.key)", "argument 3 of $replace must be a literal"),
         ("$power(10, 1000)", "$power can grow without bound"),
+        ("$toMillis('12:00', '[H]:[m]')", "$toMillis takes 1 argument here"),
+        ("$formatNumber(1, '0', {'exponent-separator': '(a+)+b'})", "$formatNumber takes 2 arguments here"),
+        ("$spread(detail.items)", "$spread takes time by the square of what it gets"),
+        ("detail.items@$x.detail.items@$y", "the operators @ and # are not supported"),
+        ("detail.items#$i", "the operators @ and # are not supported"),
         ("$substring(?, 1)", "partial application is not supported"),
         ("detail ~> |$|{'a': 1}|", "the transform operator is not supported"),
         ("detail.items.(%.key)", "the parent operator is not supported"),
@@ -114,13 +119,30 @@ THOUSAND = "[1..1000]"
             "does more work than an expression may",
         ),
         (f"$map({THOUSAND}, function($a) {{ $$ = $$ }})", "does more work than an expression may"),
+        ("$replace($join(items), 'x', 'y')", "does more work than an expression may"),
+        (f"$reduce($map({THOUSAND}, function($i) {{ [$i, $i] }}), $append)", "does more work than an expression may"),
+        (f"($m := {THOUSAND}; $map($m, function($i) {{ $sum($m) }}))", "does more work than an expression may"),
+        ("'x' ~> $pad(1000000000)", "gives $pad an argument 2 of more than 100"),
+        ("time.$pad(1000000000)", "gives $pad an argument 2 of more than 100"),
+        ("time ~> $toMillis('[H]')", "gives $toMillis too many arguments"),
+        ("$fromMillis(0, '[Y,*-999999999]')", "gives $fromMillis a picture with a width of more than four digits"),
+        ("many{'k': 1}", "does more work than an expression may"),
+        ("lists.*", "does more work than an expression may"),
         ("$sort($map([1..1000], function($i) { -$i }), function($a, $b) { $$ != $$ })", "does more work"),
     ],
 )
 def test_what_could_run_away_is_ended(source: str, reason: str) -> None:
     """By counted work and sizes, which are the same on every retry, not by a clock."""
     with pytest.raises(Rejected) as rejected:
-        evaluate(source, {"items": ["x" * 1000] * 100})
+        evaluate(
+            source,
+            {
+                "time": "now",
+                "items": ["x" * 1000] * 100,
+                "many": [1] * 20_000,
+                "lists": {str(number): [1] for number in range(5_000)},
+            },
+        )
     assert reason in str(rejected.value)
 
 
@@ -144,6 +166,13 @@ def test_an_operand_that_is_not_there_rejects(source: str, missing: str) -> None
     with pytest.raises(Rejected, match="is not there on this event") as rejected:
         evaluate(source)
     assert f"needs {missing}, " in str(rejected.value)
+
+
+def test_an_event_is_left_as_it_was() -> None:
+    """The library groups an empty list by adding to it; the next expression must not see that."""
+    event: dict[str, Any] = {"empty": [], "lists": [[]]}
+    assert evaluate("[empty{'k': 1}, lists.{'k': 1}]", event)
+    assert event == {"empty": [], "lists": [[]]}
 
 
 def test_an_error_of_the_library_is_a_rejection() -> None:

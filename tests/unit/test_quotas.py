@@ -61,7 +61,7 @@ def arns(policy: dict[str, Any]) -> list[Any]:
 
 def sub_longest(arn: dict[str, Any], values: dict[str, str]) -> str:
     """Write an ARN as CloudFormation does where it gets longest."""
-    return resolve(arn["Fn::Sub"][0], {**quotas._LONGEST, **values})
+    return resolve(arn["Fn::Sub"][0], {**quotas.LONGEST, **values})
 
 
 def test_more_policies_than_a_role_takes_need_a_raised_quota() -> None:

@@ -47,13 +47,14 @@ def load(directory: Path) -> Documents:
         sources.append(source)
         triggers |= {trigger.id: (trigger, source) for trigger in _triggers(path, source, stages)}
     found = tuple(trigger for trigger, _ in triggers.values())
+    compiled = catalog.dump(found, stages)
     for stage in stages:
-        of_stage = catalog.load(catalog.dump(found, stages), stage, EXAMPLES).values()
+        of_stage = catalog.load(compiled, stage, EXAMPLES).values()
         if loop := loops.find(of_stage):
             trigger_id, way = loop
             path_to_start = ("triggers", trigger_id.partition("/")[2], "start")
             triggers[trigger_id][1].problem(path_to_start, f"would run for ever: {' → '.join(way)}; {loops.REMEDY}")
-        for exceeding, told in quotas.exceeded(of_stage):
+        for exceeding, told in quotas.exceeded(catalog.load(compiled, stage, quotas.LONGEST).values()):
             triggers[exceeding][1].problem(("triggers", exceeding.partition("/")[2], "when"), told)
         for trigger_id, told in _topics_written_twice(found, of_stage):
             triggers[trigger_id][1].problem(("triggers", trigger_id.partition("/")[2], "when", "sns", "topic"), told)

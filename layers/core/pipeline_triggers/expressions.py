@@ -9,7 +9,9 @@ differently on every retry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -25,12 +27,15 @@ MAX_RANGE = 1000  # items of [1..n]
 MAX_LITERAL = 100  # characters or width where a function multiplies what it gets
 MAX_GROWTH = 100_000  # characters and items that a value on the way may have beyond those of the event
 MAX_INTEGER = 2**1023  # JSONata's numbers are doubles
-BUDGET = 1_000_000  # of work: 20 for a step, and a tenth of the size of its result
+BUDGET = 1_000_000  # of work: about a microsecond each
 
-_STEP_COST = 20
-_SIZE_PER_COST = 10
+_STEP_COST = 20  # and a fifth of the size of its result
+_SIZE_PER_COST = 5
+_COPIED_PER_COST = 100  # items, where the library copies all that there is for each item to come
+_TEXT_COPIED_PER_COST = 10_000  # the same of characters
 
-# Bounded by the size of what they get. Higher-order ones call a function per item, and each call is a step.
+# Bounded by the size of what they get (``$replace`` by its square, which is counted). Higher-order ones call a function
+# per item, and each call is a step.
 FUNCTIONS = frozenset(
     [
         "abs",
@@ -75,7 +80,6 @@ FUNCTIONS = frozenset(
         "single",
         "sort",
         "split",
-        "spread",
         "sqrt",
         "string",
         "substring",
@@ -99,6 +103,11 @@ _SELECTING = frozenset({"filter", "sift", "single"})
 # Where an argument multiplies the result: its position (from 0), which must be a short literal.
 _SHORT_LITERALS = {"pad": (1, 2), "replace": (1, 2), "join": (1,), "formatNumber": (1,), "fromMillis": (1, 2)}
 
+# Further arguments are refused: they become a regular expression, and a time without its day would be today's.
+_MOST_ARGUMENTS = {"formatNumber": 2, "toMillis": 1}
+
+_HUGE_WIDTH = re.compile(r"\d{5}")  # of a picture; the library takes 10 to the power of it
+
 _REFUSED = {
     "now": "differs on a retry; take the time from the event",
     "millis": "differs on a retry; take the time from the event",
@@ -108,6 +117,7 @@ _REFUSED = {
     "match": "takes a regular expression; use $split, $substringBefore or $substringAfter",
     "power": "can grow without bound; multiply",
     "distinct": "takes time by the square of what it gets; leave it out",
+    "spread": "takes time by the square of what it gets; use $each",
     "clone": "changes nothing here; leave it out",
     "formatInteger": "can grow without bound; use $formatNumber",
     "parseInteger": "takes a regular expression; use $number",
@@ -136,10 +146,14 @@ class ExpressionError(PipelineTriggersError):
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """An expression that passed the checks. ``operands``: nodes that must not resolve to nothing, with their text."""
+    """An expression that passed the checks.
+
+    ``operands``: nodes that must not resolve to nothing, with their text. ``keys``: nodes that items are grouped by.
+    """
 
     jsonata: Jsonata
     operands: Mapping[int, str]
+    keys: frozenset[int]
 
     def evaluate(self, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> Any:
         """Compute the value: a JSON value, or None when it resolves to nothing.
@@ -148,11 +162,13 @@ class Expression:
             Rejected: it fails on this event, needs what is not there, or would do more than it may.
 
         """
-        work = _Work(self.operands)
+        work = _Work(self.operands, self.keys)
         hooks = {"__evaluate_entry": work.enter, "__evaluate_exit": work.leave}
         try:
+            # The library adds to empty lists of what it gets, which the next expression would see.
+            event, bindings = _copy(event), _copy(bindings)
             work.most += work.size(event) + sum(map(work.size, bindings.values()))
-            return self.jsonata.evaluate(event, {**bindings, **hooks})
+            return self.jsonata.evaluate(event, {**bindings, **_counted(work), **hooks})
         except Exception as error:
             # The library raises its own exceptions and any of Python's. Evaluating is pure, so the same event fails
             # the same way again. What stopped the work is asked of the work: the library hides some exceptions.
@@ -178,7 +194,17 @@ def compile_expression(source: str) -> Expression:
         raise ExpressionError(f"is no JSONata expression: {error}{where}; {remedy}") from error
     checker = _Checker()
     checker.check(jsonata.ast)
-    return Expression(jsonata, checker.operands)
+    return Expression(jsonata, checker.operands, frozenset(checker.keys))
+
+
+def _copy(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _copy(item) for key, item in value.items()}
+        case list():
+            return [_copy(item) for item in value]
+        case _:
+            return value
 
 
 class _Stop(Exception):
@@ -190,20 +216,49 @@ class _Work:
     """What one evaluation has done, and may not do; ``stopped`` says why it was ended."""
 
     operands: Mapping[int, str]
+    keys: Set[int]
     most: int = MAX_GROWTH
     spent: int = 0
+    # How many items each key has grouped.
+    grouped: Counter[int] = field(default_factory=Counter)
     stopped: str | None = None
     # A value is kept with its size, so that its id can't become another value's.
     sizes: dict[int, tuple[Any, int]] = field(default_factory=dict)
 
-    def enter(self, _node: Node, _input: Any, _environment: Any) -> None:
+    def enter(self, node: Node, found: Any, _environment: Any) -> None:
         self._spend(_STEP_COST)
+        if id(node) in self.keys:
+            self.grouped[id(node)] += 1
+            self._spend(self.grouped[id(node)] // _COPIED_PER_COST)
+        if node.type == "wildcard" and isinstance(found, list | dict):
+            items = found.values() if isinstance(found, dict) else found
+            lists = sum(isinstance(item, list) for item in items)
+            self._spend(lists * self.size(found) // _COPIED_PER_COST)
+
+    def call(self, name: str, arguments: list[Any]) -> None:
+        """Count a call of a function, whoever calls it, and hold its arguments against what the check could not see."""
+        self._spend(_STEP_COST + sum(map(self._work, arguments)))
+        if any(argument is not None for argument in arguments[_MOST_ARGUMENTS.get(name, len(arguments)) :]):
+            self._stop(f"gives ${name} too many arguments")
+        for position in _SHORT_LITERALS.get(name, ()):
+            if position < len(arguments) and not _is_short(arguments[position]):
+                self._stop(f"gives ${name} an argument {position + 1} of more than {MAX_LITERAL}")
+        match name, arguments:
+            case "replace", [str(text), str(pattern), *_]:
+                self._spend(text.count(pattern) * (5 + len(text) // _TEXT_COPIED_PER_COST))
+            case "fromMillis", [_, str(picture), *_] if _HUGE_WIDTH.search("".join(picture.split())):
+                self._stop("gives $fromMillis a picture with a width of more than four digits")
+
+    def _work(self, argument: Any) -> int:
+        # The library looks at every item of a list, and looks at its type by asking for attributes.
+        return self.size(argument) // (_SIZE_PER_COST if isinstance(argument, str) else 1)
 
     def leave(self, node: Node, _input: Any, _environment: Any, result: Any) -> None:
         size = self.size(result)
         if size > self.most:
             self._stop("makes a value that is too large")
-        self._spend(size // _SIZE_PER_COST)
+        # The items of a range are made one by one, each time that somebody looks at them.
+        self._spend(size if node.value == ".." else size // _SIZE_PER_COST)
         if isinstance(result, int) and abs(result) > MAX_INTEGER:
             self._stop("makes a number that is too large")
         if (text := self.operands.get(id(node))) is not None and _is_nothing(result):
@@ -232,6 +287,24 @@ class _Work:
                 return 1
 
 
+class _Counted(Jsonata.JFunction):  # type: ignore[misc]  # no type information published
+    """A function of the library, whose calls count: a higher-order one calls it without a step."""
+
+    def __init__(self, function: Any, work: _Work) -> None:
+        super().__init__(function, None)
+        self.signature = function.signature
+        self.function_name = function.function_name
+        self.work = work
+
+    def call(self, context: Any, arguments: list[Any]) -> Any:
+        self.work.call(self.function_name, arguments)
+        return super().call(context, arguments)
+
+
+def _counted(work: _Work) -> dict[str, _Counted]:
+    return {name: _Counted(Jsonata.static_frame.lookup(name), work) for name in FUNCTIONS}
+
+
 def _is_nothing(value: Any) -> bool:
     # An empty sequence is nothing, too; the library makes None of it after this.
     return value is None or (isinstance(value, list) and not value)
@@ -242,6 +315,7 @@ class _Checker:
 
     def __init__(self) -> None:
         self.operands: dict[int, str] = {}
+        self.keys: set[int] = set()
 
     def check(self, node: Node, depth: int = 0, *, may_be_function: bool = False, selecting: bool = False) -> None:
         if depth > MAX_DEPTH:
@@ -256,6 +330,9 @@ class _Checker:
             raise ExpressionError(f"can't be used: a function may only be given to {takers}; write a value")
         if handle := getattr(self, f"_check_{node.type}", None):
             handle(node)
+        if getattr(node, "focus", None) or getattr(node, "index", None):
+            raise ExpressionError("can't be used: the operators @ and # are not supported; use $map or $filter")
+        self.keys.update(id(key) for key, _ in getattr(node, "lhs_object", None) or ())
         if not selecting:
             for operand in _operands(node):
                 self.operands[id(operand)] = text(operand)
@@ -270,6 +347,10 @@ class _Checker:
                 return  # the variable itself says why
             name = f"${procedure.value}" if procedure.type == "variable" else "what an expression makes"
             raise ExpressionError(f"can't be used: {name} is no function that can be called here; take JSONata's own")
+        most = _MOST_ARGUMENTS.get(procedure.value)
+        if most is not None and len(node.arguments) > most:
+            takes = f"takes {most} argument{'s' * (most > 1)} here"
+            raise ExpressionError(f"can't be used: ${procedure.value} {takes}; leave the others out")
         for position in _SHORT_LITERALS.get(procedure.value, ()):
             if position < len(node.arguments) and not _is_short_literal(node.arguments[position]):
                 raise ExpressionError(
@@ -312,6 +393,16 @@ def _is_short_literal(node: Node) -> bool:
             return str(node.value) == "-" and _is_short_literal(node.expression)
         case _:
             return False
+
+
+def _is_short(value: Any) -> bool:
+    match value:
+        case str():
+            return len(value) <= MAX_LITERAL
+        case int() | float():
+            return abs(value) <= MAX_LITERAL
+        case _:
+            return True
 
 
 def _operands(node: Node) -> list[Node]:

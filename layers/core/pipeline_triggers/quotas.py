@@ -23,13 +23,13 @@ POLICIES_PER_ROLE = 10  # IAM: managed policies attached to a role; can be raise
 DEFAULT_BUS = "default"
 
 # As long as they get: the Region and account stand in every ARN.
-_LONGEST = {
+LONGEST = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws-us-gov",
     "AWS::Region": "ap-southeast-1",
 }
 
-_PIPELINE_ARN = resolve('"arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/",', _LONGEST)
+_PIPELINE_ARN = resolve('"arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/",', LONGEST)
 _REST_OF_POLICY = 200  # characters of a starter's policy besides the ARNs
 
 
@@ -37,7 +37,7 @@ def exceeded(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
     """Give (the trigger, what exceeds which quota); the triggers are those of one stage."""
     wildcards: Counter[str] = Counter()
     for trigger in triggers:
-        pattern = sources.pattern(trigger.when, lambda text: resolve(text, _LONGEST))
+        pattern = sources.pattern(trigger.when, lambda text: resolve(text, LONGEST))
         if (length := len(json.dumps(pattern, separators=(",", ":")))) > PATTERN_LENGTH:
             told = f"EventBridge's quota 'event pattern size' is {PATTERN_LENGTH}; name fewer, or ask for less"
             yield trigger.id, f"its event pattern has {length} characters; {told}"
@@ -74,7 +74,7 @@ def policies(pipelines: Iterable[str], stages: Mapping[str, Mapping[str, str]]) 
     divided: list[list[str]] = []
     left = 0
     for pipeline in pipelines:
-        longest = max(len(resolve(pipeline, {**_LONGEST, **values})) for values in stages.values())
+        longest = max(len(resolve(pipeline, {**LONGEST, **values})) for values in stages.values())
         length = 2 * (len(_PIPELINE_ARN) + longest)  # as written, and lower-cased
         if length > left:
             divided.append([])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError, validators
 
 from pipeline_triggers.words import brief, did_you_mean
 from pipeline_triggers.yaml_source import Source
@@ -22,7 +24,16 @@ def schema() -> dict[str, Any]:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(schema())
+    strict: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {"pattern": _pattern}
+    )
+    return strict(schema())
+
+
+def _pattern(_validator: object, pattern: str, found: object, _schema: object) -> Iterator[ValidationError]:
+    """Match as JSON Schema does; Python's ``$`` would let a line break follow."""
+    if isinstance(found, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), found):
+        yield ValidationError(f"{found!r} does not match {pattern!r}")
 
 
 def fits_schema(source: Source) -> bool:
