@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_triggers import aws, definition, start
 from pipeline_triggers.errors import Rejected
+from pipeline_triggers.events import eventbridge
 from pipeline_triggers.models import Occurrence, Options, Run, Start, Trigger, When
+
+from tests import PROJECT
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train/execution/abcdefghijkl"
 OCCURRENCE = Occurrence("e-1", "s3://bucket/key", ("s3", "bucket", "key", "etag", "01"), {}, {"object": {"key": "a/b"}})
@@ -173,6 +177,20 @@ def test_a_business_key_takes_the_event_s_place() -> None:
     assert len({start.plan(TRIGGER, 0, upload, "stack").token for upload in uploads}) == 2
     with pytest.raises(Rejected, match=r"dedupe: .* resolves to nothing"):
         start.plan(keyed, 0, OCCURRENCE, "stack")
+
+
+def test_a_chain_of_executions_ends() -> None:
+    """Each says in its description how many led to it; a loop that no check could see is refused."""
+    event = json.loads((PROJECT / "events" / "pipeline.json").read_text(encoding="utf-8"))
+    chained = replace(TRIGGER, start=(Start("train", {}),))
+    event["detail"]["pipelineExecutionDescription"] = "by hand"
+    for depth in range(start.MAX_DEPTH + 1):
+        occurrence = eventbridge(event)
+        assert occurrence.depth == depth
+        options = start.plan(chained, 0, occurrence, "stack").options
+        event["detail"]["pipelineExecutionDescription"] = options["PipelineExecutionDescription"]
+    with pytest.raises(Rejected, match="10 pipelines in a row were each started by the end of the one before"):
+        start.plan(chained, 0, eventbridge(event), "stack")
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFound", "ValidationException"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -95,6 +96,9 @@ def _s3_identity(bound: Mapping[str, Any]) -> tuple[str, ...]:
     return ("s3", bound["bucket"], bound["key"], str(version), str(bound.get("sequencer", "")))
 
 
+# How ``start`` ends the description of an execution.
+_DEPTH = re.compile(r"(?:, depth ([0-9]{1,4}))?, identity [0-9a-f]{64}$")
+
 # The state changes of SageMaker: how their detail names the resource, and the variable that is bound to it.
 _STATE_CHANGES = {
     "SageMaker Endpoint State Change": ("Endpoint", "endpoint"),
@@ -121,7 +125,9 @@ def eventbridge(event: Mapping[str, Any]) -> Occurrence:
             try:
                 subject = next(iter(event.get("resources") or []), kind)
                 identity = _identity(event_id, kind, event, detail)
-                return Occurrence(event_id, str(subject), identity, event, _bindings(kind, detail))
+                return Occurrence(
+                    event_id, str(subject), identity, event, _bindings(kind, detail), depth=_depth(detail)
+                )
             except (AttributeError, TypeError) as error:
                 raise Rejected(f"the event is no {kind} as AWS sends it: {error}") from error
     raise Rejected("the event is none of EventBridge: it lacks id, detail-type or detail")
@@ -168,6 +174,12 @@ def _bindings(kind: str, detail: Mapping[str, Any]) -> dict[str, Any]:
             bound["deployment"] = stages
             bound["next_config"] = detail["PendingDeploymentSummary"].get("EndpointConfigName")
     return {variable: {name: value for name, value in bound.items() if value is not None}}
+
+
+def _depth(detail: Mapping[str, Any]) -> int:
+    """Read from the description of an execution of ours, which ended, how many led to it; it is one more."""
+    found = _DEPTH.search(str(detail.get("pipelineExecutionDescription", "")))
+    return int(found[1] or 0) + 1 if found else 0
 
 
 def _stages(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:

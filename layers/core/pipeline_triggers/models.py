@@ -85,6 +85,7 @@ class Occurrence:
     it does not change with a redelivery. ``bindings`` are the variables that expressions may use, such as
     ``object`` for ``$object``; ``event`` is the whole EventBridge event, as it arrived. ``subject`` is what a user
     calls it by: an object's URI, a resource's ARN. ``request`` is what a publisher asked for, on the stack's own topic.
+    ``depth`` counts the executions that led to it, each started by the end of the one before.
     """
 
     event_id: str
@@ -93,6 +94,7 @@ class Occurrence:
     event: Mapping[str, Any]
     bindings: Mapping[str, Any]
     request: Request | None = None
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ DEFAULT_BUS = "default"
 LONGEST = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws-us-gov",
-    "AWS::Region": "ap-southeast-1",
+    "AWS::Region": "us-isof-south-1",
 }
 
 _PIPELINE_ARN = resolve('"arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/",', LONGEST)

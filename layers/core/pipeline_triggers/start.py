@@ -19,6 +19,8 @@ from pipeline_triggers.parameters import evaluate
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
+MAX_DEPTH = 10  # of executions, each started by the end of the one before
+
 MAX_DISPLAY_NAME_LENGTH = 82  # StartPipelineExecution: PipelineExecutionDisplayName
 
 
@@ -29,10 +31,13 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
     clock, so that each redelivery asks for the same execution.
 
     Raises:
-        Rejected: a parameter can't be computed from this event.
+        Rejected: a value can't be computed from this event, or it ends too long a chain of executions.
 
     """
     start = trigger.start[target]
+    if occurrence.depth > MAX_DEPTH:
+        told = "such a chain is a loop, most likely; end it in the documents, or start it anew"
+        raise Rejected(f"{MAX_DEPTH} pipelines in a row were each started by the end of the one before; {told}")
     identity = json.dumps([stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence)])
     token = hashlib.sha256(identity.encode()).hexdigest()
     computed = {name: _evaluated(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
@@ -55,7 +60,8 @@ def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, 
     def value(field: str, source: str | None) -> str | None:
         return None if source is None else _evaluated(field, source, occurrence)
 
-    told = f"trigger {trigger.id}, event {occurrence.event_id}, {_identified(token)}"
+    depth = f"depth {occurrence.depth}" if occurrence.depth else ""
+    told = ", ".join(filter(None, (f"trigger {trigger.id}, event {occurrence.event_id}", depth, _identified(token))))
     selected = {
         "SelectedSteps": [{"StepName": step} for step in options.steps],
         "SourcePipelineExecutionArn": value("source_execution", options.source_execution),
