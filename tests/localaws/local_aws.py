@@ -198,10 +198,11 @@ class LocalAws:
             Tags=[{"Key": key, "Value": value} for key, value in tags.items() if value is not None],
         )
 
-    def put_event(self, event: Mapping[str, Any]) -> None:
-        """Publish an event, as EventBridge writes it, on the default bus."""
+    def put_event(self, event: Mapping[str, Any], bus: str = "default") -> None:
+        """Publish an event, as EventBridge writes it, on a bus."""
         entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
-        answer = self.client("events").put_events(Entries=[{**entry, "Resources": event.get("resources", [])}])
+        entry |= {"EventBusName": bus, "Resources": event.get("resources", [])}
+        answer = self.client("events").put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise CommandFailed(str(answer))
 

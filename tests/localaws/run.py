@@ -1,4 +1,4 @@
-"""``make run``: deploy the project to an embedded AWS, upload files, show what became of each."""
+"""``make run``: deploy the project to an embedded AWS, let its triggers' events happen, show what became of each."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from pipeline_triggers import catalog, documents, globs
+from pipeline_triggers import catalog, documents
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.models import Trigger
+from pipeline_triggers.sources import SOURCES, topic
 from rich.console import Console
 
 from tests import PROJECT
-from tests.localaws import ACCOUNT, REGION
+from tests.localaws import ACCOUNT, REGION, happenings
+from tests.localaws.happenings import Happening
 from tests.localaws.local_aws import CommandFailed, LocalAws
 
 STACK = "pipeline-triggers-dev"
 STAGE = "dev"
 PIPELINES = Path(__file__).parent / "pipelines"
 
-# What stands for a glob's stars in the keys that the run uploads.
-SAMPLES = ("2026-10", "März + 100 %")
-
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def main() -> int:
-    """Run, and return the exit code: 0 when every upload ended as its trigger says."""
+    """Run, and return the exit code: 0 when everything ended as its trigger says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the embedded AWS up until Ctrl-C")
     parser.add_argument("--project", type=Path, default=PROJECT, help="the folder with template.yaml")
@@ -48,9 +47,10 @@ def main() -> int:
             with step("start the embedded AWS"):
                 aws = stack.enter_context(LocalAws.running())
             deploy(aws, triggers, arguments.project)
-            surprises = [surprise for trigger in uploads(triggers) for surprise in upload_samples(aws, trigger)]
+            surprises = [surprise for trigger in triggers for surprise in play(aws, trigger)]
+            surprises += delete_pipeline(aws, triggers)
             if arguments.keep:
-                keep_up(aws)
+                keep_up(aws, triggers)
     except (CommandFailed, DocumentsError) as error:
         console.print(f"\n{error}", style="red")
         return 1
@@ -82,9 +82,13 @@ def compile_triggers(directory: Path) -> list[Trigger]:
 
 def deploy(aws: LocalAws, triggers: list[Trigger], project: Path) -> None:
     """Make what the triggers refer to, and deploy the project."""
-    with step("create pipelines and buckets"):
-        for bucket in {trigger.when.fields["bucket"] for trigger in uploads(triggers)}:
+    with step("create pipelines, buckets, topics"):
+        for bucket in {trigger.when.fields["bucket"] for trigger in triggers if trigger.when.source == "s3"}:
             aws.create_bucket(bucket)
+        for arn in {arn for trigger in triggers if (arn := topic(trigger.when))}:
+            aws.client("sns").create_topic(Name=arn.rpartition(":")[2])
+        for bus in {bus for trigger in triggers if (bus := trigger.when.fields.get("bus"))}:
+            aws.client("events").create_event_bus(Name=bus.rpartition("/")[2])
         for pipeline in {start.pipeline for trigger in triggers for start in trigger.start}:
             aws.create_pipeline(pipeline, definition(pipeline, triggers))
     with step("sam build"):
@@ -98,53 +102,64 @@ def definition(pipeline: str, triggers: list[Trigger]) -> str:
     path = PIPELINES / f"{pipeline}.json"
     if path.is_file():
         return path.read_text(encoding="utf-8")
-    starts = [start for trigger in triggers for start in trigger.start if start.pipeline == pipeline]
-    names = dict.fromkeys(name for start in starts for name in start.parameters)
+    starts = [(start, trigger) for trigger in triggers for start in trigger.start if start.pipeline == pipeline]
+    names = dict.fromkeys(name for start, trigger in starts for name in (*start.parameters, *trigger.accept))
     declared = [{"Name": name, "Type": "String", "DefaultValue": "none"} for name in names]
     return json.dumps({"Version": "2020-12-01", "Parameters": declared, "Steps": []})
 
 
-def uploads(triggers: list[Trigger]) -> list[Trigger]:
-    """Return the triggers that uploads fire."""
-    return [trigger for trigger in triggers if trigger.when.source == "s3"]
+def play(aws: LocalAws, trigger: Trigger) -> Iterator[str]:
+    """Let happen what the trigger waits for; give what was not expected."""
+    played = list(happenings.of_trigger(trigger, aws.outputs(STACK)["RequestsTopicArn"]))
+    if not played:
+        console.print(f"\ntrigger    {trigger.id}: publish an event of your own to see it", style="yellow")
+    for happening in played:
+        yield from show(aws, trigger, happening)
 
 
-def upload_samples(aws: LocalAws, trigger: Trigger) -> Iterator[str]:
-    """Upload keys that the trigger wants, and one that only its rule lets through; give what was not expected."""
-    bucket, glob = trigger.when.fields["bucket"], trigger.when.fields.get("key", "*.csv")
-    keys = [glob.replace("**", "*").replace("*", sample) for sample in SAMPLES]
-    if prefix := globs.literal_prefix(glob):
-        keys.append(f"{prefix}elsewhere/notes.txt")
-    for key in dict.fromkeys(keys if "*" in glob else [glob]):
-        uri = f"s3://{bucket}/{key}"
-        console.print(f"\nupload     {uri}")
-        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"customer,churned\n1,0\n2,1\n")
-        wanted = globs.matches(glob, key)
-        verdicts = aws.new_verdicts(STACK, trigger.id, len(trigger.start) if wanted else 1, subject=uri)
-        for verdict in verdicts:
-            show(aws, verdict)
-        outcomes = {verdict["outcome"] for verdict in verdicts}
-        if outcomes != {"STARTED" if wanted else "FILTERED"}:
-            yield f"{trigger.id}: {key}: {', '.join(sorted(outcomes))}"
+def show(aws: LocalAws, trigger: Trigger, happening: Happening) -> Iterator[str]:
+    """Do it, and print its verdicts, with the parameters as the executions received them."""
+    console.print(f"\n{happening.told}")
+    happening.do(aws)
+    handler = SOURCES[trigger.when.source].handler
+    verdicts = aws.new_verdicts(STACK, trigger.id, happening.verdicts, handler, subject=happening.subject)
+    for verdict in verdicts:
+        console.print(f"event      {verdict['event_id']}")
+        console.print(f"trigger    {verdict['trigger']}")
+        style = "green" if verdict["outcome"] == "STARTED" else "yellow"
+        console.print(f"verdict    {verdict['outcome']} {verdict.get('reason', '')}".rstrip(), style=style)
+        if execution := verdict.get("execution_arn"):
+            console.print(f"execution  {execution}")
+            for name, value in aws.execution_parameters(execution).items():
+                console.print(f"           {name} = {value}")
+    outcomes = {verdict["outcome"] for verdict in verdicts}
+    if not outcomes <= happening.outcomes:
+        yield f"{trigger.id}: {happening.told}: {', '.join(sorted(outcomes))}"
 
 
-def show(aws: LocalAws, verdict: dict[str, Any]) -> None:
-    """Print a verdict, with the parameters as the execution received them."""
-    console.print(f"event      Object Created {verdict['event_id']}")
-    console.print(f"trigger    {verdict['trigger']}")
-    style = "green" if verdict["outcome"] == "STARTED" else "yellow"
-    console.print(f"verdict    {verdict['outcome']} {verdict.get('reason', '')}".rstrip(), style=style)
-    if execution := verdict.get("execution_arn"):
-        console.print(f"execution  {execution}")
-        for name, value in aws.execution_parameters(execution).items():
-            console.print(f"           {name} = {value}")
+def delete_pipeline(aws: LocalAws, triggers: list[Trigger]) -> Iterator[str]:
+    """Delete the pipeline of the first upload, show what becomes of the next one, and create it again."""
+    for trigger in triggers:
+        if trigger.when.source == "s3" and not trigger.dry_run and trigger.condition is None:
+            pipeline = trigger.start[0].pipeline
+            uploaded = next(happenings.of_trigger(trigger, ""))
+            console.print(f"\ndelete     pipeline {pipeline}")
+            aws.client("sagemaker").delete_pipeline(PipelineName=pipeline, ClientRequestToken="0" * 32)
+            outcomes = frozenset({"REJECTED"} if len(trigger.start) == 1 else {"REJECTED", "STARTED"})
+            yield from show(aws, trigger, replace(uploaded, outcomes=outcomes))
+            aws.create_pipeline(pipeline, definition(pipeline, triggers))
+            return
 
 
-def keep_up(aws: LocalAws) -> None:
+def keep_up(aws: LocalAws, triggers: list[Trigger]) -> None:
     """Say how to talk to the embedded AWS, and wait for Ctrl-C."""
     console.print("\nThe embedded AWS stays up until Ctrl-C. In another terminal:\n")
     for name, value in aws.environment.items():
         console.print(f"export {name}={shlex.quote(value)}")
+    for trigger in triggers:
+        if trigger.when.source == "sns" and not topic(trigger.when):
+            asked = shlex.quote(json.dumps(happenings.request(trigger), ensure_ascii=False))
+            console.print(f"\naws sns publish --topic-arn {aws.outputs(STACK)['RequestsTopicArn']} --message {asked}")
     console.print(f"\nsam logs --stack-name {STACK}")
     signal.pause()
 

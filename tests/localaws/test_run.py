@@ -26,6 +26,30 @@ TRIGGERS = """
   everything:
     when: {s3: {bucket: "${RawBucket}", key: "churn/**"}}
     start: {copy: {Key: $.detail.object.key}, count: {Size: "{% $object.size %}"}}
+  endpoint:
+    when: {endpoint: {status: InService}}
+    start: copy
+  deployment:
+    when: {endpoint: {name: shop-*, deployment: Creating}}
+    start: copy
+  drift:
+    when: {drift: {monitoring_schedule: "shop-*"}}
+    start: copy
+  closed:
+    when: {event: {bus: shop, pattern: {source: [acme], detail: {n: [{numeric: [">", 5]}], kind: [{prefix: a}]}}}}
+    start: copy
+    parameters: {Other: "{% detail.n %}"}
+  vague:
+    when: {event: {pattern: {source: [{anything-but: acme}], detail-type: [Nothing]}}}
+    start: copy
+  asked:
+    when: {sns: {}}
+    start_one_of: [copy]
+    accept: {Other: [x]}
+  told:
+    when: {sns: {topic: "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:run-told"}}
+    if: "{% $exists($object) %}"
+    start: copy
   alarm:
     when: {alarm: {name: drift, state: ALARM}}
     start: copy
@@ -52,8 +76,13 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
             shown += line
             if line.startswith("sam logs"):
                 break
-        assert shown.count("verdict    STARTED") == 2 + 3 * 2, shown
+        assert shown.count("verdict    STARTED") == 2 + 3 * 2 + 7, shown
         assert shown.count("verdict    FILTERED") == 1
+        assert shown.count("verdict    REJECTED") == 2
+        assert "the request's parameter RoleArn may not be set" in shown
+        assert "trigger    team/vague: publish an event of your own to see it" in shown
+        assert shown.index("delete     pipeline churn-training") < shown.index("does not exist")
+        assert "aws sns publish --topic-arn arn:aws:sns:eu-central-1:123456789012:" in shown
         assert "           InputDataUrl = s3://raw-dev/churn/2026-10/data.csv\n" in shown
         assert "           Month = März + 100 %\n" in shown
         assert "           Key = churn/elsewhere/notes.txt\n" in shown
