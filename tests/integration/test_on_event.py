@@ -22,6 +22,14 @@ TRIGGERS = """
     when: {drift: {monitoring_schedule: "Churn-*"}}
     start: echo
     parameters: {Value: "{% $monitor.schedule & ' ' & $monitor.violations_uri %}"}
+  deployment:
+    when: {endpoint: {name: churn-prod, deployment: baking}}
+    start: echo
+    parameters: {Value: "{% $endpoint.next_config & ' ' & $join($endpoint.deployment) %}"}
+  described:
+    when: {endpoint: {name: "asked-*", status: in-service}}
+    start: echo
+    parameters: {Value: "{% $endpoint.models[0] & ' ' & $endpoint.data_capture_uri %}"}
   training-job:
     when: {training_job: {name: "churn-*", status: [completed]}}
     start: echo
@@ -45,6 +53,7 @@ TRIGGERS = """
 """
 
 EXPECTED = {
+    "endpoint_deployment": "churn-prod-2026-12 Baking",
     "endpoint": "churn-prod InService",
     "training_job": "s3://acme-raw-dev/models/churn-2026-10/output/model.tar.gz",
     "model_package": "arn:aws:sagemaker:eu-central-1:123456789012:model-package/churn/7",
@@ -68,8 +77,9 @@ def test_the_sample_of_each_source_starts_its_trigger(deployed: LocalAws, source
     """The rule matches it, and the values are computed from it."""
     event = json.loads((PROJECT / "events" / f"{source}.json").read_text(encoding="utf-8"))
     deployed.put_event(event)
-    handler = "OnEndpointStatus" if source == "endpoint" else "OnEvent"
-    (verdict,) = deployed.new_verdicts(STACK, f"team/{source.replace('_', '-')}", 1, handler)
+    handler = "OnEndpointStatus" if source.startswith("endpoint") else "OnEvent"
+    trigger = "deployment" if source == "endpoint_deployment" else source.replace("_", "-")
+    (verdict,) = deployed.new_verdicts(STACK, f"team/{trigger}", 1, handler)
     assert verdict["outcome"] == "STARTED"
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": EXPECTED[source]}
 
@@ -80,6 +90,29 @@ def test_a_pattern_of_one_s_own_starts_what_it_matches(deployed: LocalAws) -> No
         deployed.put_event({"source": "acme.shop", "detail-type": "Order", "detail": {"amount": amount}})
     (verdict,) = deployed.new_verdicts(STACK, "team/order", 1, "OnEvent")
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "300"}
+
+
+def test_an_endpoint_is_described_where_an_expression_asks_for_it(deployed: LocalAws) -> None:
+    """Its models, and where it captures data: the event carries neither."""
+    sagemaker = deployed.client("sagemaker")
+    role = "arn:aws:iam::123456789012:role/endpoints"
+    sagemaker.create_model(ModelName="churn-7", ExecutionRoleArn=role, PrimaryContainer={"Image": "churn"})
+    variant = {"VariantName": "v", "ModelName": "churn-7", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": "s3://capture/asked",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="asked-1", ProductionVariants=[variant], DataCaptureConfig=capture
+    )
+    sagemaker.create_endpoint(EndpointName="asked-prod", EndpointConfigName="asked-1")
+    text = (PROJECT / "events" / "endpoint.json").read_text(encoding="utf-8")
+    deployed.put_event(json.loads(text.replace("churn-prod-2026-11", "asked-1").replace("churn-prod", "asked-prod")))
+    (verdict,) = deployed.new_verdicts(STACK, "team/described", 1, "OnEndpointStatus")
+    assert verdict.get("reason") is None
+    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "churn-7 s3://capture/asked"}
 
 
 @pytest.mark.parametrize(

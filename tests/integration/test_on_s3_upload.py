@@ -37,6 +37,15 @@ TRIGGERS = """
   gone:
     when: {s3: {bucket: "${RawBucket}", key: "gone/*"}}
     start: never-created
+  parts:
+    when: {s3: {bucket: "${RawBucket}", key: "parts/*"}}
+    if: "{% $object.reason = 'CompleteMultipartUpload' %}"
+    start: echo
+    parameters: {Size: "{% $object.size %}"}
+  labelled:
+    when: {s3: {bucket: "${RawBucket}", key: "labelled/*"}}
+    start: echo
+    parameters: {ByExpression: "{% $object.metadata.team & ' ' & $object.tags.stage & ' ' & $object.reason %}"}
   switched-off:
     enabled: false
     when: {s3: {bucket: "${RawBucket}", key: "echo/**"}}
@@ -91,6 +100,25 @@ def send(aws: LocalAws, body: str) -> None:
     )
     queue = described["StackResourceDetail"]["PhysicalResourceId"]
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+
+
+def test_metadata_and_tags_are_asked_of_s3(deployed: LocalAws) -> None:
+    """The event does not carry them; the handler may read this bucket because an expression names them."""
+    s3 = deployed.client("s3")
+    s3.put_object(Bucket="raw-dev", Key="labelled/x", Body=b"1", Metadata={"team": "churn"}, Tagging="stage=gold")
+    (verdict,) = deployed.new_verdicts(STACK, "team/labelled", 1)
+    assert deployed.execution_parameters(verdict["execution_arn"])["ByExpression"] == "churn gold PutObject"
+
+
+def test_a_multipart_upload_is_one_upload(deployed: LocalAws) -> None:
+    """When it is complete, with its whole size."""
+    s3, key = deployed.client("s3"), {"Bucket": "raw-dev", "Key": "parts/x"}
+    upload_id = s3.create_multipart_upload(**key)["UploadId"]
+    part = s3.upload_part(**key, UploadId=upload_id, PartNumber=1, Body=b"x" * 1000)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(**key, UploadId=upload_id, MultipartUpload=parts)
+    (verdict,) = deployed.new_verdicts(STACK, "team/parts", 1)
+    assert deployed.execution_parameters(verdict["execution_arn"])["Size"] == "1000"
 
 
 @pytest.mark.parametrize("odd", ODD_KEYS, ids=lambda key: repr(key[:40]))
@@ -204,7 +232,8 @@ def test_a_handler_may_start_what_its_policy_names_and_nothing_else(deployed: Lo
         StackName=STACK, LogicalResourceId="OnS3UploadRole"
     )
     role = described["StackResourceDetail"]["PhysicalResourceId"]
-    (policy,) = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    (policy,) = [policy for policy in attached if "OnS3UploadStarts" in policy["PolicyArn"]]
     iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
     try:
         upload(deployed, "once/denied")

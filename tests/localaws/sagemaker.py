@@ -48,12 +48,22 @@ def enforce_iam() -> None:
         if service != "sagemaker":
             return original(service, method, path, headers, body, query, region, account)
         asked = json.loads(body or b"{}")
-        for kind, member in (("pipeline", "PipelineName"), ("processing-job", "ProcessingJobName")):
+        for kind, member in _RESOURCES:
             if name := asked.get(member):
                 return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name}"
         return "*"
 
     iam_actions.extract_resource_arn = extract
+
+
+# The kinds of resources by the member that names them.
+_RESOURCES = (
+    ("pipeline", "PipelineName"),
+    ("processing-job", "ProcessingJobName"),
+    ("endpoint", "EndpointName"),
+    ("endpoint-config", "EndpointConfigName"),
+    ("monitoring-schedule", "MonitoringScheduleName"),
+)
 
 
 def be_strict() -> None:
