@@ -39,6 +39,14 @@ TRIGGERS = """
 """
 
 
+FILTERED = """
+  filtered:
+    when: {{sns: {{topic: "{topic}-filtered", attributes: {{team: [churn]}}}}}}
+    start: asked
+    parameters: {{Value: "{{% $message.text %}}"}}
+"""
+
+
 @pytest.fixture(scope="module")
 def topic(aws: LocalAws) -> str:
     """A topic of somebody else."""
@@ -54,7 +62,8 @@ def deployed(aws: LocalAws, new_project: Callable[[], Project], topic: str) -> L
                 {"Name": "Value", "Type": "String"}, {"Name": "Size", "Type": "String", "DefaultValue": "none"}]})
         )  # fmt: skip
     project = new_project()
-    project.compile(TRIGGERS.format(topic=topic))
+    aws.client("sns").create_topic(Name="others-filtered")
+    project.compile((TRIGGERS + FILTERED).format(topic=topic))
     project.deploy(aws, STACK)
     return aws
 
@@ -133,6 +142,18 @@ def test_body_attributes_and_subject_are_bound(deployed: LocalAws, topic: str) -
     (alarm,) = deployed.new_verdicts(STACK, "team/alarms", 1, HANDLER)
     assert deployed.execution_parameters(alarm["execution_arn"])["Value"] == "drift churn ALARM"
     assert deployed.new_verdicts(STACK, "team/uploads", 1, HANDLER)[0]["outcome"] == "FILTERED"
+
+
+def test_sns_filters_a_topic_of_one_trigger(deployed: LocalAws, topic: str) -> None:
+    """What the filter does not want has no verdict, because it reaches no handler."""
+    for team in ("ltv", "churn"):
+        deployed.client("sns").publish(
+            TopicArn=f"{topic}-filtered",
+            Message=f"for {team}",
+            MessageAttributes={"team": {"DataType": "String", "StringValue": team}},
+        )
+    (verdict,) = deployed.new_verdicts(STACK, "team/filtered", 1, HANDLER)
+    assert deployed.execution_parameters(verdict["execution_arn"])["Value"] == "for churn"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline_triggers import globs, samples
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.samples import sample
-from pipeline_triggers.sources import topic
+from pipeline_triggers.sources import topic, topic_filter
 
 from tests.localaws import ACCOUNT, REGION
 from tests.localaws.local_aws import LocalAws
@@ -143,8 +143,8 @@ def _requests(trigger: Trigger, arn: str) -> Iterator[Happening]:
 
 def _topic_message(trigger: Trigger) -> Iterator[Happening]:
     arn = topic(trigger.when) or ""
-    if not arn.startswith(f"arn:aws:sns:{REGION}:{ACCOUNT}:"):
-        return  # what lies elsewhere can't be played here
+    if not arn.startswith(f"arn:aws:sns:{REGION}:{ACCOUNT}:") or topic_filter(trigger.when):
+        return  # what lies elsewhere, or what a filter wants, can't be played here
     found = sample(trigger.when)
     assert found is not None
     text = found.bindings["message"]["text"]

@@ -147,6 +147,16 @@ def test_a_topic_is_subscribed_to_once() -> None:
     assert not list(resources(compiled, "AWS::Events::Rule"))
 
 
+def test_a_topic_of_one_trigger_may_be_filtered_by_sns() -> None:
+    """Then its other messages cost nothing."""
+    arn = "arn:aws:sns:eu-central-1:123456789012:alarms"
+    filtered = trigger(when=When("sns", {"topic": arn, "body": {"NewStateValue": ["ALARM"], "Name": ["${Name}"]}}))
+    (subscription,) = resources(stack(filtered), "AWS::SNS::Subscription")
+    name = {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "Name"]}
+    assert subscription["FilterPolicy"] == {"NewStateValue": ["ALARM"], "Name": [name]}
+    assert subscription["FilterPolicyScope"] == "MessageBody"
+
+
 def test_tags_are_those_of_the_rule() -> None:
     """With the stage's values in them."""
     (rule,) = resources(stack(trigger(tags={"team": "churn", "bucket": "${Bucket}"})), "AWS::Events::Rule")
@@ -201,6 +211,16 @@ def test_a_disabled_trigger_keeps_its_rule_switched_off() -> None:
         ((trigger("a/*", description="x" * 600),), STAGES),
         (
             (trigger(tags={"a": "${Bucket}"}), trigger(id="t/d", when=When("drift", {"monitoring_schedule": "m"}))),
+            STAGES,
+        ),
+        (
+            (
+                trigger(
+                    when=When(
+                        "sns", {"topic": "arn:aws:sns:us-east-1:123456789012:t", "attributes": {"a": ["${Name}"]}}
+                    )
+                ),
+            ),
             STAGES,
         ),
         ((trigger(when=When("sns", {"topic": "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:t"})),), STAGES),

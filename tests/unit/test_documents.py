@@ -383,6 +383,28 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
             "AWS::AccountId, AWS::Region, RawBucket",
         ),
         (
+            "when: {sns: {attributes: {team: [a]}}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.sns.attributes: filters a topic's messages; write the topic, or leave it out",
+        ),
+        (
+            "when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t', attributes: {a: [b]}, body: {a: [b]}}}\n"
+            "    start: churn-training\n",
+            "6: triggers.retrain.when.sns: has a filter of attributes and one of body; "
+            "SNS takes one, so write the other as an if",
+        ),
+        (
+            "when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t', body: {a: b}}}\n"
+            "    start: churn-training\n",
+            '6: triggers.retrain.when.sns.body.a: is "b"; a pattern\'s values are lists: ["b"]',
+        ),
+        (
+            "when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t', body: {a: [b]}}}\n"
+            "    start: churn-training\n  again:\n    start: churn-training\n"
+            "    when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t'}}\n",
+            "6: triggers.retrain.when.sns: filters arn:aws:sns:eu-central-1:123456789012:t, "
+            "which other triggers use as well; write an if instead",
+        ),
+        (
             "when: {sns: {}}\n    start: churn-training\n    tags: {team: churn}\n",
             "8: triggers.retrain.tags: are those of a rule, and a trigger on sns has none; leave them out",
         ),

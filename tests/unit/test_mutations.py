@@ -46,6 +46,12 @@ triggers:
   topic:
     when: {sns: {topic: "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:orders"}}
     start: ltv
+  filtered:
+    when: {sns: {topic: "arn:aws:sns:eu-central-1:123456789012:by-team", attributes: {team: [churn, ltv]}}}
+    start: ltv
+  alarming:
+    when: {sns: {topic: "arn:aws:sns:eu-central-1:123456789012:alarms", body: {NewStateValue: [{prefix: AL}, OK]}}}
+    start: ltv
   endpoint:
     when: {endpoint: {name: churn-*, status: in-service}}
     start: {churn-test: {Endpoint: $.detail.EndpointName}, ltv: {}}
@@ -108,6 +114,8 @@ STILL_RIGHT = {
         publisher.start_one_of.0 publisher.start_one_of.1 publisher.accept publisher.accept.Day
         publisher.accept.Market publisher.accept.Market.0 publisher.accept.Market.1
         topic.when.sns.topic
+        filtered.when.sns.attributes filtered.when.sns.attributes.team.0 filtered.when.sns.attributes.team.1
+        alarming.when.sns.body alarming.when.sns.body.NewStateValue.0 alarming.when.sns.body.NewStateValue.1
         deployments.when.endpoint.deployment.0 deployments.when.endpoint.deployment.1
         endpoint.when.endpoint.name endpoint.start.churn-test endpoint.start.churn-test.Endpoint endpoint.start.ltv
         job.when.training_job.name jobs.when.training_job.status.0 jobs.when.training_job.status.1
@@ -121,6 +129,9 @@ STILL_RIGHT = {
     # a tag without a value; events that hold an empty text; what only EventBridge knows: its operators' values
     "to an empty text": """
         upload.tags.team
+        filtered.when.sns.attributes.team.0 filtered.when.sns.attributes.team.1
+        alarming.when.sns.body.NewStateValue.0 alarming.when.sns.body.NewStateValue.1
+        alarming.when.sns.body.NewStateValue.0.prefix
         closed.when.event.pattern.source.0 closed.when.event.pattern.detail.orders.0
         closed.when.event.pattern.detail.kind.0 closed.when.event.pattern.detail.kind.1
         closed.when.event.pattern.$or.0.region.0 closed.when.event.pattern.$or.1.account.0
@@ -133,16 +144,19 @@ STILL_RIGHT = {
         closed.when.event.pattern.detail.orders.0.numeric
     """,
     "to a mapping": """
+        alarming.when.sns.body.NewStateValue.0.prefix
         closed.when.event.pattern.detail.kind.1.prefix
         closed.when.event.pattern.detail.orders.0.numeric.0 closed.when.event.pattern.detail.orders.0.numeric.1
     """,
     "to a nested list": """
+        alarming.when.sns.body.NewStateValue.0.prefix
         closed.when.event.pattern.detail.kind.1.prefix
         closed.when.event.pattern.detail.orders.0.numeric.0 closed.when.event.pattern.detail.orders.0.numeric.1
     """,
     "to a list": "",
     # names that the author chooses
     "misspell": """
+        filtered filtered.when.sns.attributes.team alarming alarming.when.sns.body.NewStateValue
         upload publisher topic endpoint endpoints deployment deployments
         monitor job jobs package packages chain chains alarm alarms closed
         upload.parameters.Input upload.parameters.Rate upload.tags.team

@@ -111,7 +111,7 @@ class Checked:
                 if _spelling(word) not in by_spelling:
                     self._problem(place, f"{brief(word)} is no {name}; {did_you_mean(word, words)}")
             return [by_spelling.get(_spelling(word), word) for _, word in asked]
-        if source == "event" and name == "pattern":
+        if isinstance(value, dict):  # a pattern, or a filter policy
             return self._json(path, value)
         named = SOURCES[source].name
         for resolved in self._resolved(path, value):
@@ -141,7 +141,17 @@ class Checked:
         for path, wrong in patterns.problems(fields["pattern"]):
             self._problem(("when", "event", "pattern", *path), wrong)
 
-    def _sns(self, fields: Mapping[str, str]) -> None:
+    def _sns(self, fields: Mapping[str, Any]) -> None:
+        filters = {"attributes", "body"} & fields.keys()
+        for name in filters:
+            at = ("when", "sns", name)
+            if "topic" not in fields:
+                self._problem(at, "filters a topic's messages; write the topic, or leave it out")
+            elif len(filters) > 1:
+                told = "has a filter of attributes and one of body; SNS takes one, so write the other as an if"
+                self._problem(("when", "sns"), told)
+            for path, wrong in patterns.filter_problems(fields[name]):
+                self._problem((*at, *path), wrong)
         for arn in self._resolved(("when", "sns", "topic"), fields.get("topic")):
             if not _TOPIC.fullmatch(arn):
                 self._problem(

@@ -154,7 +154,7 @@ def _rule(trigger: Trigger, pattern: Mapping[str, Any], policies: list[str]) -> 
 
 def _subscriptions(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resource]:
     """Subscribe the queue to each topic once, as SNS allows, however many triggers use it."""
-    topics = dict.fromkeys(topic for trigger in triggers if trigger.enabled and (topic := sources.topic(trigger.when)))
+    users = {topic: trigger for trigger in triggers if trigger.enabled and (topic := sources.topic(trigger.when))}
     return {
         _logical_id(topic.rpartition(":")[2], "Subscription", of=topic): {
             "Type": "AWS::SNS::Subscription",
@@ -166,10 +166,18 @@ def _subscriptions(triggers: Iterable[Trigger], policies: list[str]) -> dict[str
                 "Protocol": "sqs",
                 "Endpoint": {"Ref": "OnSnsMessageQueueArn"},
                 "RedrivePolicy": {"deadLetterTargetArn": {"Ref": "OnSnsMessageDeadLetterQueueArn"}},
+                **_filter(trigger),
             },
         }
-        for topic in topics
+        for topic, trigger in users.items()
     }
+
+
+def _filter(trigger: Trigger) -> dict[str, Any]:
+    if (found := sources.topic_filter(trigger.when)) is None:
+        return {}
+    scope, policy = found
+    return {"FilterPolicyScope": scope, "FilterPolicy": sources.written(policy, _text)}
 
 
 def _policies(handler: str, triggers: Iterable[Trigger], stages: Stages) -> dict[str, Resource]:

@@ -12,7 +12,7 @@ from pipeline_triggers.checks import EXAMPLES, Checked, Stages
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.shape import fits_schema
-from pipeline_triggers.sources import topic
+from pipeline_triggers.sources import topic, topic_filter
 from pipeline_triggers.stages import STAGES_FILE, references
 from pipeline_triggers.yaml_source import Source
 
@@ -58,6 +58,8 @@ def load(directory: Path) -> Documents:
             triggers[exceeding][1].problem(("triggers", exceeding.partition("/")[2], "when"), told)
         for trigger_id, told in _topics_written_twice(found, of_stage):
             triggers[trigger_id][1].problem(("triggers", trigger_id.partition("/")[2], "when", "sns", "topic"), told)
+        for trigger_id, told in _filters_of_many(of_stage):
+            triggers[trigger_id][1].problem(("triggers", trigger_id.partition("/")[2], "when", "sns"), told)
     if problems := [problem for source in sources for problem in source.problems]:
         raise DocumentsError(problems)
     return Documents(found, stages)
@@ -70,6 +72,18 @@ def _topics_written_twice(written: Iterable[Trigger], of_stage: Iterable[Trigger
         arn, way = topic(resolved.when), topic(trigger.when)
         if arn and way and ways.setdefault(arn, way) != way:
             yield trigger.id, f"is the topic that another trigger writes as {ways[arn]}; write it the same way"
+
+
+def _filters_of_many(of_stage: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
+    """Give each filter of a topic with several triggers: its one subscription would filter for all of them."""
+    by_topic: dict[str, list[Trigger]] = {}
+    for trigger in of_stage:
+        if trigger.enabled and (arn := topic(trigger.when)):
+            by_topic.setdefault(arn, []).append(trigger)
+    for arn, users in by_topic.items():
+        for trigger in users if len(users) > 1 else []:
+            if topic_filter(trigger.when):
+                yield trigger.id, f"filters {arn}, which other triggers use as well; write an if instead"
 
 
 def _read(path: Path) -> Source:

@@ -21,6 +21,11 @@ def problems(pattern: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     yield from _in_object(pattern, ())
 
 
+def filter_problems(policy: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Give the same of a filter policy of SNS, which is written like a pattern."""
+    yield from _in_object(policy, ())
+
+
 def uses(pattern: object, operator: str) -> bool:
     """Whether an operator stands anywhere in a pattern."""
     match pattern:

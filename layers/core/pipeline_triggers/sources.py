@@ -142,19 +142,7 @@ def _alarm(fields: Fields, write: Write) -> Pattern:
 
 
 def _event(fields: Fields, write: Write) -> Pattern:
-    return dict(_written(fields["pattern"], write))
-
-
-def _written(value: Any, write: Write) -> Any:
-    match value:
-        case str():
-            return write(value)
-        case dict():
-            return {key: _written(item, write) for key, item in value.items()}
-        case list():
-            return [_written(item, write) for item in value]
-        case _:
-            return value
+    return dict(written(fields["pattern"], write))
 
 
 def _upper_snake(status: str) -> str:
@@ -170,6 +158,27 @@ def pattern(when: When, write: Write) -> Pattern | None:
 def topic(when: When) -> str | None:
     """Return the ARN of the topic that a trigger subscribes to, if any; the stack's own has none."""
     return when.fields.get("topic") if when.source == "sns" else None
+
+
+def topic_filter(when: When) -> tuple[str, Pattern] | None:
+    """Return the scope and the filter policy of a trigger's subscription, if it has one."""
+    for scope, field in (("MessageAttributes", "attributes"), ("MessageBody", "body")):
+        if when.source == "sns" and field in when.fields:
+            return scope, when.fields[field]
+    return None
+
+
+def written(value: Any, write: Write) -> Any:
+    """Write all texts of a pattern, names excepted."""
+    match value:
+        case str():
+            return write(value)
+        case dict():
+            return {key: written(item, write) for key, item in value.items()}
+        case list():
+            return [written(item, write) for item in value]
+        case _:
+            return value
 
 
 def _same_name(glob: str, name: str) -> bool:
