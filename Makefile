@@ -1,6 +1,6 @@
 # The same commands on a laptop and in CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test benchmark check format compile plan deploy build requirements clean
+.PHONY: help setup run test faults benchmark check format compile plan deploy build requirements clean
 
 BIN := .venv/bin
 STAGE ?= dev
@@ -31,6 +31,9 @@ run: setup ## deploy to an embedded AWS, upload files, show the verdicts (KEEP=1
 
 test: setup ## run all tests, those against the deployed stack included
 	@$(BIN)/python -m pytest
+
+faults: setup ## let faults happen at every call to AWS, and count what is lost or repeated
+	@$(BIN)/python -m tests.faults
 
 benchmark: setup ## measure what 300 triggers cost
 	@$(BIN)/python -m tests.benchmark

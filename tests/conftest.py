@@ -20,6 +20,7 @@ from pipeline_triggers.settings import settings as settings_of
 from samcli.yamlhelper import yaml_parse
 
 from tests import PROJECT
+from tests.handler import ENVIRONMENT
 from tests.localaws.local_aws import LocalAws
 
 # The same examples every time, and no clock: a test must not need luck. `--hypothesis-profile=explore` looks further.
@@ -84,7 +85,7 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Projec
 @pytest.fixture
 def state_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The table of ``template.yaml`` in moto, and a handler's environment around it."""
-    for name, value in HANDLER_ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     template = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
     properties = template["Resources"]["StateTable"]["Properties"]
@@ -92,24 +93,9 @@ def state_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     settings_of.cache_clear()
     clients.table.cache_clear()
     with mock_aws():
-        yield boto3.resource("dynamodb").create_table(TableName=HANDLER_ENVIRONMENT["STATE_TABLE"], **keys)
+        yield boto3.resource("dynamodb").create_table(TableName=ENVIRONMENT["STATE_TABLE"], **keys)
     settings_of.cache_clear()
     clients.table.cache_clear()
-
-
-HANDLER_ENVIRONMENT = {
-    "STACK_NAME": "stack",
-    "STAGE": "dev",
-    "AWS_REGION": "eu-central-1",
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "ACCOUNT_ID": "123456789012",
-    "QUEUE_URL": "https://sqs/queue",
-    "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
-    "STATE_TABLE": "state",
-    "GIVE_UP_AFTER_HOURS": "72",
-}
 
 
 def pipeline_definition(parameters: Mapping[str, str]) -> str:

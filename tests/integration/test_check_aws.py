@@ -42,9 +42,11 @@ def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_pro
     checked = check(aws, project)
     assert checked.returncode == 1
     told = checked.stderr.splitlines()
-    assert told[0].startswith("Error: team/two: pipeline no-such-pipeline does not exist in eu-central-1")
-    assert told[1].startswith("team/one: bucket silent-bucket does not send its events to EventBridge")
-    assert told[3].startswith("team/two: bucket no-such-bucket does not exist")
+    where = f"{project.documents}/team.yaml"
+    assert told[0] == "Error: the documents are wrong"
+    assert told[1].startswith(f"{where}:7: triggers.one.when.s3.bucket: bucket silent-bucket does not send its events")
+    assert told[2].startswith(f"{where}:10: triggers.two.when.s3.bucket: bucket no-such-bucket does not exist")
+    assert told[3].startswith(f"{where}:11: triggers.two.start: pipeline no-such-pipeline does not exist in eu-central")
 
     aws.create_pipeline("no-such-pipeline", pipeline_definition({}))
     aws.create_bucket("no-such-bucket")

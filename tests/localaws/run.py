@@ -38,8 +38,9 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the embedded AWS up until Ctrl-C")
     parser.add_argument("--project", type=Path, default=PROJECT, help="the folder with template.yaml")
     arguments = parser.parse_args()
-    # A kill ends it as orderly as a Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    # A kill ends it as orderly as a Ctrl-C, also in the background, where a shell has Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with step("compile the documents"):
             triggers = compile_triggers(arguments.project / "layers" / "triggers")

@@ -47,8 +47,11 @@ def create_bucket() -> None:
 
 
 def problems(*triggers: Trigger) -> list[str]:
-    """Return what the check says of the triggers."""
-    return account.problems(Documents(triggers or (TRIGGER,), STAGES), "dev")
+    """Return what the check says of the triggers, each with its trigger and field; there is no file here."""
+    found = account.problems(Documents(triggers or (TRIGGER,), STAGES), "dev")
+    return [
+        f"{problem.file}: {problem.field.partition('.')[2].partition('.')[2]}: {problem.message}" for problem in found
+    ]
 
 
 def test_a_missing_pipeline_is_named() -> None:
@@ -57,13 +60,13 @@ def test_a_missing_pipeline_is_named() -> None:
     with Stubber(aws.sagemaker()) as stubber:
         stubber.add_client_error("describe_pipeline", "ResourceNotFound", "does not exist")
         first, *_ = problems()
-    assert first == "team/one: pipeline train does not exist in eu-central-1; create it, or mend the trigger"
+    assert first == "team/one: start: pipeline train does not exist in eu-central-1; create it, or mend the trigger"
 
 
 def test_a_missing_bucket_is_named() -> None:
     """With the trigger that needs it, in the stage's own spelling."""
     create_pipeline()
-    assert problems() == ["team/one: bucket raw-dev does not exist; create it, or mend the trigger"]
+    assert problems() == ["team/one: when.s3.bucket: bucket raw-dev does not exist; create it, or mend the trigger"]
 
 
 def test_a_silent_bucket_is_named_with_the_command_that_mends_it() -> None:
@@ -71,8 +74,8 @@ def test_a_silent_bucket_is_named_with_the_command_that_mends_it() -> None:
     create_pipeline()
     create_bucket()
     (problem,) = problems()
-    told, command = problem.split("\n")
-    assert told.startswith("team/one: bucket raw-dev does not send its events to EventBridge")
+    told, _, command = problem.partition(" that the bucket has: ")
+    assert told.startswith("team/one: when.s3.bucket: bucket raw-dev does not send its events to EventBridge")
     assert command == account.switch_on_command("raw-dev")
 
 
@@ -94,7 +97,7 @@ def test_a_bucket_elsewhere_is_named(location: str | None, region: str) -> None:
         stubber.add_response("get_bucket_location", {"LocationConstraint": location} if location else {})
         stubber.add_response("get_bucket_notification_configuration", {"EventBridgeConfiguration": {}})
         (problem,) = problems()
-    assert problem.startswith(f"team/one: bucket raw-dev lies in {region}, where its events stay")
+    assert problem.startswith(f"team/one: when.s3.bucket: bucket raw-dev lies in {region}, where its events stay")
 
 
 def test_a_bucket_of_another_account_is_named() -> None:
@@ -103,7 +106,9 @@ def test_a_bucket_of_another_account_is_named() -> None:
     with Stubber(aws.s3()) as stubber:
         stubber.add_client_error("get_bucket_location", "AccessDenied", "Access Denied")
         (problem,) = problems()
-    assert problem.startswith("team/one: bucket raw-dev can't be looked at, or is another account's: AccessDenied")
+    assert problem.startswith(
+        "team/one: when.s3.bucket: bucket raw-dev can't be looked at, or is another account's: AccessDenied"
+    )
 
 
 def test_a_missing_topic_is_named() -> None:
@@ -115,7 +120,7 @@ def test_a_missing_topic_is_named() -> None:
     of_others = missing.replace("123456789012", "210987654321")
     told = problems(*(Trigger(f"team/{arn}", When("sns", {"topic": arn}), TRIGGER.start)
                       for arn in (there, missing, elsewhere, of_others)))  # fmt: skip
-    assert told == [f"team/{missing}: topic {missing} does not exist; create it, or mend the trigger"]
+    assert told == [f"team/{missing}: when.sns.topic: topic {missing} does not exist; create it, or mend the trigger"]
 
 
 def test_a_pattern_that_eventbridge_does_not_take_is_named() -> None:
@@ -124,7 +129,7 @@ def test_a_pattern_that_eventbridge_does_not_take_is_named() -> None:
     wrong = Trigger("team/one", When("event", {"pattern": {"detail": {"n": [{"numeric": ["?", 5]}]}}}), TRIGGER.start)
     with Stubber(aws.events()) as stubber:  # moto takes any pattern
         stubber.add_client_error("test_event_pattern", "InvalidEventPatternException", "Unrecognized numeric operator")
-        told = "team/one: EventBridge does not take the pattern: InvalidEventPatternException: Unrecognized numeric"
+        told = "team/one: when.event.pattern: EventBridge does not take the pattern; InvalidEventPatternException: U"
         assert [problem.startswith(told) for problem in problems(wrong)] == [True]
 
 
@@ -137,8 +142,8 @@ def test_what_a_publisher_may_set_is_held_against_the_definition() -> None:
     with Stubber(aws.sagemaker()) as stubber:
         stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
         assert problems(requests) == [
-            "team/one: train: parameter Nope is not declared by the pipeline; it declares Epochs, Month",
-            "team/one: train: parameter Epochs is 'many', which is no Integer",
+            "team/one: accept.Nope: parameter Nope of train is not declared by the pipeline; it declares Epochs, Month",
+            "team/one: accept.Epochs: parameter Epochs of train is 'many', which is no Integer; write a whole number",
         ]
 
 
@@ -154,7 +159,7 @@ def test_what_can_not_be_looked_at_is_no_success(code: str) -> None:
     with Stubber(aws.sagemaker()) as stubber:
         stubber.add_client_error("describe_pipeline", code, "no")
         first, *_ = problems()
-    assert first == f"team/one: pipeline train can't be looked at: {code}: no"
+    assert first == f"team/one: start: pipeline train can't be looked at: {code}: no"
 
 
 def test_literal_values_are_held_against_the_definition() -> None:
@@ -167,9 +172,11 @@ def test_literal_values_are_held_against_the_definition() -> None:
         stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
         told = problems(Trigger("team/one", TRIGGER.when, (wrong,)))[:-1]
     assert told == [
-        "team/one: train: parameter Epochs is 'many', which is no Integer",
-        "team/one: train: parameter Nope is not declared by the pipeline; it declares Epochs, Month, Rate",
-        "team/one: train: parameter Rate is missing, and the pipeline has no default for it",
+        "team/one: parameters.Epochs: parameter Epochs of train is 'many', which is no Integer; write a whole number",
+        "team/one: parameters.Nope: parameter Nope of train is not declared by the pipeline; "
+        "it declares Epochs, Month, Rate",
+        "team/one: parameters.Rate: parameter Rate of train is missing, and the pipeline has no default for it; "
+        "give it a value",
     ]
 
 

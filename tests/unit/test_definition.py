@@ -71,14 +71,14 @@ def test_what_fits_is_spelt_as_the_sdk_spells_it(
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"Text": "x"}, "parameter Count is missing, and the pipeline has no default for it"),
-        (GOOD | {"Count": "1.0"}, "parameter Count is '1.0', which is no Integer"),
-        (GOOD | {"Count": "1_000"}, "parameter Count is '1_000', which is no Integer"),
-        (GOOD | {"Count": " 1"}, "parameter Count is ' 1', which is no Integer"),
-        (GOOD | {"Count": "\u0661"}, "parameter Count is '\u0661', which is no Integer"),
-        (GOOD | {"Rate": "nan"}, "parameter Rate is 'nan', which is no Float"),
-        (GOOD | {"Rate": "x"}, "parameter Rate is 'x', which is no Float"),
-        (GOOD | {"Dry": "yes"}, "parameter Dry is 'yes', which is no Boolean"),
+        ({"Text": "x"}, "parameter Count is missing, and the pipeline has no default for it; give it a value"),
+        (GOOD | {"Count": "1.0"}, "parameter Count is '1.0', which is no Integer; write a whole number"),
+        (GOOD | {"Count": "1_000"}, "parameter Count is '1_000', which is no Integer; write a whole number"),
+        (GOOD | {"Count": " 1"}, "parameter Count is ' 1', which is no Integer; write a whole number"),
+        (GOOD | {"Count": "\u0661"}, "parameter Count is '\u0661', which is no Integer; write a whole number"),
+        (GOOD | {"Rate": "nan"}, "parameter Rate is 'nan', which is no Float; write a number"),
+        (GOOD | {"Rate": "x"}, "parameter Rate is 'x', which is no Float; write a number"),
+        (GOOD | {"Dry": "yes"}, "parameter Dry is 'yes', which is no Boolean; write true or false"),
         (GOOD | {"Size": "medium"}, "parameter Size is 'medium'; the pipeline allows small, large"),
         (
             GOOD | {"text": "x"},
@@ -130,7 +130,7 @@ def test_a_pipeline_without_parameters_takes_none() -> None:
     """Its definition may not even have the list."""
     assert definition.parse('{"Version": "2020-12-01", "Steps": []}') == {}
     (problem,) = definition.misfits({}, {"A": "b"})
-    assert problem == "parameter A is not declared by the pipeline; it declares no parameters"
+    assert problem == ("A", "is not declared by the pipeline; it declares no parameters")
 
 
 def test_an_unknown_type_is_left_to_sagemaker() -> None:

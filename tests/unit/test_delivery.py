@@ -7,7 +7,6 @@ import itertools
 import json
 import time
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,14 +16,7 @@ from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.verdicts import logger
 
 from functions import on_s3_upload
-
-CONTEXT = SimpleNamespace(
-    function_name="on-s3-upload",
-    memory_limit_in_mb=256,
-    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:on-s3-upload",
-    aws_request_id="request",
-    get_remaining_time_in_millis=lambda: 120_000,
-)
+from tests.handler import CONTEXT, record
 
 
 @dataclass
@@ -98,14 +90,6 @@ def fake(monkeypatch: pytest.MonkeyPatch, state_table: object) -> Aws:  # noqa: 
     return world
 
 
-def record(message_id: str, body: str, receives: int, age: float) -> dict[str, Any]:
-    """Return an SQS record as Lambda hands it over; the age is in seconds."""
-    sent = str(int((time.time() - age) * 1000))
-    attributes = {"ApproximateReceiveCount": str(receives), "SentTimestamp": sent}
-    ids = {"messageId": message_id, "receiptHandle": f"handle of {message_id}"}
-    return {**ids, "body": body, "eventSource": "aws:sqs", "attributes": attributes}
-
-
 def uploaded(key: str, trigger: str = "team/one", **more: Any) -> str:
     """Return what a rule puts into the queue for an upload."""
     s3_object = {"key": key, "etag": "e", "sequencer": "01", **more}
@@ -115,7 +99,7 @@ def uploaded(key: str, trigger: str = "team/one", **more: Any) -> str:
 
 def handle(*bodies: str, receives: int = 1, age: float = 0, names: str = "m") -> list[str]:
     """Run the handler on a batch, and return the ids of the messages that come back."""
-    batch = {"Records": [record(f"{names}{at}", body, receives, age) for at, body in enumerate(bodies)]}
+    batch = {"Records": [record(f"{names}{at}", body, receives, time.time() - age) for at, body in enumerate(bodies)]}
     answer = on_s3_upload.handler(batch, CONTEXT)  # type: ignore[arg-type]
     return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 

@@ -54,11 +54,11 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
     [
         (
             "    when: {s3: {bucket: raw, key: *.csv}}\n",
-            '6: triggers.retrain.when.s3.key: a value that begins with * needs quotes; write "*.csv"',
+            '6: triggers.retrain.when.s3.key: a value that begins with * needs quotes; write key: "*.csv"',
         ),
         (
             GOOD + "    parameters: {A: {% $object.key %}}\n",
-            '8: triggers.retrain.parameters.A: a value that begins with {% needs quotes; write "{% … %}"',
+            '8: triggers.retrain.parameters.A: a value that begins with {% needs quotes; write A: "{% … %}"',
         ),
         (
             GOOD + "    start: churn-report\n",
@@ -94,12 +94,12 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + '    parameters: {"A\\n": c}\n',
-            "8: triggers.retrain.parameters.A\n: is no name that works here; "
+            "8: triggers.retrain.parameters.A\\n: is no name that works here; "
             "SageMaker's parameter names have letters, digits, - and _, 256 at most",
         ),
         (
             GOOD + "    parameters:\n      A: {% 1\n",
-            '9: triggers.retrain.parameters.A: a value that begins with {% needs quotes; write "{% … %}"',
+            '9: triggers.retrain.parameters.A: a value that begins with {% needs quotes; write A: "{% … %}"',
         ),
         (
             GOOD + '    parameters:\n      A: "{% 1 + %}"\n',
@@ -189,25 +189,23 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: raw, key: *csv}}\n",
-            '6: triggers.retrain.when.s3.key: a value that begins with * needs quotes; write "*csv"',
+            '6: triggers.retrain.when.s3.key: a value that begins with * needs quotes; write key: "*csv"',
         ),
         (
             GOOD + "    parameters: {A: @daily}\n",
-            '8: triggers.retrain.parameters.A: a value that begins with @ needs quotes; write "@daily"',
+            '8: triggers.retrain.parameters.A: a value that begins with @ needs quotes; write A: "@daily"',
         ),
         (
             GOOD + "    parameters: {A: `date`}\n",
-            '8: triggers.retrain.parameters.A: a value that begins with ` needs quotes; write "`date`"',
+            '8: triggers.retrain.parameters.A: a value that begins with ` needs quotes; write A: "`date`"',
         ),
         (
             GOOD + "    description: see: above\n",
-            "8: triggers.retrain: is no YAML: mapping values are not allowed here; check its quotes, brackets "
-            "and indentation",
+            '8: triggers.retrain: has ": " in a value without quotes; write description: "see: above"',
         ),
         (
             GOOD + "\tdescription: text\n",
-            "8: triggers.retrain: is no YAML: while scanning for the next token found character '\\t' that "
-            "cannot start any token; check its quotes, brackets and indentation",
+            "8: triggers.retrain: is indented with a tab; indent with spaces",
         ),
         (
             GOOD + "    parameters: {A: 'b}\n\n\n",
@@ -477,20 +475,34 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
             "steps.0: ${Step} has no value in stages.yaml; known are AWS::AccountId, AWS::Region, RawBucket",
         ),
         (
-            "source_execution: arn:aws:sagemaker",
+            "source_execution: $.time",
             "source_execution: goes with steps; write the steps to run, or leave it out",
         ),
         (
             'version: "3\\n"',
-            "version: is '3\\n'; write a version's number, or an alias of letters, digits and . _ -",
+            "version: '3\\n' is no version; write a number, or an alias of letters, digits and . _ -",
         ),
         (
             "version: 1.0 beta",
-            "version: is '1.0 beta'; write a version's number, or an alias of letters, digits and . _ -",
+            "version: '1.0 beta' is no version; write a number, or an alias of letters, digits and . _ -",
         ),
         (
             "version:",
-            "version: is empty; write a version's number, or an alias of letters, digits and . _ -",
+            "version: is empty; write it: The pipeline's version, a number, or the alias of one. "
+            "The latest when left out.",
+        ),
+        (
+            "version: 0",
+            "version: '0' is no version; write a number, or an alias of letters, digits and . _ -",
+        ),
+        (
+            "source_execution: churn-1\n    steps: [Train]",
+            "source_execution: 'churn-1' is no execution; write its ARN, "
+            "arn:aws:sagemaker:…:pipeline/…/execution/…, or $.a.b or {% … %}",
+        ),
+        (
+            f"mlflow_experiment: {'x' * 257}",
+            f"mlflow_experiment: '{'x' * 77}…' has 257 characters; an MLflow experiment's name has 256 at most",
         ),
         (
             "enabled: {a: b}",
@@ -809,7 +821,7 @@ def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:
         ("dev: {A: [a]}", "1: dev.A: is no single value; write a text"),
         ("dev: {A: }", "1: dev.A: is no single value; write a text"),
         ("dev: {A: a, A: b}", "1: dev.A: stands twice, first on line 1; remove one"),
-        ("dev: {A: *a}", '1: dev.A: a value that begins with * needs quotes; write "*a"'),
+        ("dev: {A: *a}", '1: dev.A: a value that begins with * needs quotes; write A: "*a"'),
         ("- dev", "1: names no stage; write at least one, as in dev: {RawBucket: raw-dev}"),
         ("dev: a", "1: dev: holds no values; write names and values, as in {RawBucket: raw-dev}"),
     ],
@@ -830,3 +842,69 @@ def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
     (tmp_path / "ltv.yaml").write_text(HEAD + "    start: churn-a\n", encoding="utf-8")
     found = problems(tmp_path, HEAD + GOOD + "    enabled: 1\n    colour: red\n")
     assert [problem.split(": ")[0] for problem in found] == ["churn.yaml:8", "churn.yaml:9", "ltv.yaml:5"]
+
+
+def test_what_has_no_shape_hides_nothing_else(tmp_path: Path) -> None:
+    """A misspelt key, a repeated one and a wrong stage: all the rest is told with them."""
+    text = HEAD + GOOD + "    enabld: false\n    if: $object.size\n"
+    text += "  other:\n    when: {endpoint: {status: servng}}\n    start: a b\n    start: a b\n"
+    text += '    parameters: {A: "{% $now() %}", B: "{% detail.nope %}"}\n'
+    found = problems(tmp_path, text, stages="dev: {RawBucket: [1]}\n")
+    assert [problem.split(": ")[1] for problem in found] == [
+        "triggers.retrain.enabld",
+        "triggers.retrain.if",
+        "triggers.other.when.endpoint.status",
+        "triggers.other.start",
+        "triggers.other.parameters.A",
+        "dev.RawBucket",
+    ]
+
+
+def test_every_loop_is_told(tmp_path: Path) -> None:
+    """Not the first only."""
+    loops = [
+        f"  {name}:\n    when: {{pipeline: {{name: churn-{name}, status: failed}}}}\n    start: churn-{name}\n"
+        for name in ("a", "b")
+    ]
+    found = problems(tmp_path, HEAD.replace("  retrain:\n", "") + "".join(loops))
+    assert [problem.split(": ")[1] for problem in found] == ["triggers.a.start", "triggers.b.start"]
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("null", 'is null, which is no value; write "null" if you mean the text, or leave it out'),
+        ("~", 'is ~, which is no value; write "~" if you mean the text, or leave it out'),
+        ("{<<: {B: c}}", ".<<: is a merge key, which is not supported; repeat the keys here"),
+        ("[&b x, *b]", ".1: is a YAML alias (*b); repeat the value"),
+        ('"{% $object %}"', "'{% $object %}' gives an object on such an event, not one value; "
+         "name one of it, or write {% $string(…) %}"),
+        ("$.detail.object", "'$.detail.object' gives an object on such an event, not one value; "
+         "name one of it, or write {% $string(…) %}"),
+        ('"{% (detail.bucket).nme %}"', "'{% (detail.bucket).nme %}' resolves to nothing on such an event; "
+         "look at one in events/"),
+        ('"{% ($d := detail; $d.bucket.nme) %}"', "'{% ($d := detail; $d.bucket.nme) %}' resolves to nothing on such "
+         "an event; look at one in events/"),
+        ("$.detial.Environment.X", "'$.detial.Environment.X' leads to nothing: such an event does not have it; "
+         "look at one in events/"),
+    ],
+)  # fmt: skip
+def test_a_value_that_could_not_be_sent_is_told(tmp_path: Path, value: str, problem: str) -> None:
+    """Before an event shows it."""
+    found = problems(tmp_path, HEAD + GOOD + f"    parameters:\n      A: {value}\n")
+    assert any(f"churn.yaml:9: triggers.retrain.parameters.A{problem}".replace("A'", "A: '").replace("Ais", "A: is")
+               in told for told in found), found  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ('if: "{% $object.size %}"', "if: '{% $object.size %}' gives neither true nor false on such an event; "
+         "compare, as in a = 'b'"),
+        ("dedupe: \"{% 'x' & 'y' %}\"", "dedupe: \"{% 'x' & 'y' %}\" is the same on every event, and so would start "
+         "once for ever; write $.a.b or {% … %}"),
+    ],
+)  # fmt: skip
+def test_a_condition_and_a_key_must_say_something(tmp_path: Path, option: str, problem: str) -> None:
+    """True or false, and something of the event."""
+    assert problems(tmp_path, HEAD + GOOD + f"    {option}\n") == [f"churn.yaml:8: triggers.retrain.{problem}"]

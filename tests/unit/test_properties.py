@@ -42,7 +42,7 @@ def _examples(share: float) -> settings:
 PSEUDO_PARAMETERS = {"AWS::AccountId": "123456789012", "AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-1"}
 
 STAGES = {
-    "dev": {"Name": "Dev", "Bucket": "raw-dev", "Long": "l" * 200, "Odd": "é'\"\n: ${"},
+    "dev": {"Name": "Dev", "Bucket": "raw-dev", "Long": "l" * 200, "Odd": "é'\"\n: $"},
     "Prod1": {"Name": "prod", "Bucket": "raw.prod", "Long": "L", "Odd": "🚀"},
 }
 

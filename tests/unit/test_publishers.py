@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import json
 import random
-import time
 from collections.abc import Iterator
 from copy import deepcopy
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,10 +16,10 @@ from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
 from functions import on_sns_message
-from tests.conftest import HANDLER_ENVIRONMENT
+from tests.handler import CONTEXT, ENVIRONMENT, record
 
 MESSAGES = 10_000
-OWN = "arn:aws:sns:eu-central-1:123456789012:requests"
+OWN = ENVIRONMENT["REQUESTS_TOPIC_ARN"]
 ACCEPT: dict[str, Any] = {"Url": "s3://raw/**", "Size": ["small", "large"]}
 WHEN = When("sns", {})
 TRIGGERS = [
@@ -30,14 +28,6 @@ TRIGGERS = [
     Trigger("team/off", WHEN, (Start("train", {}),), enabled=False),
     Trigger("team/upload", When("s3", {"bucket": "raw"}), (Start("secret", {}),)),
 ]
-CONTEXT = SimpleNamespace(
-    function_name="on-sns-message",
-    memory_limit_in_mb=256,
-    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:on-sns-message",
-    aws_request_id="request",
-    get_remaining_time_in_millis=lambda: 120_000,
-)
-
 ODD: list[Any] = [
     *("", " ", "*", "**", "s3://raw/", "s3://raw/a/b", "s3://rawer/a", "S3://raw/a", "s3://raw", "small", "Small "),
     *("{% $message %}", "$.Message", "${AWS::AccountId}", "\ud800", "\x00", "\n", '","pipeline":"secret', "x" * 1025),
@@ -69,7 +59,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A handler in a world without limits: nothing was started before, and any parameter is declared."""
-    for name, value in {**HANDLER_ENVIRONMENT, "REQUESTS_TOPIC_ARN": OWN}.items():
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     world = World()
@@ -120,7 +110,7 @@ def test_nothing_starts_that_is_not_allowed_and_nothing_goes_without_a_verdict(
     chance, log = random.Random(5), io.StringIO()  # noqa: S311 - the same messages every time
     monkeypatch.setattr(logger.registered_handler, "stream", log)
     for start in range(0, MESSAGES, 10):
-        records = [record(f"m{at}", message(chance)) for at in range(start, start + 10)]
+        records = [published(f"m{at}", message(chance)) for at in range(start, start + 10)]
         assert on_sns_message.handler({"Records": records}, CONTEXT) == {"batchItemFailures": []}  # type: ignore[arg-type]
     capsys.readouterr()
     verdicts = [json.loads(line) for line in log.getvalue().splitlines()]
@@ -141,9 +131,7 @@ def test_nothing_starts_that_is_not_allowed_and_nothing_goes_without_a_verdict(
         assert values.get("Size", "small") in ACCEPT["Size"]
 
 
-def record(message_id: str, text: str) -> dict[str, Any]:
+def published(message_id: str, text: str) -> dict[str, Any]:
     """Return an SQS record with what SNS puts around a message."""
     envelope = {"Type": "Notification", "MessageId": message_id, "TopicArn": OWN, "Message": text}
-    attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))}
-    ids = {"messageId": message_id, "receiptHandle": "r", "eventSource": "aws:sqs"}
-    return {**ids, "body": json.dumps(envelope), "attributes": attributes}
+    return record(message_id, json.dumps(envelope))

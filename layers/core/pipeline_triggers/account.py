@@ -12,10 +12,13 @@ from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws, catalog, definition, sources
 from pipeline_triggers.documents import Documents
-from pipeline_triggers.errors import Rejected
+from pipeline_triggers.errors import Problem, Rejected
 from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.parameters import literal
 from pipeline_triggers.stages import resolve
+
+# A trigger's id, where in it, and what is wrong there.
+Found = tuple[str, tuple[str, ...], str]
 
 
 def pseudo_parameters() -> dict[str, str]:
@@ -39,7 +42,7 @@ def triggers_of(documents: Documents, stage: str, values: Mapping[str, str]) -> 
     return list(catalog.load(compiled, stage, values).values())
 
 
-def problems(documents: Documents, stage: str) -> list[str]:
+def problems(documents: Documents, stage: str) -> list[Problem]:
     """Return what keeps the documents from working in the account, Region and stage, each with its remedy.
 
     Raises:
@@ -49,30 +52,33 @@ def problems(documents: Documents, stage: str) -> list[str]:
     values = pseudo_parameters()
     triggers = [trigger for trigger in triggers_of(documents, stage, values) if trigger.enabled]
     account = values["AWS::AccountId"]
-    return [
+    found = [
         *_pipeline_problems(triggers),
         *_bucket_problems(triggers, account),
         *_pattern_problems(triggers, values),
         *_topic_problems(triggers, account),
     ]
+    return [documents.problem(trigger_id, path, message) for trigger_id, path, message in found]
 
 
-def _pipeline_problems(triggers: list[Trigger]) -> Iterator[str]:
+def _pipeline_problems(triggers: list[Trigger]) -> Iterator[Found]:
     described = cache(definition.describe)
     for trigger in triggers:
         for start in trigger.start:
             try:
                 declared = described(start.pipeline)
             except Rejected as error:
-                yield f"{trigger.id}: {error}"
+                yield trigger.id, ("start",), str(error)
             except ClientError as error:
-                yield f"{trigger.id}: pipeline {start.pipeline} can't be looked at: {_brief(error)}"
+                yield trigger.id, ("start",), f"pipeline {start.pipeline} can't be looked at: {_brief(error)}"
             else:
-                for misfit in _misfits(trigger, start, declared):
-                    yield f"{trigger.id}: {start.pipeline}: {misfit}"
+                for name, wrong in _misfits(trigger, start, declared):
+                    at = ("accept" if name in trigger.accept else "parameters", name)
+                    path = ("start", start.pipeline, name) if len(trigger.start) > 1 and not trigger.one_of else at
+                    yield trigger.id, path, f"parameter {name} of {start.pipeline} {wrong}"
 
 
-def _misfits(trigger: Trigger, start: Start, declared: definition.Definition) -> Iterator[str]:
+def _misfits(trigger: Trigger, start: Start, declared: definition.Definition) -> Iterator[tuple[str, str]]:
     """Give what does not fit of the literals, and of the values that a publisher may set."""
     values = {name: literal(source) for name, source in start.parameters.items()}
     yield from definition.misfits(declared, {**dict.fromkeys(trigger.accept), **values})
@@ -82,37 +88,10 @@ def _misfits(trigger: Trigger, start: Start, declared: definition.Definition) ->
                 yield from definition.misfits({name: declared[name]}, {name: value})
 
 
-def _pattern_problems(triggers: list[Trigger], values: Mapping[str, str]) -> Iterator[str]:
-    """Let EventBridge itself read the patterns that people wrote."""
-    event = {"id": "", "detail-type": "", "source": "", "account": "", "time": "2026-01-01T00:00:00Z", "region": ""}
-    nothing = json.dumps({**event, "resources": [], "detail": {}})
-    for trigger in triggers:
-        if trigger.when.source == "event":
-            pattern = sources.pattern(trigger.when, lambda text: resolve(text, values))
-            try:
-                aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=nothing)
-            except ClientError as error:
-                yield f"{trigger.id}: EventBridge does not take the pattern: {_brief(error)}"
-
-
-def _topic_problems(triggers: list[Trigger], account: str) -> Iterator[str]:
-    """Look at this account's topics; those of others can't be seen from here."""
-    topics = {topic: trigger.id for trigger in triggers if (topic := sources.topic(trigger.when))}
-    for topic, trigger_id in topics.items():
-        if topic.split(":")[4] != account:
-            continue
-        try:
-            aws.sns(topic.split(":")[3]).get_topic_attributes(TopicArn=topic)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NotFound":
-                yield f"{trigger_id}: topic {topic} does not exist; create it, or mend the trigger"
-            else:
-                yield f"{trigger_id}: topic {topic} can't be looked at: {_brief(error)}"
-
-
-def _bucket_problems(triggers: list[Trigger], account: str) -> Iterator[str]:
+def _bucket_problems(triggers: list[Trigger], account: str) -> Iterator[Found]:
     region = aws.sagemaker().meta.region_name
     used = {trigger.when.fields["bucket"]: trigger.id for trigger in triggers if trigger.when.source == "s3"}
+    at = ("when", "s3", "bucket")
     for bucket, trigger_id in used.items():
         try:
             # us-east-1 has no name here; eu-west-1 once had another.
@@ -122,20 +101,48 @@ def _bucket_problems(triggers: list[Trigger], account: str) -> Iterator[str]:
             notifications = aws.s3().get_bucket_notification_configuration(Bucket=bucket, ExpectedBucketOwner=account)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchBucket":
-                yield f"{trigger_id}: bucket {bucket} does not exist; create it, or mend the trigger"
+                yield trigger_id, at, f"bucket {bucket} does not exist; create it, or mend the trigger"
             else:
-                yield f"{trigger_id}: bucket {bucket} can't be looked at, or is another account's: {_brief(error)}"
+                told = f"bucket {bucket} can't be looked at, or is another account's: {_brief(error)}"
+                yield trigger_id, at, told
             continue
         if lies_in != region:
-            yield (
-                f"{trigger_id}: bucket {bucket} lies in {lies_in}, where its events stay; deploy there as well,"
-                f" or let a rule there send them to the default bus in {region}"
-            )
+            told = "deploy there as well, or let a rule there send them to the default bus in"
+            yield trigger_id, at, f"bucket {bucket} lies in {lies_in}, where its events stay; {told} {region}"
         if "EventBridgeConfiguration" not in notifications:
-            yield (
-                f"{trigger_id}: bucket {bucket} does not send its events to EventBridge; this switches it on, and"
-                f" keeps the notifications that the bucket has:\n{switch_on_command(bucket)}"
-            )
+            told = "this switches it on, and keeps the notifications that the bucket has:"
+            command = switch_on_command(bucket)
+            yield trigger_id, at, f"bucket {bucket} does not send its events to EventBridge; {told} {command}"
+
+
+def _pattern_problems(triggers: list[Trigger], values: Mapping[str, str]) -> Iterator[Found]:
+    """Let EventBridge itself read the patterns that people wrote."""
+    event = {"id": "", "detail-type": "", "source": "", "account": "", "time": "2026-01-01T00:00:00Z", "region": ""}
+    nothing = json.dumps({**event, "resources": [], "detail": {}})
+    for trigger in triggers:
+        if trigger.when.source == "event":
+            pattern = sources.pattern(trigger.when, lambda text: resolve(text, values))
+            try:
+                aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=nothing)
+            except ClientError as error:
+                path = ("when", "event", "pattern")
+                yield trigger.id, path, f"EventBridge does not take the pattern; {_brief(error)}"
+
+
+def _topic_problems(triggers: list[Trigger], account: str) -> Iterator[Found]:
+    """Look at this account's topics; those of others can't be seen from here."""
+    topics = {topic: trigger.id for trigger in triggers if (topic := sources.topic(trigger.when))}
+    at = ("when", "sns", "topic")
+    for topic, trigger_id in topics.items():
+        if topic.split(":")[4] != account:
+            continue
+        try:
+            aws.sns(topic.split(":")[3]).get_topic_attributes(TopicArn=topic)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NotFound":
+                yield trigger_id, at, f"topic {topic} does not exist; create it, or mend the trigger"
+            else:
+                yield trigger_id, at, f"topic {topic} can't be looked at: {_brief(error)}"
 
 
 def switch_on_command(bucket: str) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from pipeline_triggers import globs, parameters, patterns, yaml_source
@@ -28,11 +29,36 @@ _BUS = re.compile(r"(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Z
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NAMES = re.compile(r"[A-Za-z0-9*-]+")
-_TAG_VALUE = re.compile(r"[\w\s.:/=+@-]{0,256}")
+_TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
+_EXECUTION = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:pipeline/[^/]+/execution/[^/]+")
+_VERSION = re.compile(r"[1-9][0-9]{0,17}|(?=.*[^0-9])[A-Za-z0-9._-]{1,128}")
+_MAX_EXPERIMENT = 256  # StartPipelineExecution: MlflowExperimentName
 _MAX_KEY_BYTES = 1024
 _JSON_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 _OF_ONE_PIPELINE = frozenset({"steps", "source_execution", "version"})
+
+
+def _no_execution(text: str) -> str | None:
+    if parameters.literal(text) is None or _EXECUTION.fullmatch(text):
+        return None
+    return "is no execution; write its ARN, arn:aws:sagemaker:…:pipeline/…/execution/…, or $.a.b or {% … %}"
+
+
+def _no_experiment(text: str) -> str | None:
+    if parameters.literal(text) is None or len(text) <= _MAX_EXPERIMENT:
+        return None
+    return f"has {len(text)} characters; an MLflow experiment's name has {_MAX_EXPERIMENT} at most"
+
+
+def _no_version(text: str) -> str | None:
+    return (
+        None if _VERSION.fullmatch(text) else "is no version; write a number, or an alias of letters, digits and . _ -"
+    )
+
+
+# What a literal has to be besides a value.
+_OPTIONS = {"source_execution": _no_execution, "mlflow_experiment": _no_experiment, "version": _no_version}
 
 
 def _spelling(word: str) -> str:
@@ -55,20 +81,32 @@ class Checked:
 
     def trigger(self, trigger_id: str, raw: Mapping[str, Any]) -> Trigger | None:
         """Return the trigger, or None when a problem has been noted."""
-        before = len(self.source.problems)
-        when = self._when(raw["when"])
-        occurrence = sample(when)
+        # What has no shape has been told, and is as if it were not there; the rest is read all the same.
+        is_whole = self.source.is_right(self.path)
+        raw = {name: value for name, value in raw.items() if self.source.is_right((*self.path, name))}
+        if "start" in raw:
+            raw.pop("start_one_of", None)  # that both stand there has been told
+        when = self._when(raw["when"]) if "when" in raw else None
+        occurrence = sample(when) if when and self.source.is_right((*self.path, "when")) else None
         check_value = partial(parameters.check, sample=occurrence)
         self._each(("if",), raw.get("if"), partial(parameters.check_condition, sample=occurrence))
         self._each(("dedupe",), raw.get("dedupe"), partial(parameters.check_key, sample=occurrence))
         for name in ("display_name", "source_execution", "mlflow_experiment"):
             self._each((name,), raw.get(name), check_value)
+        for name, check in _OPTIONS.items():
+            self._each((name,), raw.get(name), check)
         for at, step in enumerate(raw.get("steps", [])):
             self._resolved(("steps", at), step)
-        start = self._starts(raw, check_value)
-        self._requests(raw, when)
-        self._tags(raw, when)
-        if len(self.source.problems) > before:
+        start: tuple[Start, ...] = ()
+        if {"start", "start_one_of"} & raw.keys():
+            start = self._starts(raw, check_value)
+        else:
+            for name, value in raw.get("parameters", {}).items():
+                self._each(("parameters", name), value, check_value)
+        if when:
+            self._requests(raw, when)
+            self._tags(raw, when)
+        if not is_whole or when is None or not self.source.is_right(self.path):
             return None
         return Trigger(
             id=trigger_id,
@@ -91,6 +129,19 @@ class Checked:
             enabled=raw.get("enabled") != "false",
             description=raw.get("description", ""),
             tags=raw.get("tags", {}),
+        )
+
+    def pipelines(self) -> list[tuple[str, ...]]:
+        """Return what a document may start, as each stage sees it; what is no name is noted."""
+        written = self.source.data.get("pipelines")
+        if not isinstance(written, list) or not self.source.is_right(("pipelines",)):
+            return []
+        for place, text in _places(("pipelines",), written):
+            for resolved in self._resolved(place, text):
+                if not _NAMES.fullmatch(resolved):
+                    self._problem(place, f"{brief(resolved)} is no pipeline's name; use letters, digits, dashes and *")
+        return list(
+            zip(*(self._resolved(place, text) for place, text in _places(("pipelines",), written)), strict=False)
         )
 
     # ---- when
@@ -116,9 +167,14 @@ class Checked:
         named = SOURCES[source].name
         for resolved in self._resolved(path, value):
             # CloudWatch's alarms may be called anything, and S3's keys.
-            if named and name == named[0] and source not in ("alarm", "s3") and not _NAMES.fullmatch(resolved):
+            if not named or name != named[0] or source == "s3":
+                continue
+            most = {"alarm": 255, "pipeline": 256}.get(source, 63)
+            if source != "alarm" and not _NAMES.fullmatch(resolved):
                 wrong = "is no name that SageMaker gives; use letters, digits, dashes and *"
                 self._problem(path, f"{brief(resolved)} {wrong}")
+            elif len(resolved.replace("*", "")) > most:
+                self._problem(path, f"matches nothing; such a name has {most} characters at most")
         return value
 
     def _json(self, path: Path, value: Any) -> Any:
@@ -162,12 +218,15 @@ class Checked:
     def _s3(self, fields: Mapping[str, str]) -> None:
         at = ("when", "s3")
         for bucket in self._resolved((*at, "bucket"), fields["bucket"]):
-            if not _BUCKET.fullmatch(bucket):
+            if not _BUCKET.fullmatch(bucket) or ".." in bucket:
                 self._problem(
                     (*at, "bucket"), f"{brief(bucket)} is no bucket name; write the name alone, without s3://"
                 )
         key = fields.get("key")
         for glob in self._resolved((*at, "key"), key):
+            if glob.startswith(("s3://", "/", "{%", "$.")):
+                told = "is no key; write it as S3 lists it, without s3://, the bucket or a leading /"
+                self._problem((*at, "key"), f"{brief(glob)} {told}")
             if wrong := globs.check(glob):
                 self._problem((*at, "key"), wrong)
             if len(glob.replace("*", "").encode()) > _MAX_KEY_BYTES:
@@ -190,7 +249,7 @@ class Checked:
         if len(starts) > 1:
             for name in _OF_ONE_PIPELINE & raw.keys():
                 self._problem((name,), "is for one pipeline; write a trigger for each pipeline, or leave it out")
-        if "source_execution" in raw and "steps" not in raw:
+        if "source_execution" in raw and "steps" not in raw and self.source.is_right((*self.path, "steps")):
             self._problem(("source_execution",), "goes with steps; write the steps to run, or leave it out")
         return tuple(starts)
 
@@ -211,19 +270,16 @@ class Checked:
         return starts, [at for at, _ in written], [("parameters",)] * len(starts)
 
     def _pipeline(self, at: Path, name: str) -> None:
-        before = len(self.source.problems)
-        document = replace(self, path=())
-        written = _places(("pipelines",), self.source.data["pipelines"])
-        by_stage = list(zip(*(document._resolved(place, text) for place, text in written), strict=False))
-        if len(self.source.problems) > before:
-            return  # what it may start is wrong itself
-        for resolved, allowed in zip(self._resolved(at, name), by_stage, strict=False):
-            if not _PIPELINE.fullmatch(resolved):
-                wrong = f"{brief(resolved)} is no pipeline name; use letters, digits and inner dashes, 256 at most"
+        resolved = self._resolved(at, name)
+        # Where what it may start is wrong itself, that has been told.
+        by_stage = replace(self, path=()).pipelines() if self.source.is_right(("pipelines",)) else []
+        for of_stage, allowed in zip_longest(resolved, by_stage[: len(resolved)]):
+            if not _PIPELINE.fullmatch(of_stage):
+                wrong = f"{brief(of_stage)} is no pipeline name; use letters, digits and inner dashes, 256 at most"
                 self._problem(at, wrong)
-            elif not any(globs.matches_name(glob, resolved) for glob in allowed):
+            elif allowed and not any(globs.matches_name(glob, of_stage) for glob in allowed):
                 listed = ", ".join(sorted(set(allowed)))
-                self._problem(at, f"this file may not start {resolved}; add it to pipelines ({listed})")
+                self._problem(at, f"this file may not start {of_stage}; add it to pipelines ({listed})")
 
     def _requests(self, raw: Mapping[str, Any], when: When) -> None:
         if when.source != "sns" or topic(when):
@@ -232,7 +288,11 @@ class Checked:
         for name, accepted in raw.get("accept", {}).items():
             for at, value in _places(("accept", name), accepted):
                 for resolved in self._resolved(at, value):
-                    if isinstance(accepted, str) and (wrong := globs.check(resolved)):
+                    if len(resolved) > parameters.MAX_VALUE_LENGTH:
+                        self._problem(
+                            at, f"has {len(resolved)} characters; SageMaker takes {parameters.MAX_VALUE_LENGTH}"
+                        )
+                    elif isinstance(accepted, str) and (wrong := globs.check(resolved)):
                         self._problem(at, wrong)
 
     def _tags(self, raw: Mapping[str, Any], when: When) -> None:
@@ -254,8 +314,10 @@ class Checked:
 
     def _resolved(self, path: Path, text: str | None) -> list[str]:
         """Return the text as each stage sees it, stage by stage; unknown names are noted."""
-        if text is None or not self.stages:
-            return []  # nothing is written, or stages.yaml is wrong itself
+        if text is None:
+            return []
+        if not self.stages:  # stages.yaml is wrong itself
+            return [] if "${" in text else [text]
         known = {name for values in self.stages.values() for name in values} | PSEUDO_PARAMETERS
         if "${" in REFERENCE.sub("", text) and not text.startswith("{%"):
             self._problem(path, "has a ${ that begins no reference; write ${Name}, with the brace")

@@ -5,7 +5,9 @@ Exit codes: 0 all is well; 1 something is wrong, and stands on standard error; 2
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -39,6 +41,10 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON,
 @click.version_option(package_name="pipeline-triggers")
 def main() -> None:
     """Start Amazon SageMaker Pipelines from events."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that can't show a key shows it escaped.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @main.command("compile")
@@ -48,13 +54,15 @@ def compile_command(directory: Path, check: bool) -> None:
     """Compile the documents into compiled/triggers.json and compiled/stack.yaml."""
     loaded = _load(directory)
     compiled = _compile(loaded)
-    stale = compiler.stale(directory, compiled)
+    with _writing_files():
+        stale = compiler.stale(directory, compiled)
     if check and stale:
         raise click.ClickException(
             f"{', '.join(map(str, stale))}: not what the documents compile to; run: make compile"
         )
     if not check:
-        compiler.write(directory, compiled)
+        with _writing_files():
+            compiler.write(directory, compiled)
     for told in quotas.to_raise(loaded.triggers, loaded.stages):
         click.echo(f"Note: {told}", err=True)
     click.echo(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
@@ -64,17 +72,24 @@ def compile_command(directory: Path, check: bool) -> None:
 @_documents_option
 @click.option("--aws", "ask_aws", is_flag=True, help="Also ask the account: pipelines, buckets, topics.")
 @_stage_option
-def check_command(directory: Path, ask_aws: bool, stage: str) -> None:
+@_json_option
+def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> None:
     """Check the documents, and with --aws what only the account knows."""
-    loaded = _load(directory)
-    _compile(loaded)
-    if ask_aws:
+    try:
+        loaded = documents.load(directory)
+        compiler.compile_documents(loaded)
         _check_stage(loaded, stage)
-        with _asking_the_account():
-            problems = account.problems(loaded, stage)
-        if problems:
-            raise click.ClickException("\n".join(problems))
-    click.echo(f"{_count(loaded)}, all well")
+        if ask_aws:
+            with _asking_the_account():
+                problems = account.problems(loaded, stage)
+            if problems:
+                raise DocumentsError(problems)
+    except DocumentsError as error:
+        if as_json:
+            click.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2, ensure_ascii=False))
+            raise click.exceptions.Exit(1) from error
+        raise click.ClickException(f"the documents are wrong\n{error}") from error
+    click.echo("[]" if as_json else f"{_count(loaded)}, all well")
 
 
 @main.command("list")
@@ -110,8 +125,10 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
     _check_stage(loaded, stage)
     try:
         raw = json.loads(event.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.ClickException(f"{event} is no JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise click.ClickException(f"{event} is no event; write what EventBridge or SNS delivers, as in events/")
     try:
         with _asking_the_account():
             values = account.pseudo_parameters()
@@ -160,6 +177,14 @@ def _check_stage(loaded: documents.Documents, stage: str) -> None:
 
 
 @contextmanager
+def _writing_files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}; make room for the compiled files") from error
+
+
+@contextmanager
 def _asking_the_account() -> Iterator[None]:
     try:
         yield
@@ -168,7 +193,8 @@ def _asking_the_account() -> Iterator[None]:
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    # What goes into a pipe is not cut to a width.
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 1000)
 
 
 def _plain(value: object) -> str:

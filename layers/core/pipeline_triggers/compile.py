@@ -71,7 +71,7 @@ class _WithoutAliases(yaml.SafeDumper):
 def stale(directory: Path, compiled: Mapping[str, str]) -> list[Path]:
     """Return the committed files that are not what compiling gives."""
     paths = {directory / COMPILED / name: text for name, text in compiled.items()}
-    return [path for path, text in paths.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    return [path for path, text in paths.items() if not path.is_file() or path.read_bytes() != text.encode()]
 
 
 def write(directory: Path, compiled: Mapping[str, str]) -> None:

@@ -13,15 +13,15 @@ from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws
 from pipeline_triggers.errors import Rejected
+from pipeline_triggers.words import brief
 
 TTL = 300  # seconds that a definition is believed; a value that does not fit it asks again
 
 # StartPipelineExecution takes every value as text and refuses what is not of the declared type.
 _TYPES = {
-    "String": re.compile(r".*", re.DOTALL),
-    "Integer": re.compile(r"[+-]?[0-9]+"),
-    "Float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
-    "Boolean": re.compile(r"(?i:true|false)"),
+    "Integer": (re.compile(r"[+-]?[0-9]+"), "write a whole number"),
+    "Float": (re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"), "write a number"),
+    "Boolean": (re.compile(r"(?i:true|false)"), "write true or false"),
 }
 
 
@@ -54,22 +54,22 @@ def parse(text: str) -> Definition:
     }
 
 
-def misfits(definition: Definition, values: Mapping[str, str | None]) -> list[str]:
-    """Return what is wrong with values by name, each with its remedy; None stands for a value not known yet."""
+def misfits(definition: Definition, values: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    """Return (a parameter's name, what is wrong with it, and how to mend it); None is a value not known yet."""
     problems = []
     for name, value in values.items():
         if name not in definition:
             declared = ", ".join(definition) or "no parameters"
-            problems.append(f"parameter {name} is not declared by the pipeline; it declares {declared}")
+            problems.append((name, f"is not declared by the pipeline; it declares {declared}"))
         elif value is not None:
             parameter = definition[name]
-            pattern = _TYPES.get(parameter.type)
+            pattern, remedy = _TYPES.get(parameter.type, (None, ""))
             if pattern and not pattern.fullmatch(value):
-                problems.append(f"parameter {name} is {value!r}, which is no {parameter.type}")
+                problems.append((name, f"is {brief(value)}, which is no {parameter.type}; {remedy}"))
             elif parameter.enum and value not in parameter.enum:
-                problems.append(f"parameter {name} is {value!r}; the pipeline allows {', '.join(parameter.enum)}")
+                problems.append((name, f"is {brief(value)}; the pipeline allows {', '.join(parameter.enum)}"))
     problems += [
-        f"parameter {name} is missing, and the pipeline has no default for it"
+        (name, "is missing, and the pipeline has no default for it; give it a value")
         for name, parameter in definition.items()
         if parameter.required and name not in values
     ]
@@ -92,7 +92,7 @@ def fit(pipeline: str, values: Mapping[str, str]) -> dict[str, str]:
         definition = describe(pipeline)
         _cache[pipeline] = (now, definition)
     if problems := misfits(definition, values):
-        raise Rejected("; ".join(problems))
+        raise Rejected("; ".join(f"parameter {name} {problem}" for name, problem in problems))
     return {name: value.capitalize() if definition[name].type == "Boolean" else value for name, value in values.items()}
 
 

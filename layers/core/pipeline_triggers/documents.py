@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline_triggers import catalog, loops, quotas, yaml_source
 from pipeline_triggers.checks import EXAMPLES, Checked, Stages
-from pipeline_triggers.errors import DocumentsError
+from pipeline_triggers.errors import DocumentsError, Problem
 from pipeline_triggers.models import Trigger
-from pipeline_triggers.shape import fits_schema
+from pipeline_triggers.shape import note_shape
 from pipeline_triggers.sources import topic, topic_filter
 from pipeline_triggers.stages import STAGES_FILE, references
 from pipeline_triggers.yaml_source import Source
@@ -22,10 +22,19 @@ _STAGE = re.compile(r"[A-Za-z0-9]+")  # a key of a CloudFormation mapping
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """All trigger documents of a directory, checked; ``stages`` maps a stage to its values by name."""
+    """All trigger documents of a directory, checked.
+
+    ``stages`` maps a stage to its values by name, ``sources`` a trigger's id to the file that it stands in.
+    """
 
     triggers: tuple[Trigger, ...]
     stages: Stages
+    sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
+
+    def problem(self, trigger_id: str, path: yaml_source.Path, message: str) -> Problem:
+        """Say what is wrong at a place of a trigger, as the account sees it."""
+        source = self.sources.get(trigger_id, Source(trigger_id))
+        return source.located(("triggers", trigger_id.partition("/")[2], *path), message)
 
 
 def load(directory: Path) -> Documents:
@@ -50,8 +59,7 @@ def load(directory: Path) -> Documents:
     compiled = catalog.dump(found, stages)
     for stage in stages:
         of_stage = catalog.load(compiled, stage, EXAMPLES).values()
-        if loop := loops.find(of_stage):
-            trigger_id, way = loop
+        for trigger_id, way in loops.all_of(of_stage):
             path_to_start = ("triggers", trigger_id.partition("/")[2], "start")
             triggers[trigger_id][1].problem(path_to_start, f"would run for ever: {' → '.join(way)}; {loops.REMEDY}")
         for exceeding, told in quotas.exceeded(catalog.load(compiled, stage, quotas.LONGEST).values()):
@@ -62,7 +70,7 @@ def load(directory: Path) -> Documents:
             triggers[trigger_id][1].problem(("triggers", trigger_id.partition("/")[2], "when", "sns"), told)
     if problems := [problem for source in sources for problem in source.problems]:
         raise DocumentsError(problems)
-    return Documents(found, stages)
+    return Documents(found, stages, {trigger_id: source for trigger_id, (_, source) in triggers.items()})
 
 
 def _topics_written_twice(written: Iterable[Trigger], of_stage: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
@@ -127,6 +135,10 @@ def _stages(source: Source) -> Stages:
                 source.problem((stage, name), "is no name; use letters and digits, beginning with a letter")
             if not isinstance(value, str) or not value:
                 source.problem((stage, name), "is no single value; write a text")
+            elif "${" in value:
+                source.problem(
+                    (stage, name), "refers to another value; write that out here, or refer to it where it is used"
+                )
     for told in quotas.of_stages({stage: values for stage, values in stages.items() if isinstance(values, dict)}):
         source.problem((), told)
     return {} if source.problems else stages
@@ -136,12 +148,16 @@ def _triggers(path: Path, source: Source, stages: Stages) -> list[Trigger]:
     team = path.stem
     if not _TEAM.fullmatch(team) or path.suffix != ".yaml":
         source.problem((), "is no file name for a team; use lower-case letters, digits, dashes and .yaml: churn.yaml")
-    if not source.problems and source.data in (None, ""):
-        source.problem((), "is empty; write version, owner, pipelines and triggers, or remove the file")
-    if source.problems or not fits_schema(source):
+    if source.data in (None, ""):
+        if not source.problems:
+            source.problem((), "is empty; write version, owner, pipelines and triggers, or remove the file")
         return []
-    return [
-        trigger
-        for name, raw in source.data["triggers"].items()
-        if (trigger := Checked(source, stages, ("triggers", name)).trigger(f"{team}/{name}", raw))
-    ]
+    note_shape(source)
+    triggers = source.data.get("triggers") if isinstance(source.data, dict) else None
+    if not isinstance(triggers, dict):
+        return []
+    head = Checked(source, stages, ())
+    head.pipelines()
+    read = [(f"{team}/{name}", name, raw) for name, raw in triggers.items() if isinstance(raw, dict)]
+    found = [Checked(source, stages, ("triggers", name)).trigger(trigger_id, raw) for trigger_id, name, raw in read]
+    return [trigger for trigger in found if trigger and not source.problems]

@@ -258,8 +258,16 @@ def _request(asked: object) -> Request:
     parameters = asked.get("parameters", {})
     if not isinstance(parameters, dict):
         raise Rejected('the request\'s parameters are not {"Name": "value"}')
-    spelt = {name: spell(f"the request's parameter {name}", value) for name, value in parameters.items()}
+    spelt = {name: _spelt(name, value) for name, value in parameters.items()}
     return Request(asked["trigger"], asked.get("pipeline"), spelt, asked.get("dedupe"))
+
+
+def _spelt(name: str, value: object) -> str:
+    try:
+        return spell(f"the request's parameter {name}", value)
+    except Rejected as error:
+        # The remedies are for a document's author.
+        raise Rejected(f"{str(error).partition('; ')[0]}; send a text, a number or a boolean") from error
 
 
 def _published(envelope: Event, body: object) -> list[Occurrence]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from pipeline_triggers import aws, definition, sources, start
 from pipeline_triggers.admission import admitted
 from pipeline_triggers.errors import Filtered, Rejected
@@ -48,11 +50,20 @@ def explain(
     if event.get("Type") == "Notification":
         arrivals = from_topic(None, json.dumps(event), by_id)
     else:
-        arrivals = [
-            Arrival(trigger.id, str(event.get("id")), _parse(trigger)(event))
-            for trigger in by_id.values()
-            if _matches(trigger, event, pseudo_parameters)
-        ]
+        arrivals = []
+        for trigger in by_id.values():
+            try:
+                matches = _matches(trigger, event, pseudo_parameters)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "InvalidEventPatternException":
+                    raise
+                reason = f"EventBridge does not take the pattern: {error.response['Error']['Message']}"
+                yield Explanation(trigger.id, "WRONG PATTERN", reason=reason)
+                continue
+            if matches and not trigger.enabled:
+                yield Explanation(trigger.id, "SWITCHED OFF")
+            elif matches:
+                arrivals.append(Arrival(trigger.id, str(event.get("id")), _parse(trigger)(event)))
     for arrival in arrivals:
         yield from _explained(by_id.get(arrival.trigger), arrival, ask_pipelines=ask_pipelines)
 
@@ -63,7 +74,7 @@ def _parse(trigger: Trigger) -> Callable[[Mapping[str, Any]], Occurrence]:
 
 def _matches(trigger: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapping[str, str]) -> bool:
     pattern = sources.pattern(trigger.when, lambda text: resolve(text, pseudo_parameters))
-    if pattern is None or not trigger.enabled:
+    if pattern is None:
         return False
     return aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
 
@@ -83,15 +94,14 @@ def _explained(trigger: Trigger | None, arrival: Arrival, *, ask_pipelines: bool
         return
     for target in positions:
         pipeline = trigger.start[target].pipeline
+        values = None
         try:
-            values = _values(trigger, target, occurrence, ask_pipelines=ask_pipelines)
+            values = start.plan(trigger, target, occurrence, stack="explain").parameters
+            if ask_pipelines:
+                values = definition.fit(pipeline, values)
         except Rejected as error:
-            yield Explanation(trigger.id, "REJECTED", pipeline, reason=str(error))
+            yield Explanation(trigger.id, "REJECTED", pipeline, reason=str(error), parameters=values)
         else:
             outcome = "DRY_RUN" if trigger.dry_run else "WOULD START"
-            yield Explanation(trigger.id, outcome, pipeline, parameters=values)
-
-
-def _values(trigger: Trigger, target: int, occurrence: Occurrence, *, ask_pipelines: bool) -> Mapping[str, str]:
-    run = start.plan(trigger, target, occurrence, stack="explain")
-    return definition.fit(run.pipeline, run.parameters) if ask_pipelines else run.parameters
+            bus = trigger.when.fields.get("bus")
+            yield Explanation(trigger.id, outcome, pipeline, f"if it comes on the bus {bus}" if bus else None, values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -10,6 +10,14 @@ from pipeline_triggers.globs import matches_name
 from pipeline_triggers.models import Trigger
 
 REMEDY = "start another pipeline, or remove or disable one of these triggers"
+
+
+def all_of(triggers: Iterable[Trigger]) -> Iterator[tuple[str, list[str]]]:
+    """Give a trigger of each loop, with the way round, as if those given before had been removed."""
+    left = list(triggers)
+    while loop := find(left):
+        yield loop
+        left = [trigger for trigger in left if trigger.id != loop[0]]
 
 
 def find(triggers: Iterable[Trigger]) -> tuple[str, list[str]] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
@@ -18,11 +18,13 @@ FREE = frozenset(
 )
 
 
-def misfit(source: str, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> str | None:
+def misfit(
+    source: str, event: Mapping[str, Any], bindings: Mapping[str, Any], wrong: Callable[[Any], str | None]
+) -> str | None:
     """Say why an expression can't work on events like this sample, or None.
 
     A value that the sample happens not to give (the third segment of a key) is no misfit; a name that such events
-    do not have, and a function that can't take what they hold, is one.
+    do not have, and a function that can't take what they hold, is one. So is what ``wrong`` says of a result.
     """
     expression = compile_expression(source)
     ast = expression.jsonata.ast
@@ -32,11 +34,33 @@ def misfit(source: str, event: Mapping[str, Any], bindings: Mapping[str, Any]) -
     if missing := _missing_paths(ast, event, bindings):
         return f"asks for {missing[0]}, which such an event does not have; look at one in events/"
     try:
-        expression.evaluate(event, bindings)
+        result = expression.evaluate(event, bindings)
+        if result is not None:
+            return wrong(result)
+        if _is_plain_path(ast):
+            return "resolves to nothing on such an event; look at one in events/"
     except Rejected as error:
         if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
             return f"{error}; convert what it gets, as with $string or $number".replace("this event", "such an event")
     return None
+
+
+def is_constant(source: str) -> bool:
+    """Whether an expression gives the same on every event."""
+    nodes = walk(compile_expression(source).jsonata.ast)
+    return not any(node.type in ("path", "name", "wildcard", "descendant") or _is_bound(node) for node in nodes)
+
+
+def _is_bound(node: Node) -> bool:
+    return bool(node.type == "variable" and node.value not in FUNCTIONS)
+
+
+def _is_plain_path(ast: Node) -> bool:
+    """Whether an expression only follows names, so that nothing of an event decides whether it finds something."""
+    nodes = list(walk(ast))
+    plain = ("path", "name", "variable", "block", "bind", "number", "filter", "index", "wildcard", "descendant")
+    free = any(node.type == "name" and node.value in FREE for node in nodes)
+    return not free and all(node.type in plain for node in nodes)
 
 
 def _unknown_variables(ast: Node, known: Collection[str]) -> list[str]:

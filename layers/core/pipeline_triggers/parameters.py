@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.expressions import ExpressionError, compile_expression
-from pipeline_triggers.misfits import FREE, misfit
+from pipeline_triggers.misfits import FREE, is_constant, misfit
 from pipeline_triggers.models import Occurrence
 
 MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
@@ -23,7 +23,7 @@ _LIKE_A_VARIABLE = re.compile(r"\s*\$[A-Za-z$\[]|\s+\$")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+|\*)\]")
 
 
-def check(source: str, sample: Occurrence | None) -> str | None:
+def check(source: str, sample: Occurrence | None, wrong: Callable[[Any], str | None] | None = None) -> str | None:
     """Say what is wrong with the value as the document writes it, or None.
 
     ``sample`` is an occurrence as the trigger's source makes them, where that is known; what the value asks for must
@@ -34,7 +34,7 @@ def check(source: str, sample: Occurrence | None) -> str | None:
             if sample is None:
                 compile_expression(expression[1])
                 return None
-            return misfit(expression[1], sample.event, sample.bindings)
+            return misfit(expression[1], sample.event, sample.bindings, wrong or _unsendable)
         except ExpressionError as error:
             return str(error)
     if "{%" in source or source.rstrip().endswith("%}"):
@@ -44,9 +44,7 @@ def check(source: str, sample: Occurrence | None) -> str | None:
     if source.startswith("$."):
         if not _PATH.fullmatch(source):
             return "is no JSONPath that EventBridge knows; write names, indices and * as in $.detail.items[0].id"
-        if sample is not None and not _matches(source, sample.event) and not FREE.intersection(_names(source)):
-            return "leads to nothing: such an event does not have it; look at one in events/"
-        return None
+        return None if sample is None else _misled(source, sample.event)
     if not source:
         return "is empty, and SageMaker refuses empty values; leave the parameter out to use its default"
     if len(source) > MAX_VALUE_LENGTH:
@@ -54,18 +52,47 @@ def check(source: str, sample: Occurrence | None) -> str | None:
     return None
 
 
+def _misled(path: str, event: object) -> str | None:
+    """Say that a path leads to nothing, or to no single value; what is under a free name nobody can tell."""
+    steps = _PATH_STEP.findall(path)
+    names = [name for name, _ in steps]
+    if (free := next((at for at, name in enumerate(names) if name in FREE), None)) is not None:
+        steps = steps[: free + 1]
+    found = _follow(steps, event)
+    if not found:
+        return "leads to nothing: such an event does not have it; look at one in events/"
+    return _unsendable(found[0]) if free is None and len(found) == 1 else None
+
+
+def _unsendable(value: Any) -> str | None:
+    if isinstance(value, dict | list):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        return f"gives {kind} on such an event, not one value; name one of it, or write {{% $string(…) %}}"
+    return None
+
+
+def _undecided(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "gives neither true nor false on such an event; compare, as in a = 'b'"
+
+
 def check_condition(source: str, sample: Occurrence | None) -> str | None:
     """Say what is wrong with a document's ``if``, or None."""
     if not _JSONATA.fullmatch(source):
         return "is no expression; write {% … %} around it, as in {% $object.size > 0 %}"
-    return check(source, sample)
+    return check(source, sample, _undecided)
 
 
 def check_key(source: str, sample: Occurrence | None) -> str | None:
     """Say what is wrong with a document's ``dedupe``, or None."""
-    if literal(source) is not None:
+    wrong = check(source, sample)
+    if wrong is None and (literal(source) is not None or _is_constant(source)):
         return "is the same on every event, and so would start once for ever; write $.a.b or {% … %}"
-    return check(source, sample)
+    return wrong
+
+
+def _is_constant(source: str) -> bool:
+    found = expression(source)
+    return found is not None and is_constant(found)
 
 
 def holds(source: str, occurrence: Occurrence) -> bool:
@@ -120,8 +147,12 @@ def _at(path: str, event: object) -> object:
 
 def _matches(path: str, event: object) -> list[object]:
     """Return what a path leads to: nothing, one value, or with a wildcard any number of them."""
+    return _follow(_PATH_STEP.findall(path), event)
+
+
+def _follow(steps: Iterable[tuple[str, str]], event: object) -> list[object]:
     found = [event]
-    for name, index in _PATH_STEP.findall(path):
+    for name, index in steps:
         found = [child for parent in found for child in _children(parent, name, index)]
     return [value for value in found if value is not None]
 
@@ -138,10 +169,6 @@ def _children(parent: object, name: str, index: str) -> Iterable[object]:
             return [parent[int(index)]]
         case _:
             return []
-
-
-def _names(path: str) -> list[str]:
-    return [name for name, _ in _PATH_STEP.findall(path)]
 
 
 def spell(source: str, found: Any) -> str:

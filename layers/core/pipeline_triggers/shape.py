@@ -36,12 +36,14 @@ def _pattern(_validator: object, pattern: str, found: object, _schema: object) -
         yield ValidationError(f"{found!r} does not match {pattern!r}")
 
 
-def fits_schema(source: Source) -> bool:
+def note_shape(source: Source) -> None:
     """Note what in a document's shape is wrong; what is right can be read for its meaning."""
     for error in _validator().iter_errors(source.data):
         path = tuple(error.absolute_path)
         if error.validator == "oneOf" and not isinstance(error.instance, dict):
             continue  # that it is no mapping is told by itself
+        if error.validator == "dependentRequired":
+            continue  # for editors; the check says which goes with which
         if error.validator == "additionalProperties":
             known = list(error.schema["properties"])
             for key in [key for key in error.instance if key not in known]:
@@ -50,7 +52,6 @@ def fits_schema(source: Source) -> bool:
             source.problem((*path, error.instance), f"is no name that works here; {error.schema['remedy']}")
         else:
             source.problem(path, _message(error))
-    return not source.problems
 
 
 def _message(error: Any) -> str:
@@ -93,7 +94,7 @@ _WANTED = {
     "['string', 'integer']": "a whole number",
     "['string', 'number', 'boolean']": "a single value",
     "['string', 'number', 'boolean', 'array']": "a single value or a list",
-    "['string', 'object']": "a pipeline's name, or names with parameters under them",
+    "['string', 'number', 'object']": "a pipeline's name, or names with parameters under them",
 }
 
 

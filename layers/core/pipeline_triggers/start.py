@@ -80,7 +80,7 @@ def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, 
 
 
 def _given(**arguments: Any) -> dict[str, Any]:
-    return {name: argument for name, argument in arguments.items() if argument}
+    return {name: argument for name, argument in arguments.items() if argument not in (None, "", {}, [])}
 
 
 def once(run: Run, trigger: Trigger, message: str) -> tuple[Outcome, str]:

@@ -14,6 +14,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(known)}"
 
 
+def printable(text: str) -> str:
+    """Escape what would break a line or hide in it, such as control characters and lone surrogates."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
 def brief(text: str) -> str:
     """Quote a text, and cut a long one."""
     return repr(text if len(text) <= 80 else f"{text[:77]}…")

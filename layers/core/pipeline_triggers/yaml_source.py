@@ -6,7 +6,6 @@ former. None of that happens here: a scalar stays the text that stands in the fi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -14,10 +13,13 @@ from typing import Any, NoReturn
 import yaml
 
 from pipeline_triggers.errors import Problem
+from pipeline_triggers.words import printable
 
 Path = tuple[str | int, ...]
 
 MAX_DEPTH = 50
+
+_NULLS = frozenset({"null", "Null", "NULL", "~"})
 
 
 @dataclass(slots=True)
@@ -29,13 +31,21 @@ class Source:
     lines: dict[Path, int] = field(default_factory=dict)
     unquoted: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    wrong: set[Path] = field(default_factory=set)
+
+    def is_right(self, path: Path) -> bool:
+        """Whether no problem has been noted at a path or below it."""
+        return not any(wrong[: len(path)] == path for wrong in self.wrong)
 
     def problem(self, path: Path, message: str) -> None:
-        """Note a problem at a path, on the line of the path or of its nearest parent."""
+        """Note a problem at a path."""
+        self.wrong.add(path)
+        self.problems.append(self.located(path, message))
+
+    def located(self, path: Path, message: str) -> Problem:
+        """Return a problem at a path, on the line of the path or of its nearest parent."""
         nearest = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in self.lines), ())
-        self.problems.append(
-            Problem(self.file, self.lines.get(nearest, 1), ".".join(map(str, path)), message),
-        )
+        return Problem(self.file, self.lines.get(nearest, 1), printable(".".join(map(str, path))), printable(message))
 
 
 class _Unreadable(Exception):
@@ -61,6 +71,7 @@ class _Reader:
         self.text = text
         self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.BaseLoader)
         self.path: Path = ()
+        self.anchors: set[str] = set()
 
     def document(self) -> Any:
         event = self.next()
@@ -82,11 +93,38 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             if mark := _where(error):
                 self.source.lines[self.path] = mark.line + 1
-            self.fail(_syntax(error))
+            self.fail(self.syntax(error))
         except yaml.reader.ReaderError as error:
             self.source.lines[self.path] = self.text.count("\n", 0, error.position) + 1
             # The code point is an int in PyYAML, whatever its type hints say.
             self.fail(f"holds U+{int(error.character):04X}, which YAML does not allow; escape it in double quotes")
+
+    def quote(self, beginning: str, text: str) -> str:
+        """Say that a value needs quotes, and write it with them."""
+        name = f"{self.path[-1]}: " if self.path and isinstance(self.path[-1], str) else ""
+        return f'a value that begins with {beginning} needs quotes; write {name}"{text}"'
+
+    def syntax(self, error: yaml.MarkedYAMLError) -> str:
+        """Say what is wrong in the words of who wrote it, where that can be told."""
+        mark, context_mark = error.problem_mark, error.context_mark
+        if error.context == "while scanning an alias" and context_mark is not None:
+            return self.quote("*", _text_at(context_mark))
+        if error.context == "while scanning for the next token" and mark is not None:
+            found = _text_at(mark)
+            if found.startswith("\t") or (mark.buffer or "")[mark.pointer : mark.pointer + 1] == "\t":
+                return "is indented with a tab; indent with spaces"
+            if mark.buffer is not None and mark.buffer[: mark.pointer].endswith("{"):
+                return self.quote("{%", "{% … %}")
+            if found:
+                return self.quote(found[0], found)
+        if error.problem == "mapping values are not allowed here" and mark is not None:
+            name, _, value = _text_of_line(mark).strip().partition(": ")
+            rest = (mark.buffer or "")[mark.pointer :].partition("\n")[0]
+            return f'has ": " in a value without quotes; write {name}: "{value}{rest}"'
+        if error.problem == "could not find expected ':'":
+            return "has a name without a value; write a colon and a space after it"
+        told = " ".join(filter(None, (error.context, error.problem)))
+        return f"is no YAML: {told}; check its quotes, brackets and indentation"
 
     def fail(self, message: str) -> NoReturn:
         self.source.problem(self.path, message)
@@ -95,9 +133,12 @@ class _Reader:
     def value(self, event: yaml.Event) -> Any:
         if len(self.path) > MAX_DEPTH:
             self.fail(f"is nested deeper than {MAX_DEPTH} levels; write it flatter")
-        if getattr(event, "anchor", None) is not None:
+        if (anchor := getattr(event, "anchor", None)) is not None:
             if isinstance(event, yaml.AliasEvent):
-                self.fail(_quote("*", f"*{event.anchor}"))
+                if anchor in self.anchors:
+                    self.fail(f"is a YAML alias (*{anchor}); repeat the value")
+                self.fail(self.quote("*", f"*{anchor}"))
+            self.anchors.add(anchor)
             self.source.problem(self.path, "has a YAML anchor (&); repeat the value, or quote it if & belongs to it")
         if (tag := getattr(event, "tag", None)) is not None:
             self.source.problem(self.path, f"has a YAML tag ({tag}); remove it, or quote the value")
@@ -108,6 +149,9 @@ class _Reader:
                     self.source.problem(self.path, "holds half a surrogate pair, which is no text; write the whole one")
                 if style is None:
                     self.source.unquoted.add(self.path)
+                    if text in _NULLS:
+                        told = f'is {text}, which is no value; write "{text}" if you mean the text, or leave it out'
+                        self.source.problem(self.path, told)
                 return text
             case yaml.SequenceStartEvent():
                 return self.sequence()
@@ -128,6 +172,10 @@ class _Reader:
         items: dict[str, Any] = {}
         parent = self.path
         while not isinstance(event := self.next(), yaml.MappingEndEvent):
+            if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.style is None:
+                self.source.lines[(*parent, "<<")] = _line(event)
+                self.path = (*parent, "<<")
+                self.fail("is a merge key, which is not supported; repeat the keys here")
             if not isinstance(event, yaml.ScalarEvent):
                 self.source.lines[(*parent, "?")] = _line(event)
                 self.path = (*parent, "?")
@@ -154,24 +202,16 @@ def _where(error: yaml.MarkedYAMLError) -> yaml.Mark | None:
     return error.context_mark if at_end and error.context_mark else mark
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
-    mark, context_mark = error.problem_mark, error.context_mark
-    if error.context == "while scanning an alias" and context_mark is not None:
-        return _quote("*", _text_at(context_mark))
-    if error.context == "while scanning for the next token" and mark is not None:
-        found = _text_at(mark)
-        if mark.buffer is not None and mark.buffer[: mark.pointer].endswith("{"):
-            return _quote("{%", "{% … %}")
-        if found:
-            return _quote(found[0], found)
-    told = " ".join(filter(None, (error.context, error.problem)))
-    return f"is no YAML: {told}; check its quotes, brackets and indentation"
-
-
 def _text_at(mark: yaml.Mark) -> str:
-    found = re.match(r"[^\s,}\]\0]*", (mark.buffer or "")[mark.pointer :])
-    return found[0] if found else ""
+    """Return the text that begins at a mark, up to a space or to what ends it in a list or mapping."""
+    depth, text = 0, ""
+    for character in (mark.buffer or "")[mark.pointer :]:
+        if character.isspace() or character == "\0" or (depth == 0 and character in ",]}"):
+            break
+        depth += (character in "[{") - (character in "]}")
+        text += character
+    return text
 
 
-def _quote(beginning: str, text: str) -> str:
-    return f'a value that begins with {beginning} needs quotes; write "{text}"'
+def _text_of_line(mark: yaml.Mark) -> str:
+    return (mark.buffer or "")[: mark.pointer].rpartition("\n")[2]

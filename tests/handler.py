@@ -1,0 +1,42 @@
+"""What Lambda and SQS put around a handler, for tests that call it in their own process."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+# As template.yaml says.
+TIME_OUT = 120
+VISIBILITY = 720
+
+ENVIRONMENT = {
+    "STACK_NAME": "stack",
+    "STAGE": "dev",
+    "AWS_REGION": "eu-central-1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "ACCOUNT_ID": "123456789012",
+    "QUEUE_URL": "https://sqs/queue",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
+    "REQUESTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:requests",
+    "STATE_TABLE": "state",
+    "GIVE_UP_AFTER_HOURS": "72",
+}
+
+CONTEXT = SimpleNamespace(
+    function_name="handler",
+    memory_limit_in_mb=256,
+    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:handler",
+    aws_request_id="request",
+    get_remaining_time_in_millis=lambda: TIME_OUT * 1000,
+)
+
+
+def record(message_id: str, body: str, receives: int = 1, sent_at: float | None = None) -> dict[str, Any]:
+    """Return an SQS record as Lambda hands it over; the times are Unix times."""
+    sent = int((time.time() if sent_at is None else sent_at) * 1000)
+    attributes = {"ApproximateReceiveCount": str(receives), "SentTimestamp": str(sent)}
+    ids = {"messageId": message_id, "receiptHandle": f"handle of {message_id}", "eventSource": "aws:sqs"}
+    return {**ids, "body": body, "attributes": attributes}
