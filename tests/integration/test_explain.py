@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pipeline_triggers import documents, samples
-from pipeline_triggers.sources import SOURCES
+from pipeline_triggers.sources import HANDLERS, SOURCES
 
 from tests import PROJECT
 from tests.conftest import Project, pipeline_definition
@@ -32,6 +32,10 @@ TRIGGERS = """
     when: {endpoint: {status: InService}}
     start: typed
     parameters: {Count: "{% $endpoint.name %}"}
+  deployment:
+    when: {endpoint: {name: "churn-*", deployment: [creating, baking]}}
+    start: explained
+    parameters: {Value: "{% $endpoint.next_config %}"}
   job:
     when: {training_job: {name: "churn-*-10", status: Completed}}
     start: explained
@@ -123,6 +127,10 @@ def happened(aws: LocalAws, trigger: str, handler: str, count: int) -> list[dict
     return told
 
 
+# What explain has said of the events so far.
+SEEN: list[Any] = []
+
+
 def publish(aws: LocalAws, event: Mapping[str, Any]) -> None:
     """Let happen what an event tells of."""
     if event.get("Type") != "Notification":
@@ -144,6 +152,9 @@ def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, t
     expected = json.loads(explain(aws, project, path, "--aws", "--json"))
     event = json.loads(text)
     publish(aws, event)
+    for told in expected:
+        if told["outcome"] == "REJECTED":
+            told["parameters"] = None  # what would have been sent, no execution has
     triggers = {trigger.id: trigger for trigger in documents.load(project.documents).triggers}
     assert ("team/anything" in {told["trigger"] for told in expected}) == ("source" in event)
     assert expected
@@ -151,6 +162,12 @@ def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, t
         of_trigger = [told for told in expected if told["trigger"] == trigger]
         handler = SOURCES[triggers[trigger].when.source].handler
         assert happened(aws, trigger, handler, len(of_trigger)) == of_trigger
+    # And nothing more: what explain left out, the stack has not handled either.
+    told_by_all = [
+        line for handler in HANDLERS for line in aws.log_lines(STACK, handler) if line["message"] == "verdict"
+    ]
+    SEEN.extend(expected)
+    assert len(told_by_all) == len(SEEN)
 
 
 def test_explain_tells_people_too(aws: LocalAws, project: Project) -> None:

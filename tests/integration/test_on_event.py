@@ -46,6 +46,14 @@ TRIGGERS = """
     when: {alarm: {name: churn-drift, state: alarm}}
     start: echo
     parameters: {Value: "{% detail.configuration.metrics[0].metricStat.metric.dimensions.Endpoint %}"}
+  closed:
+    when: {event: {bus: shop, pattern: {detail-type: [Month closed]}}}
+    start: echo
+    parameters: {Value: $.detail.month}
+  tuned:
+    when: {event: {pattern: {source: [aws.sagemaker], detail-type: [SageMaker HyperParameter Tuning Job State Change]}}}
+    start: echo
+    parameters: {Value: "{% $job.name & ' ' & $job.status %}"}
   order:
     when: {event: {pattern: {source: [acme.shop], detail: {amount: [{numeric: [">", 100]}]}}}}
     start: echo
@@ -66,6 +74,7 @@ EXPECTED = {
 def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
     """The stack with a trigger per source."""
     aws.create_pipeline("echo", pipeline_definition({"Value": "String"}))
+    aws.client("events").create_event_bus(Name="shop")
     project = new_project()
     project.compile(TRIGGERS)
     project.deploy(aws, STACK)
@@ -139,3 +148,33 @@ def test_drift_is_a_monitor_s_run_that_found_violations(
     if not reason:
         value = "churn-prod s3://monitoring/churn-prod/constraint_violations.json"
         assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": value}
+
+
+def test_an_event_on_a_bus_of_one_s_own_starts_what_asks_for_it(deployed: LocalAws) -> None:
+    """The same event on the default bus does not."""
+    for bus, month in (("default", "10"), ("shop", "11")):
+        deployed.put_event({"source": "acme.shop", "detail-type": "Month closed", "detail": {"month": month}}, bus)
+    (verdict,) = deployed.new_verdicts(STACK, "team/closed", 1, "OnEvent")
+    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "11"}
+
+
+def test_jobs_of_other_kinds_come_as_events(deployed: LocalAws) -> None:
+    """With their own variable."""
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:hyper-parameter-tuning-job/churn"
+    detail = {"HyperParameterTuningJobName": "churn", "HyperParameterTuningJobArn": arn}
+    kind = "SageMaker HyperParameter Tuning Job State Change"
+    detail |= {"HyperParameterTuningJobStatus": "Completed", "LastModifiedTime": 1793506329000}
+    deployed.put_event({"source": "aws.sagemaker", "detail-type": kind, "detail": detail, "resources": [arn]})
+    (verdict,) = deployed.new_verdicts(STACK, "team/tuned", 1, "OnEvent")
+    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "churn Completed"}
+
+
+def test_other_updates_of_a_model_package_do_not_fire(deployed: LocalAws) -> None:
+    """They repeat the approval, and say what they changed."""
+    event = json.loads((PROJECT / "events" / "model_package.json").read_text(encoding="utf-8"))
+    for version, changed in ((8, ["ModelLifeCycle"]), (9, ["ModelApprovalStatus"])):
+        arn = f"arn:aws:sagemaker:eu-central-1:123456789012:model-package/churn/{version}"
+        event["detail"] |= {"ModelPackageArn": arn, "UpdatedModelPackageFields": changed}
+        deployed.put_event(event)
+    (verdict,) = deployed.new_verdicts(STACK, "team/model-package", 1, "OnEvent")
+    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": arn}

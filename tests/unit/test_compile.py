@@ -136,7 +136,16 @@ def test_a_topic_is_subscribed_to_once() -> None:
     own = trigger(id="team/own", when=When("sns", {}))
     other = trigger(id="team/off", when=When("sns", {"topic": "arn:aws:sns:us-east-1:1:off"}), enabled=False)
     compiled = stack(trigger(when=of_topic), trigger(id="team/two", when=of_topic), own, other)
-    (subscription,) = resources(compiled, "AWS::SNS::Subscription")
+    own_subscription, subscription = resources(compiled, "AWS::SNS::Subscription")
+    assert own_subscription["TopicArn"] == {"Ref": "RequestsTopicArn"}
+    (policy,) = resources(compiled, "AWS::SQS::QueuePolicy")
+    allow, deny = policy["PolicyDocument"]["Statement"]
+    named = [{"Ref": "RequestsTopicArn"}, {"Fn::Sub": arn}]
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": named}}
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": False}})
+    for made in compiled["Resources"].values():
+        if made["Type"] == "AWS::SNS::Subscription":
+            assert "OnSnsMessageQueuePolicy" in made["DependsOn"]
     assert subscription == {
         "TopicArn": {"Fn::Sub": arn},
         "Region": {"Fn::Select": [3, {"Fn::Split": [":", {"Fn::Sub": arn}]}]},
@@ -151,7 +160,7 @@ def test_a_topic_of_one_trigger_may_be_filtered_by_sns() -> None:
     """Then its other messages cost nothing."""
     arn = "arn:aws:sns:eu-central-1:123456789012:alarms"
     filtered = trigger(when=When("sns", {"topic": arn, "body": {"NewStateValue": ["ALARM"], "Name": ["${Name}"]}}))
-    (subscription,) = resources(stack(filtered), "AWS::SNS::Subscription")
+    _, subscription = resources(stack(filtered), "AWS::SNS::Subscription")
     name = {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "Name"]}
     assert subscription["FilterPolicy"] == {"NewStateValue": ["ALARM"], "Name": [name]}
     assert subscription["FilterPolicyScope"] == "MessageBody"

@@ -316,7 +316,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {topic: orders}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.sns.topic: 'orders' is no topic; write its ARN, as in "
+            "6: triggers.retrain.when.sns.topic: 'orders' is no standard topic; write its ARN, as in "
             "arn:aws:sns:eu-central-1:123456789012:alarms",
         ),
         (

@@ -106,7 +106,13 @@ def test_numbers_and_booleans_of_a_request_are_spelt_as_the_sdk_does() -> None:
         ('{"trigger": "t/t", "parameters": {"A": NaN}}', "the message holds NaN, which is no JSON"),
         ('{"trigger": "t/t", "parameters": {"A": 1e999}}', "the message holds a number of 5 digits"),
         ('{"trigger": "t/t", "parameters": {"A": ' + "1" * 101 + "}}", "the message holds a number of 101 digits"),
-        ("[" * 100_000, "the message is nested too deeply"),
+        ("[" * 100_000, "the message is nested deeper than 50"),
+        (
+            '{"trigger": "t/t", "parameters": {"A": ' + "[" * 50 + "]" * 50 + "}}",
+            "the message is nested deeper than 50",
+        ),
+        ('{"trigger": "t/t", "dedupe": "' + "k" * 1025 + '"}', "the request's dedupe is no text of 1024 characters"),
+        ('"' + "x" * 262_144 + '"', "the message has more than 262144 bytes"),
     ],
 )
 def test_a_request_that_can_be_read_in_two_ways_is_rejected(message: str, reason: str) -> None:
@@ -127,7 +133,9 @@ def test_a_message_s_body_is_json_where_it_is_json() -> None:
     assert (message["body"], message["text"]) == ({"a": [1]}, '{"a": [1]}')
     assert message["attributes"] == {"n": 5, "l": ["a"], "s": "5"}
     assert "subject" not in message
-    assert published("[ALERT] x").bindings["message"]["body"] == "[ALERT] x"
+    for text in ("[ALERT] x", "Infinity is near", "NaN%", '{"a": 1, "a": 2} and more'):
+        assert published(text).bindings["message"]["body"] == text
+    assert "attributes" in published("x", MessageAttributes=["odd"]).bindings["message"]
 
 
 def test_each_object_of_s3_s_notification_is_an_occurrence_of_its_own() -> None:
@@ -145,6 +153,70 @@ def test_each_object_of_s3_s_notification_is_an_occurrence_of_its_own() -> None:
         "9b2cf535f27731c974343645a3985328",
         "0062E99A88DC407460",
     )
+
+
+def test_what_s3_deleted_is_no_upload() -> None:
+    """Through a topic comes whatever its notifications ask for; one odd record does not hold up the others."""
+    message = json.loads((PROJECT / "events" / "sns_topic.json").read_text(encoding="utf-8"))["Message"]
+    (record,) = json.loads(message)["Records"]
+    odd: list[Any] = [{**record, "eventName": "ObjectRemoved:Delete"}, {**record, "s3": {}}, record]
+    body = json.dumps({**SNS, "Message": json.dumps({"Records": odd})})
+    removed, broken, created = events.from_topic("own", body, OTHERS)
+    with pytest.raises(Filtered, match="S3 tells of ObjectRemoved:Delete, which is no upload"):
+        removed.occurrence()
+    with pytest.raises(Rejected, match="the record is no notification of S3"):
+        broken.occurrence()
+    assert created.occurrence().bindings["object"]["reason"] == "ObjectCreated:Put"
+
+
+@pytest.mark.parametrize("time", [1793506329000, 1793506329000.0, "1793506329000", "2026-11-01T04:12:09Z"])
+def test_times_are_iso_however_sagemaker_writes_them(time: object) -> None:
+    """Milliseconds since 1970, as number or text, are the same change as the ISO time."""
+    event = json.loads((PROJECT / "events" / "endpoint.json").read_text(encoding="utf-8"))
+    event["time"] = event["detail"]["LastModifiedTime"] = time
+    occurrence = events.eventbridge(event)
+    assert occurrence.event["time"] == "2026-11-01T04:12:09Z"
+    assert occurrence.identity[-1] == "2026-11-01T04:12:09Z"
+
+
+@pytest.mark.parametrize("status", ["IN_SERVICE", "InService", "in-service", "INSERVICE", "In_Service"])
+def test_a_status_is_spelt_as_the_api_does(status: str) -> None:
+    """And tags are a mapping, however they come."""
+    event = json.loads((PROJECT / "events" / "endpoint.json").read_text(encoding="utf-8"))
+    event["detail"] |= {"EndpointStatus": status, "Tags": [{"Key": "team", "Value": "churn"}]}
+    endpoint = events.eventbridge(event).bindings["endpoint"]
+    assert (endpoint["status"], endpoint["tags"]) == ("InService", {"team": "churn"})
+
+
+def test_a_variant_that_is_scaled_is_a_deployment_too() -> None:
+    """AWS documents the stages in both places."""
+    event = json.loads((PROJECT / "events" / "endpoint_deployment.json").read_text(encoding="utf-8"))
+    variants = event["detail"].pop("PendingDeploymentSummary")["ProductionVariants"]
+    event["detail"]["ProductionVariants"] = [*variants, {"CurrentWeight": 1}]
+    endpoint = events.eventbridge(event).bindings["endpoint"]
+    assert (endpoint["deployment"], endpoint["variants"]) == (["Baking"], ["main"])
+
+
+def test_a_retried_execution_ends_once_more() -> None:
+    """It keeps its ARN; the end is another one."""
+    event = json.loads((PROJECT / "events" / "pipeline.json").read_text(encoding="utf-8"))
+    again = {**event, "detail": {**event["detail"], "executionEndTime": "2026-11-02T00:00:00Z"}}
+    assert events.eventbridge(event).identity != events.eventbridge(again).identity
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"detail-type": "SageMaker Endpoint State Change", "detail": {"ProductionVariants": 5, "EndpointArn": "a"}},
+        {"detail-type": "CloudWatch Alarm State Change", "detail": {"state": "ALARM"}},
+        {"detail-type": "CloudWatch Alarm State Change", "resources": {"a": 1}, "detail": {"state": {}}},
+        {"detail-type": "SageMaker Endpoint State Change", "detail": {"Tags": ["x"]}},
+    ],
+)
+def test_an_event_of_an_odd_shape_is_rejected(changed: dict[str, Any]) -> None:
+    """With what it was taken for."""
+    with pytest.raises(Rejected, match=f"the event is no {changed['detail-type']} as AWS sends it"):
+        events.eventbridge({"id": "i", **changed})
 
 
 def test_s3_s_test_of_a_topic_starts_nothing() -> None:

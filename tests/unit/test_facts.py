@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,9 +14,10 @@ from pipeline_triggers import aws, needs
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.admission import admitted
 from pipeline_triggers.documents import Documents
-from pipeline_triggers.errors import Rejected
+from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.models import Occurrence, Options, Start, Trigger, When
-from pipeline_triggers.parameters import evaluate
+from pipeline_triggers.parameters import check, evaluate
+from pipeline_triggers.samples import sample
 
 OBJECT = {"bucket": "raw", "key": "a b+c", "uri": "s3://raw/a b+c"}
 ENDPOINT = {"name": "churn-prod", "config": "churn-prod-1"}
@@ -53,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 def happened(**bindings: Any) -> Occurrence:
     """Return an occurrence of an upload and an endpoint at once."""
-    event = {"detail": {"object": {"key": "a b+c"}, "EndpointName": "churn-prod"}}
+    event = {"detail": {"bucket": {"name": "raw"}, "object": {"key": "a b+c"}, "EndpointName": "churn-prod"}}
     return Occurrence("e", "s", ("i",), event, {"object": OBJECT, "endpoint": ENDPOINT, **bindings})
 
 
@@ -84,14 +85,14 @@ def granted(one: Trigger) -> dict[str, Any]:
             ("head_object", {"Bucket": "raw", "Key": "a b+c"}),
             {"Metadata": {"team": "churn"}},
             "churn",
-            {"s3:GetObject", "s3:GetObjectVersion"},
+            {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
         ),
         (
             "{% $object.tags.team %}",
             ("get_object_tagging", {"Bucket": "raw", "Key": "a b+c"}),
             {"TagSet": [{"Key": "team", "Value": "churn"}]},
             "churn",
-            {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
+            {"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "s3:ListBucket"},
         ),
         (
             "{% $endpoint.data_capture_uri %}",
@@ -160,11 +161,45 @@ def test_what_is_gone_rejects_the_event(asked: Aws, code: str) -> None:
         admitted(trigger("{% $object.metadata %}"), happened())
 
 
-def test_a_grant_is_for_the_trigger_s_own_bucket() -> None:
-    """And for no other."""
-    assert granted(trigger("{% $object.tags %}"))["s3:GetObjectTagging"] == [
-        {"Fn::Sub": "arn:${AWS::Partition}:s3:::raw/*"}
-    ]
+def test_what_only_a_filtered_event_s_values_need_is_not_asked(asked: Aws) -> None:
+    """The condition comes first, with what it needs itself."""
+    asked.answers["get_object_tagging"] = {"TagSet": []}
+    one = trigger("{% $object.metadata.team %}", condition="{% $exists($object.tags.stage) %}")
+    with pytest.raises(Filtered, match="if is false"):
+        admitted(one, happened())
+    assert [operation for operation, _ in asked.calls] == ["get_object_tagging"]
+
+
+def test_a_grant_is_for_the_trigger_s_own_bucket_and_endpoint() -> None:
+    """And for no other; SageMaker's ARNs may be lower-cased."""
+    tags = granted(trigger("{% $object.tags %}"))
+    assert tags["s3:GetObjectTagging"] == [{"Fn::Sub": "arn:${AWS::Partition}:s3:::raw/*"}]
+    assert tags["s3:ListBucket"] == [{"Fn::Sub": "arn:${AWS::Partition}:s3:::raw"}]
+    named = replace(
+        trigger("{% $endpoint.data_capture_uri %}"), when=When("endpoint", {"name": "Churn-*", "status": ["InService"]})
+    )
+    arns = [arn["Fn::Sub"].rpartition(":")[2] for arn in granted(named)["sagemaker:DescribeEndpoint"]]
+    assert arns == ["endpoint/Churn-*", "endpoint/churn-*"]
+
+
+def test_what_the_event_does_not_say_rejects_it(asked: Aws) -> None:
+    """Such as the configuration whose models are asked for."""
+    with pytest.raises(Rejected, match=r"\$endpoint\.models can't be had: the event does not say 'config'"):
+        admitted(trigger("{% $endpoint.models %}"), happened(endpoint={"name": "churn-prod"}))
+    assert asked.calls == []
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("s3", "{% ($o := $object; $o.tags.team) %}"),
+        ("sns", "{% $object.tags.team %}"),
+    ],
+)
+def test_what_is_asked_for_must_be_named_outright(source: str, value: str) -> None:
+    """Else nobody would ask; and of a topic's objects nobody knows the bucket to allow."""
+    fields = {"s3": {"bucket": "raw"}, "sns": {"topic": "arn"}}[source]
+    assert check(value, sample(When(source, fields))) is not None
 
 
 MONITOR = {"schedule": "m", "violations_uri": "s3://bucket/run/constraint_violations.json"}
@@ -193,7 +228,7 @@ def test_a_monitor_s_violations_are_read_from_either_spelling(asked: Aws, name: 
 
     def get_object(**asked_for: str) -> Any:
         if asked_for != {"Bucket": "bucket", "Key": f"run/{name}"}:
-            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "no"}}, "GetObject")
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
         return body(VIOLATIONS)
 
     asked.answers["get_object"] = get_object

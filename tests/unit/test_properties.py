@@ -195,9 +195,14 @@ def _loaded(teams: Mapping[str, Any], stages: Mapping[str, Mapping[str, str]]) -
         return None
 
 
+OWN_TOPIC = "arn:aws:sns:eu-central-1:123456789012:requests"
+
+
 def _substituted(value: Any, stack: Mapping[str, Any], stage: str) -> Any:
     """Write a value of the stack as CloudFormation does when it deploys a stage."""
     match value:
+        case {"Ref": "RequestsTopicArn"}:
+            return OWN_TOPIC
         case {"Ref": str(name)}:
             return stage if name == "Stage" else PSEUDO_PARAMETERS.get(name, f"<{name}>")
         case {"Fn::FindInMap": arguments}:
@@ -284,14 +289,17 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
     subscriptions = by_kind.get("AWS::SNS::Subscription", {})
     topics = Counter(subscription["Properties"]["TopicArn"] for subscription in subscriptions.values())
     assert all(count == 1 for count in topics.values())
-    assert topics.keys() == {
+    assert topics.keys() == {OWN_TOPIC} | {
         resolve(trigger.when.fields["topic"], values)
         for trigger in loaded.triggers
         if trigger.enabled and "topic" in trigger.when.fields
     }
+    (queue_policy,) = by_kind["AWS::SQS::QueuePolicy"].values()
+    allow, _ = queue_policy["Properties"]["PolicyDocument"]["Statement"]
+    assert sorted(allow["Condition"]["ArnEquals"]["aws:SourceArn"]) == sorted(topics)
     for subscription in subscriptions.values():
         assert subscription["Properties"]["Region"] == subscription["Properties"]["TopicArn"].split(":")[3]
-        assert sorted(subscription["DependsOn"]) == sorted(of_handler["OnSnsMessage"])
+        assert sorted(subscription["DependsOn"]) == sorted([*of_handler["OnSnsMessage"], "OnSnsMessageQueuePolicy"])
 
 
 def _holds(loaded: Documents) -> str:

@@ -75,10 +75,10 @@ def test_more_policies_than_a_role_takes_need_a_raised_quota() -> None:
 
 def test_a_template_may_have_500_resources() -> None:
     """Beyond that, no quota can be raised."""
-    most = tuple(trigger(number) for number in range(499))
+    most = tuple(trigger(number) for number in range(497))
     compiler.compile_documents(Documents(most, STAGES))
     with pytest.raises(DocumentsError, match="CloudFormation's quota 'resources per template' is 500"):
-        compiler.compile_documents(Documents((*most, trigger(499)), STAGES))
+        compiler.compile_documents(Documents((*most, trigger(498)), STAGES))
 
 
 def test_a_template_may_have_a_million_bytes() -> None:

@@ -70,7 +70,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
     ),
     "one-per-environment": (
         {"key": "in/x.csv"},
-        {"train-dev": {"InputDataUrl": "s3://raw/in/x.csv", "Environment": "dev"}},
+        {"train-dev": {"InputDataUrl": "s3://acme-dev-raw/in/x.csv", "Environment": "dev"}},
     ),
     "once-per-content": ({"key": "drop/x"}, {"train": {"InputDataUrl": "s3://raw/drop/x"}}),
     "requests": (
@@ -111,10 +111,13 @@ def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
     if found.request:
         wanted = {"InputDataUrl": "s3://raw/churn/2026-10/data.csv"}
         return replace(found, request=replace(found.request, pipeline="train", parameters=wanted))
+    event = json.loads(json.dumps(found.event))
+    if trigger.when.source == "training_job":
+        event["detail"]["TrainingJobStatus"] = trigger.when.fields["status"][0]
+        return eventbridge(event)
     if trigger.when.source != "s3":
         return found
-    event = json.loads(json.dumps(found.event))
-    event["detail"]["bucket"]["name"] = "raw"
+    event["detail"]["bucket"]["name"] = trigger.when.fields["bucket"]
     event["detail"]["reason"] = changes.get("reason", event["detail"]["reason"])
     s3_object = event["detail"]["object"] | dict(changes)
     event["detail"]["object"] = {name: value for name, value in s3_object.items() if value is not None}

@@ -13,6 +13,7 @@ from pipeline_triggers.conditions import unmet
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.events import eventbridge, s3_upload
 from pipeline_triggers.models import Occurrence, Trigger, When
+from pipeline_triggers.samples import sample as sample_of
 
 from tests import PROJECT
 
@@ -40,6 +41,11 @@ def sagemaker(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
 
 
 IN_SERVICE = [{"equals-ignore-case": "InService"}, {"equals-ignore-case": "IN_SERVICE"}]
+STAGES = {
+    "ProductionVariants": {
+        "VariantStatus": {"Status": [{"equals-ignore-case": "Baking"}, {"equals-ignore-case": "ActivatingTraffic"}]}
+    }
+}
 APPROVAL = [{"UpdatedModelPackageFields": ["ModelApprovalStatus"]}, {"UpdatedModelPackageFields": [{"exists": False}]}]
 ARN = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/"
 
@@ -61,9 +67,7 @@ ARN = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline
                 "Endpoint Deployment State Change",
                 {
                     "EndpointName": ["churn-prod"],
-                    "PendingDeploymentSummary": {
-                        "ProductionVariants": {"VariantStatus": {"Status": ["Baking", "ActivatingTraffic"]}}
-                    },
+                    "$or": [{"PendingDeploymentSummary": STAGES}, STAGES],
                 },
             ),
         ),
@@ -154,7 +158,7 @@ def sample(source: str) -> Occurrence:
 @pytest.mark.parametrize(
     ("source", "identity"),
     [
-        ("endpoint", ("arn:aws:sagemaker:eu-central-1:123456789012:endpoint/churn-prod", "IN_SERVICE")),
+        ("endpoint", ("arn:aws:sagemaker:eu-central-1:123456789012:endpoint/churn-prod", "InService")),
         ("training_job", ("arn:aws:sagemaker:eu-central-1:123456789012:training-job/churn-2026-10", "Completed")),
         ("model_package", ("arn:aws:sagemaker:eu-central-1:123456789012:model-package/churn/7", "Approved")),
         ("pipeline", ("arn:aws:sagemaker:eu-central-1:123456789012:pipeline/churn-training/execution/u6m0hbf4ttq2",)),
@@ -242,3 +246,34 @@ def test_what_a_team_names_itself_is_not_held_against_the_sample(tmp_path: Path)
         "{endpoint: {status: InService}}",
         '    parameters: {A: "{% detail.Tags.any %}", B: $.detail.Tags.x}\n',
     )
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        When("s3", {"bucket": "raw"}),
+        When("endpoint", {"deployment": ["Baking"]}),
+        When("training_job", {"status": ["Failed"]}),
+        When("drift", {"monitoring_schedule": "m"}),
+        When("sns", {"topic": "arn"}),
+    ],
+)
+def test_the_reference_names_every_field_of_every_variable(when: When) -> None:
+    """A binding that nobody knows of is of no use."""
+    text = (PROJECT / "docs" / "triggers.md").read_text(encoding="utf-8")
+    bound = sample_of(when)
+    assert bound is not None
+    for variable, fields in bound.bindings.items():
+        assert f"`${variable}`" in text
+        rows = [line.partition("|")[2].partition("|")[0] for line in text.splitlines() if line.startswith("| `")]
+        named = {name.strip(" `") for row in rows for name in row.split(",")}
+        assert fields.keys() <= named, (variable, fields.keys() - named)
+
+
+def test_an_event_of_a_former_document_is_filtered() -> None:
+    """It came by a rule that asked for another bucket or status."""
+    upload, endpoint = sample("s3"), sample("endpoint")
+    other_bucket = Trigger("t/t", When("s3", {"bucket": "another"}), ())
+    other_status = Trigger("t/t", When("endpoint", {"status": ["Failed"]}), ())
+    assert unmet(other_bucket, upload) == "the bucket is not another"
+    assert unmet(other_status, endpoint) == "the status is not Failed"

@@ -7,7 +7,7 @@ from pipeline_triggers.conditions import other_name, unmet_if
 from pipeline_triggers.errors import Filtered
 from pipeline_triggers.facts import with_facts
 from pipeline_triggers.models import Occurrence, Trigger
-from pipeline_triggers.needs import needed
+from pipeline_triggers.needs import needed, needs_of
 
 
 def admitted(trigger: Trigger, occurrence: Occurrence) -> Occurrence:
@@ -23,7 +23,9 @@ def admitted(trigger: Trigger, occurrence: Occurrence) -> Occurrence:
         occurrence = monitor.violation(occurrence)
     if reason := other_name(trigger, occurrence):
         raise Filtered(reason)
-    occurrence = with_facts(occurrence, needed(trigger))
+    # What the condition needs comes first: an event that is not wanted is not asked about any further.
+    first = needs_of([trigger.condition] if trigger.condition else [])
+    occurrence = with_facts(occurrence, first)
     if reason := unmet_if(trigger, occurrence):
         raise Filtered(reason)
-    return occurrence
+    return with_facts(occurrence, needed(trigger) - first)

@@ -15,7 +15,7 @@ from pipeline_triggers.models import MAX_STARTS, Options, Start, Trigger, When
 from pipeline_triggers.samples import sample
 from pipeline_triggers.sources import SOURCES, topic
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references, resolve
-from pipeline_triggers.words import brief, did_you_mean
+from pipeline_triggers.words import brief, did_you_mean, spelling
 from pipeline_triggers.yaml_source import Source
 
 # Stand-ins while checking: the real ones are known to CloudFormation only.
@@ -59,11 +59,6 @@ def _no_version(text: str) -> str | None:
 
 # What a literal has to be besides a value.
 _OPTIONS = {"source_execution": _no_execution, "mlflow_experiment": _no_experiment, "version": _no_version}
-
-
-def _spelling(word: str) -> str:
-    """Make words comparable: in-service, IN_SERVICE and InService are one."""
-    return re.sub(r"[-_ ]", "", word).lower()
 
 
 def _places(path: Path, written: str | list[str]) -> list[tuple[Path, str]]:
@@ -156,12 +151,12 @@ class Checked:
     def _field(self, source: str, name: str, value: Any) -> Any:
         path = ("when", source, name)
         if words := SOURCES[source].choices.get(name):
-            by_spelling = {_spelling(word): word for word in words}
+            by_spelling = {spelling(word): word for word in words}
             asked = _places(path, value)
             for place, word in asked:
-                if _spelling(word) not in by_spelling:
+                if spelling(word) not in by_spelling:
                     self._problem(place, f"{brief(word)} is no {name}; {did_you_mean(word, words)}")
-            return [by_spelling.get(_spelling(word), word) for _, word in asked]
+            return [by_spelling.get(spelling(word), word) for _, word in asked]
         if isinstance(value, dict):  # a pattern, or a filter policy
             return self._json(path, value)
         named = SOURCES[source].name
@@ -210,10 +205,8 @@ class Checked:
                 self._problem((*at, *path), wrong)
         for arn in self._resolved(("when", "sns", "topic"), fields.get("topic")):
             if not _TOPIC.fullmatch(arn):
-                self._problem(
-                    ("when", "sns", "topic"),
-                    f"{brief(arn)} is no topic; write its ARN, as in arn:aws:sns:eu-central-1:123456789012:alarms",
-                )
+                remedy = "write its ARN, as in arn:aws:sns:eu-central-1:123456789012:alarms"
+                self._problem(("when", "sns", "topic"), f"{brief(arn)} is no standard topic; {remedy}")
 
     def _s3(self, fields: Mapping[str, str]) -> None:
         at = ("when", "s3")

@@ -87,8 +87,11 @@ def _stack(documents: Documents) -> dict[str, Any]:
         handled = [trigger for trigger in documents.triggers if SOURCES[trigger.when.source].handler == handler]
         policies = _policies(handler, handled, documents.stages)
         # An event that comes before the handler may start its pipeline would be denied.
-        resources |= policies | _rules(handled, list(policies)) | _subscriptions(handled, list(policies))
+        resources |= policies | _rules(handled, list(policies))
+        if handler == "OnSnsMessage":
+            resources |= _subscriptions(handled, list(policies))
     handed_in = [f"{handler}{name}" for handler in HANDLERS for name in ("QueueArn", "DeadLetterQueueArn", "RoleName")]
+    handed_in += ["OnSnsMessageQueueUrl", "OnSnsMessageDeadLetterQueueUrl", "RequestsTopicArn"]
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Pipeline Triggers - rules, subscriptions and starters' policies, compiled from the documents",
@@ -99,8 +102,7 @@ def _stack(documents: Documents) -> dict[str, Any]:
             **{name: {"Type": "String"} for name in handed_in},
         },
         **_mappings(documents.stages),
-        # CloudFormation refuses a stack without resources; this one costs nothing and does nothing.
-        "Resources": resources or {"NoTriggers": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+        "Resources": resources,
     }
 
 
@@ -153,23 +155,64 @@ def _rule(trigger: Trigger, pattern: Mapping[str, Any], policies: list[str]) -> 
 
 
 def _subscriptions(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resource]:
-    """Subscribe the queue to each topic once, as SNS allows, however many triggers use it."""
+    """Subscribe the queue to the stack's own topic, and to each other one once, as SNS allows."""
     users = {topic: trigger for trigger in triggers if trigger.enabled and (topic := sources.topic(trigger.when))}
-    return {
-        _logical_id(topic.rpartition(":")[2], "Subscription", of=topic): {
-            "Type": "AWS::SNS::Subscription",
-            "DependsOn": policies,
-            "Properties": {
-                "TopicArn": _text(topic),
-                # A topic may lie in another Region.
-                "Region": {"Fn::Select": [3, {"Fn::Split": [":", _text(topic)]}]},
-                "Protocol": "sqs",
-                "Endpoint": {"Ref": "OnSnsMessageQueueArn"},
-                "RedrivePolicy": {"deadLetterTargetArn": {"Ref": "OnSnsMessageDeadLetterQueueArn"}},
-                **_filter(trigger),
-            },
-        }
+    own: Intrinsic = {"Ref": "RequestsTopicArn"}
+    # SNS does not repeat what a queue denies, so the queue's policy comes first.
+    before = [_QUEUE_POLICY, *policies]
+    others = {
+        _logical_id(topic.rpartition(":")[2], "Subscription", of=topic): _subscription(_text(topic), before, trigger)
         for topic, trigger in users.items()
+    }
+    return {
+        _QUEUE_POLICY: _queue_policy([own, *map(_text, users)]),
+        "RequestsSubscription": _subscription(own, before),
+        **others,
+    }
+
+
+def _subscription(topic: str | Intrinsic, before: list[str], trigger: Trigger | None = None) -> Resource:
+    return {
+        "Type": "AWS::SNS::Subscription",
+        "DependsOn": before,
+        "Properties": {
+            "TopicArn": topic,
+            # A topic may lie in another Region.
+            "Region": {"Fn::Select": [3, {"Fn::Split": [":", topic]}]},
+            "Protocol": "sqs",
+            "Endpoint": {"Ref": "OnSnsMessageQueueArn"},
+            "RedrivePolicy": {"deadLetterTargetArn": {"Ref": "OnSnsMessageDeadLetterQueueArn"}},
+            **(_filter(trigger) if trigger else {}),
+        },
+    }
+
+
+_QUEUE_POLICY = "OnSnsMessageQueuePolicy"
+
+
+def _queue_policy(topics: list[str | Intrinsic]) -> Resource:
+    """Let exactly these topics send: who could send by another could say that it came by one of these."""
+    arns = [{"Ref": "OnSnsMessageQueueArn"}, {"Ref": "OnSnsMessageDeadLetterQueueArn"}]
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arns,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
+    }
+    denied = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Resource": arns,
+        "Condition": {"Bool": {"aws:SecureTransport": False}},
+    }
+    return {
+        "Type": "AWS::SQS::QueuePolicy",
+        "Properties": {
+            "Queues": [{"Ref": "OnSnsMessageQueueUrl"}, {"Ref": "OnSnsMessageDeadLetterQueueUrl"}],
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": [allowed, denied]},
+        },
     }
 
 
@@ -194,8 +237,7 @@ def _policies(handler: str, triggers: Iterable[Trigger], stages: Stages) -> dict
     arns: dict[tuple[str, ...], dict[str, None]] = {}
     for trigger in triggers:
         for grant in needs.grants(trigger):
-            bucket = trigger.when.fields.get("bucket", "")
-            arns.setdefault(grant.actions, {}).update({arn.replace("{bucket}", bucket): None for arn in grant.arns})
+            arns.setdefault(grant.actions, {}).update(dict.fromkeys(needs.arns(grant, trigger)))
     if arns:
         statements = [_allowed(list(actions), [_sub(arn) for arn in those]) for actions, those in arns.items()]
         policies[f"{handler}Asks"] = _policy(handler, statements)

@@ -19,7 +19,7 @@ def unmet(trigger: Trigger, occurrence: Occurrence) -> str | None:
 
 
 def other_name(trigger: Trigger, occurrence: Occurrence) -> str | None:
-    """Say that the event's name does not match the trigger's glob, or None.
+    """Say that the event is not the one that the trigger's rule asks for, or None.
 
     Raises:
         Rejected: the event is of another source.
@@ -28,12 +28,25 @@ def other_name(trigger: Trigger, occurrence: Occurrence) -> str | None:
     if not (named := SOURCES[trigger.when.source].name):
         return None
     field, value_of, matches = named
+    glob = trigger.when.fields.get(field)
     try:
         value = value_of(occurrence)
+        if glob is not None and not matches(glob, value):
+            return f"the {field} does not match {glob}"
+        return _other_word(trigger, occurrence)
     except (KeyError, TypeError, AttributeError) as error:
         raise Rejected(f"the event is none of {trigger.when.source}: it has no {field}") from error
-    glob = trigger.when.fields.get(field)
-    return None if glob is None or matches(glob, value) else f"the {field} does not match {glob}"
+
+
+def _other_word(trigger: Trigger, occurrence: Occurrence) -> str | None:
+    """Say that the event is of another bucket or status: it came by the rule of a former document."""
+    for field, value_of in SOURCES[trigger.when.source].exact.items():
+        if (wanted := trigger.when.fields.get(field)) is None:
+            continue
+        found = value_of(occurrence)
+        if not {found} & {wanted} if isinstance(wanted, str) else not set(found) & set(wanted):
+            return f"the {field} is not {wanted if isinstance(wanted, str) else ' or '.join(wanted)}"
+    return None
 
 
 def unmet_if(trigger: Trigger, occurrence: Occurrence) -> str | None:

@@ -7,15 +7,19 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.models import Occurrence, Request, Trigger
-from pipeline_triggers.parameters import spell
-from pipeline_triggers.sources import topic
+from pipeline_triggers.parameters import MAX_VALUE_LENGTH, spell
+from pipeline_triggers.sources import ENDPOINT_STATUSES, TRAINING_JOB_STATUSES, topic
+from pipeline_triggers.words import spelling
 
 MAX_DIGITS = 100  # of a number in a message
+MAX_DEPTH = 50  # of a message
+MAX_BYTES = 262_144  # of a message: what SNS takes
 
 Event = Mapping[str, Any]
 Triggers = Mapping[str, Trigger]
@@ -67,6 +71,8 @@ def s3_upload(event: Mapping[str, Any]) -> Occurrence:
         Rejected: the event is no "Object Created".
 
     """
+    if event.get("detail-type", "Object Created") != "Object Created":
+        raise Rejected(f"the event is no S3 Object Created but {event['detail-type']}")
     match event:
         case {
             "id": str(event_id),
@@ -96,6 +102,8 @@ def _s3_identity(bound: Mapping[str, Any]) -> tuple[str, ...]:
     return ("s3", bound["bucket"], bound["key"], str(version), str(bound.get("sequencer", "")))
 
 
+_STATUSES = {spelling(status): status for status in (*ENDPOINT_STATUSES, *TRAINING_JOB_STATUSES)}
+
 # How ``start`` ends the description of an execution.
 _DEPTH = re.compile(r"(?:, depth ([0-9]{1,4}))?, identity [0-9a-f]{64}$")
 
@@ -123,12 +131,13 @@ def eventbridge(event: Mapping[str, Any]) -> Occurrence:
     match event:
         case {"id": str(event_id), "detail-type": str(kind), "detail": dict(detail)}:
             try:
+                event = {**event, **({"time": _iso(event["time"])} if "time" in event else {})}
                 subject = next(iter(event.get("resources") or []), kind)
                 identity = _identity(event_id, kind, event, detail)
                 return Occurrence(
                     event_id, str(subject), identity, event, _bindings(kind, detail), depth=_depth(detail)
                 )
-            except (AttributeError, TypeError) as error:
+            except (AttributeError, KeyError, TypeError) as error:
                 raise Rejected(f"the event is no {kind} as AWS sends it: {error}") from error
     raise Rejected("the event is none of EventBridge: it lacks id, detail-type or detail")
 
@@ -137,19 +146,22 @@ def _identity(event_id: str, kind: str, event: Mapping[str, Any], detail: Mappin
     changed: tuple[Any, ...]
     match kind:
         case "SageMaker Model Building Pipeline Execution Status Change":
-            changed = (detail.get("pipelineExecutionArn"), detail.get("currentPipelineExecutionStatus"))
+            # An execution may be retried, and so end twice.
+            ended = detail.get("executionEndTime", "")
+            changed = (detail.get("pipelineExecutionArn"), detail.get("currentPipelineExecutionStatus"), ended)
         case "SageMaker Model Package State Change":
             package, approval = detail.get("ModelPackageArn"), detail.get("ModelApprovalStatus")
-            changed = (package, approval, detail.get("LastModifiedTime"))
+            changed = (package, approval, _iso(detail.get("LastModifiedTime")))
         case "CloudWatch Alarm State Change":
             state = detail.get("state") or {}
-            changed = (*event.get("resources", [])[:1], state.get("value"), state.get("timestamp"))
+            changed = (*(event.get("resources") or [])[:1], state.get("value"), state.get("timestamp"))
         case "SageMaker Endpoint Deployment State Change":
-            stages = [(stage.get("Status"), stage.get("StartTime")) for stage in _stages(detail)]
-            changed = (detail.get("EndpointArn"), detail.get("LastModifiedTime"), stages or None)
+            stages = [(stage.get("Status"), _iso(stage.get("StartTime"))) for stage in _stages(detail)]
+            changed = (detail.get("EndpointArn"), _iso(detail.get("LastModifiedTime")), stages or None)
         case _ if kind in _STATE_CHANGES:
             stem, _ = _STATE_CHANGES[kind]
-            changed = (detail.get(f"{stem}Arn"), detail.get(f"{stem}Status"), detail.get("LastModifiedTime"))
+            status = _status(detail.get(f"{stem}Status"))
+            changed = (detail.get(f"{stem}Arn"), status, _iso(detail.get("LastModifiedTime")))
         case _:
             changed = ()
     if changed and None not in changed:
@@ -166,13 +178,15 @@ def _bindings(kind: str, detail: Mapping[str, Any]) -> dict[str, Any]:
         "arn": detail.get(f"{stem}Arn"),
         "status": _status(detail.get(f"{stem}Status")),
         "failure_reason": detail.get("FailureReason"),
+        "tags": _tags(detail.get("Tags")),
     }
     if variable == "endpoint":
         bound["config"] = detail.get("EndpointConfigName")
-        bound["variants"] = [variant.get("VariantName") for variant in detail.get("ProductionVariants") or []]
+        variants = [variant.get("VariantName") for variant in detail.get("ProductionVariants") or []]
+        bound["variants"] = [variant for variant in variants if variant is not None]
         if stages := list(dict.fromkeys(stage.get("Status") for stage in _stages(detail))):
             bound["deployment"] = stages
-            bound["next_config"] = detail["PendingDeploymentSummary"].get("EndpointConfigName")
+            bound["next_config"] = (detail.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
     return {variable: {name: value for name, value in bound.items() if value is not None}}
 
 
@@ -184,15 +198,33 @@ def _depth(detail: Mapping[str, Any]) -> int:
 
 def _stages(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the stages of an endpoint's deployment, variant by variant."""
-    variants = (detail.get("PendingDeploymentSummary") or {}).get("ProductionVariants") or []
+    # Of a new configuration, or of a variant that is scaled.
+    pending = (detail.get("PendingDeploymentSummary") or {}).get("ProductionVariants") or []
+    variants = [*pending, *(detail.get("ProductionVariants") or [])]
     return [stage for variant in variants for stage in variant.get("VariantStatus") or []]
+
+
+def _iso(value: Any) -> Any:
+    """Write a time as ISO 8601: SageMaker's events have milliseconds since 1970 as well, as number or text."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{9,15}(\.0*)?", value):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return value
+    try:
+        moment = datetime.fromtimestamp(float(value) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return value
+    return moment.isoformat(timespec="seconds" if moment.microsecond == 0 else "milliseconds").replace("+00:00", "Z")
+
+
+def _tags(tags: Any) -> Any:
+    """Return tags by key: SageMaker's events have them as a mapping, or as a list."""
+    return {tag["Key"]: tag["Value"] for tag in tags} if isinstance(tags, list) else tags
 
 
 def _status(status: Any) -> Any:
     """Spell a status as the API does: events of endpoints say IN_SERVICE for InService."""
-    if isinstance(status, str) and status.isupper():
-        return "".join(word.capitalize() for word in status.split("_"))
-    return status
+    return _STATUSES.get(spelling(status), status) if isinstance(status, str) else status
 
 
 # ---- SNS
@@ -239,7 +271,9 @@ def _requested(envelope: Event) -> Arrival:
             trigger = asked["trigger"]
         request = _request(asked)
         (published,) = _published(envelope, asked)
-        return Arrival(trigger, message_id, replace(published, request=request))
+        if isinstance(published, Occurrence):
+            return Arrival(trigger, message_id, replace(published, request=request))
+        return Arrival(trigger, message_id, published)
     except Rejected as error:
         return Arrival(trigger, message_id, error)
 
@@ -253,8 +287,10 @@ def _request(asked: object) -> Request:
     if unknown := [name for name in asked if name not in _REQUEST]:
         raise Rejected(f"the request sets {', '.join(unknown)}; it may set {', '.join(_REQUEST)}")
     for name in ("pipeline", "dedupe"):
-        if name in asked and not (isinstance(asked[name], str) and asked[name]):
-            raise Rejected(f"the request's {name} is no text; leave it out, or write one")
+        if name in asked and not (isinstance(asked[name], str) and 0 < len(asked[name]) <= MAX_VALUE_LENGTH):
+            raise Rejected(
+                f"the request's {name} is no text of {MAX_VALUE_LENGTH} characters; leave it out, or write one"
+            )
     parameters = asked.get("parameters", {})
     if not isinstance(parameters, dict):
         raise Rejected('the request\'s parameters are not {"Name": "value"}')
@@ -270,7 +306,7 @@ def _spelt(name: str, value: object) -> str:
         raise Rejected(f"{str(error).partition('; ')[0]}; send a text, a number or a boolean") from error
 
 
-def _published(envelope: Event, body: object) -> list[Occurrence]:
+def _published(envelope: Event, body: object) -> list[Occurrence | Filtered | Rejected]:
     """Read a message of a topic: one occurrence, or one for each object where S3 speaks through the topic."""
     bound = {
         "id": envelope["MessageId"],
@@ -279,7 +315,7 @@ def _published(envelope: Event, body: object) -> list[Occurrence]:
         "subject": envelope.get("Subject"),
         "text": envelope["Message"],
         "body": body,
-        "attributes": _attributes(envelope.get("MessageAttributes") or {}),
+        "attributes": _attributes(envelope.get("MessageAttributes")),
     }
     message = Occurrence(
         event_id=envelope["MessageId"],
@@ -296,8 +332,10 @@ def _published(envelope: Event, body: object) -> list[Occurrence]:
     return [message]
 
 
-def _uploaded(message: Occurrence, record: Any) -> Occurrence:
+def _uploaded(message: Occurrence, record: Any) -> Occurrence | Filtered | Rejected:
     """Read S3's own notification, in which keys are url-encoded, unlike in its events."""
+    if isinstance(record, dict) and not str(record.get("eventName")).startswith("ObjectCreated:"):
+        return Filtered(f"S3 tells of {record.get('eventName')}, which is no upload")
     match record:
         case {"s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as s3_object}}:
             bound = _s3_object(
@@ -311,12 +349,12 @@ def _uploaded(message: Occurrence, record: Any) -> Occurrence:
             )
             bindings = {**message.bindings, "object": bound}
             return replace(message, subject=bound["uri"], identity=_s3_identity(bound), bindings=bindings)
-    raise Rejected("the record is no notification of S3: it lacks s3.bucket.name or s3.object.key")
+    return Rejected("the record is no notification of S3: it lacks s3.bucket.name or s3.object.key")
 
 
-def _attributes(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(raw: object) -> dict[str, Any]:
     attributes = {}
-    for name, attribute in raw.items():
+    for name, attribute in raw.items() if isinstance(raw, dict) else ():
         match attribute:
             case {"Type": "Number" | "String.Array", "Value": str(value)}:
                 attributes[name] = _body(value)
@@ -329,34 +367,68 @@ def _body(text: str) -> Any:
     """Return what a message holds: JSON where it is JSON, else the text itself.
 
     Raises:
-        Rejected: it is JSON of which two readers could make two things.
+        Rejected: it is too large or too deep, or JSON of which two readers could make two things.
 
     """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise Rejected(f"the message has more than {MAX_BYTES} bytes")
+    reader = _Strict()
     try:
-        return json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_number, parse_float=_number
+        body = json.loads(
+            text,
+            object_pairs_hook=reader.object,
+            parse_constant=reader.constant,
+            parse_int=reader.number,
+            parse_float=reader.number,
         )
     except ValueError:
         return text
     except RecursionError as error:
-        raise Rejected("the message is nested too deeply") from error
+        raise Rejected(f"the message is nested deeper than {MAX_DEPTH}") from error
+    # Only now it is certain that it is JSON, and no text that begins like it.
+    if reader.complaints:
+        raise Rejected(reader.complaints[0])
+    if _depth_of(body) > MAX_DEPTH:
+        raise Rejected(f"the message is nested deeper than {MAX_DEPTH}")
+    return body
 
 
-def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise Rejected(f"the message sets {name!r} twice; set it once")
-        found[name] = value
-    return found
+def _depth_of(value: object) -> int:
+    depth, level = 0, [value]
+    while level := [
+        child
+        for parent in level
+        if isinstance(parent, dict | list)
+        for child in (parent.values() if isinstance(parent, dict) else parent)
+    ]:
+        depth += 1
+    return depth
 
 
-def _constant(name: str) -> float:
-    raise Rejected(f"the message holds {name}, which is no JSON")
+class _Strict:
+    """Notes what two readers of a JSON text could read in two ways."""
 
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
 
-def _number(text: str) -> float:
-    number = float(text)
-    if len(text) > MAX_DIGITS or not math.isfinite(number):
-        raise Rejected(f"the message holds a number of {len(text)} digits; {MAX_DIGITS} are the most, up to 1e308")
-    return number if any(letter in text for letter in ".eE") else int(text)
+    def object(self, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+        """Note a name that is set twice."""
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                self.complaints.append(f"the message sets {name!r} twice; set it once")
+            found[name] = value
+        return found
+
+    def constant(self, name: str) -> None:
+        """Note what is no JSON, though Python reads it."""
+        self.complaints.append(f"the message holds {name}, which is no JSON")
+
+    def number(self, text: str) -> float:
+        """Note a number that not every reader can hold."""
+        number = float(text)
+        if len(text) > MAX_DIGITS or not math.isfinite(number):
+            told = f"{MAX_DIGITS} are the most, up to 1e308"
+            self.complaints.append(f"the message holds a number of {len(text)} digits; {told}")
+            return 0
+        return number if any(letter in text for letter in ".eE") else int(text)

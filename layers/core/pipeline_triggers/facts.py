@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws
 from pipeline_triggers.errors import Rejected
+from pipeline_triggers.misfits import Need
 from pipeline_triggers.models import Occurrence
-from pipeline_triggers.needs import Need
 
 MAX_VIOLATIONS_BYTES = 1_000_000
 
@@ -34,6 +34,8 @@ def with_facts(occurrence: Occurrence, needs: Iterable[Need]) -> Occurrence:
             continue  # as on a topic's message that brings no object
         try:
             answer = _ANSWERS[variable, field](bindings[variable])
+        except KeyError as error:
+            raise Rejected(f"${variable}.{field} can't be had: the event does not say {error}") from error
         except ClientError as error:
             details = error.response["Error"]
             if details["Code"] in _MISSING:
@@ -79,7 +81,8 @@ def _violations(bound: Mapping[str, Any]) -> list[Any]:
     try:
         answer = aws.s3().get_object(Bucket=bucket, Key=names[0])
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
+        # Who may not list a bucket is denied what is not there.
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "AccessDenied"):
             raise
         answer = aws.s3().get_object(Bucket=bucket, Key=names[1])
     if answer["ContentLength"] > MAX_VIOLATIONS_BYTES:

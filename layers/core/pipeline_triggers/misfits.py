@@ -13,9 +13,33 @@ FREE = frozenset(
     {
         *("CustomerMetadataProperties", "Environment", "HyperParameters", "Tags", "dimensions"),
         *("Message", "MessageAttributes", "attributes", "body"),  # of SNS
-        *("metadata", "tags"),  # of objects
     }
 )
+
+
+# Free, too, but not there for every source.
+_OPEN = frozenset({"metadata", "tags"})
+
+# A variable, and a field of it.
+Need = tuple[str, str]
+
+# What events do not carry, and is asked of AWS only where an expression names it outright.
+ASKED: frozenset[Need] = frozenset(
+    {
+        *(("object", "metadata"), ("object", "tags")),
+        *(("endpoint", "data_capture_uri"), ("endpoint", "models")),
+        *(("monitor", "endpoint"), ("monitor", "violations")),
+    }
+)
+
+
+def asked(ast: Node) -> set[Need]:
+    """Return what an expression names of that."""
+    steps = [node.steps[:2] for node in walk(ast) if node.type == "path" and len(node.steps) > 1]
+    named = {
+        (first.value, second.value) for first, second in steps if (first.type, second.type) == ("variable", "name")
+    }
+    return named & ASKED
 
 
 def misfit(
@@ -28,9 +52,15 @@ def misfit(
     """
     expression = compile_expression(source)
     ast = expression.jsonata.ast
+    # By another way than by its name, such a field is not there.
+    known = asked(ast)
+    bindings = {
+        variable: {name: value for name, value in fields.items() if (variable, name) not in ASKED - known}
+        for variable, fields in bindings.items()
+    }
     if unknown := _unknown_variables(ast, bindings):
-        known = ", ".join(f"${name}" for name in bindings)
-        return f"uses ${unknown[0]}, which is not bound here; bound are {known or 'none'}"
+        names = ", ".join(f"${name}" for name in bindings)
+        return f"uses ${unknown[0]}, which is not bound here; bound are {names or 'none'}"
     if missing := _missing_paths(ast, event, bindings):
         return f"asks for {missing[0]}, which such an event does not have; look at one in events/"
     try:
@@ -117,6 +147,8 @@ def _missing(steps: list[Node], event: Any, bindings: Mapping[str, Any]) -> str 
             return None
         if step.value not in here:
             return ".".join(map(text, walked))
+        if step.value in _OPEN:
+            return None
         here = here[step.value]
         while isinstance(here, list) and here:
             here = here[0]

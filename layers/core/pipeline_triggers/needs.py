@@ -5,39 +5,44 @@ Nothing is asked, and nothing is allowed, for an expression that does not name i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pipeline_triggers.expressions import Node, compile_expression, walk
+from pipeline_triggers.expressions import compile_expression
+from pipeline_triggers.misfits import Need, asked
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.parameters import expression
 from pipeline_triggers.stages import REFERENCE
 
-# A variable, and a field of it.
-Need = tuple[str, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The actions that answer a need, and the ARNs that they are for; ``{bucket}`` is the trigger's."""
+    """Actions, and the ARNs that they are for; ``{bucket}`` and ``{name}`` are the trigger's own."""
 
     actions: tuple[str, ...]
     arns: tuple[str, ...]
 
 
 _SAGEMAKER = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}"
-_OBJECTS = "arn:${AWS::Partition}:s3:::{bucket}/*"
+_BUCKET = "arn:${AWS::Partition}:s3:::{bucket}"
+# Without it, S3 denies an object that is gone instead of saying so.
+_LIST = Grant(("s3:ListBucket",), (_BUCKET,))
 
-GRANTS: Mapping[Need, Grant] = {
-    ("object", "metadata"): Grant(("s3:GetObject", "s3:GetObjectVersion"), (_OBJECTS,)),
-    ("object", "tags"): Grant(("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), (_OBJECTS,)),
-    ("endpoint", "data_capture_uri"): Grant(("sagemaker:DescribeEndpoint",), (f"{_SAGEMAKER}:endpoint/*",)),
-    ("endpoint", "models"): Grant(("sagemaker:DescribeEndpointConfig",), (f"{_SAGEMAKER}:endpoint-config/*",)),
-    ("monitor", "endpoint"): Grant(("sagemaker:DescribeMonitoringSchedule",), (f"{_SAGEMAKER}:monitoring-schedule/*",)),
+GRANTS: Mapping[Need, tuple[Grant, ...]] = {
+    ("object", "metadata"): (Grant(("s3:GetObject", "s3:GetObjectVersion"), (f"{_BUCKET}/*",)), _LIST),
+    ("object", "tags"): (Grant(("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), (f"{_BUCKET}/*",)), _LIST),
+    ("endpoint", "data_capture_uri"): (Grant(("sagemaker:DescribeEndpoint",), (f"{_SAGEMAKER}:endpoint/{{name}}",)),),
+    # A configuration may be called anything.
+    ("endpoint", "models"): (Grant(("sagemaker:DescribeEndpointConfig",), (f"{_SAGEMAKER}:endpoint-config/*",)),),
+    ("monitor", "endpoint"): (
+        Grant(("sagemaker:DescribeMonitoringSchedule",), (f"{_SAGEMAKER}:monitoring-schedule/{{name}}",)),
+    ),
     # Which bucket a monitor writes to stands in its schedule only; the file's name is Model Monitor's own.
-    ("monitor", "violations"): Grant(
-        ("s3:GetObject",),
-        tuple(f"arn:${{AWS::Partition}}:s3:::*/{name}_violations.json" for name in ("constraint", "constraints")),
+    ("monitor", "violations"): (
+        Grant(
+            ("s3:GetObject",),
+            tuple(f"arn:${{AWS::Partition}}:s3:::*/{name}_violations.json" for name in ("constraint", "constraints")),
+        ),
     ),
 }
 
@@ -49,33 +54,28 @@ OF_SOURCE: Mapping[str, Grant] = {
 
 def needed(trigger: Trigger) -> set[Need]:
     """Return what the trigger's expressions name."""
-    return {
-        need
-        for source in _sources(trigger)
-        # What a stage puts into an expression is a value, and names no field.
-        if (found := expression(REFERENCE.sub("0", source))) is not None
-        for node in walk(compile_expression(found).jsonata.ast)
-        if node.type == "path"
-        for need in _named(node.steps)
-    }
+    options = trigger.options
+    sources = [trigger.condition, trigger.dedupe, options.display_name, options.source_execution]
+    sources += [options.mlflow_experiment, *(value for start in trigger.start for value in start.parameters.values())]
+    return needs_of(source for source in sources if source is not None)
+
+
+def needs_of(sources: Iterable[str]) -> set[Need]:
+    """Return what values' sources name."""
+    # What a stage puts into an expression is a value, and names no field.
+    found = (expression(REFERENCE.sub("0", source)) for source in sources)
+    return {need for source in found if source is not None for need in asked(compile_expression(source).jsonata.ast)}
 
 
 def grants(trigger: Trigger) -> list[Grant]:
     """Return what a handler may ask for this trigger."""
     of_source = [OF_SOURCE[trigger.when.source]] if trigger.when.source in OF_SOURCE else []
-    return of_source + [GRANTS[need] for need in sorted(needed(trigger))]
+    return of_source + [grant for need in sorted(needed(trigger)) for grant in GRANTS[need]]
 
 
-def _named(steps: list[Node]) -> Iterator[Need]:
-    match steps:
-        case [variable, name, *_] if (variable.type, name.type) == ("variable", "name"):
-            if (variable.value, name.value) in GRANTS:
-                yield (variable.value, name.value)
-
-
-def _sources(trigger: Trigger) -> Iterator[str]:
-    options = trigger.options
-    asked = (trigger.condition, trigger.dedupe, options.display_name, options.source_execution)
-    yield from (source for source in (*asked, options.mlflow_experiment) if source is not None)
-    for start in trigger.start:
-        yield from start.parameters.values()
+def arns(grant: Grant, trigger: Trigger) -> list[str]:
+    """Return a grant's ARNs for a trigger; SageMaker's may be lower-cased."""
+    fields = trigger.when.fields
+    name = fields.get("name") or fields.get("monitoring_schedule") or "*"
+    written = [arn.replace("{bucket}", fields.get("bucket", "")) for arn in grant.arns]
+    return list(dict.fromkeys(arn.replace("{name}", spelt) for arn in written for spelt in (name, name.lower())))

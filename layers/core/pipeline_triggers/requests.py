@@ -50,4 +50,6 @@ def _refused(trigger: Trigger, name: str, value: str) -> str | None:
         return f"may not be set; {trigger.id} accepts {names}"
     if isinstance(accepted, str):
         return None if globs.matches(accepted, value) else f"does not match {accepted}"
-    return None if value in accepted else f"is none of {', '.join(accepted)}"
+    # JSON's true is sent as True, whichever way the document spells it.
+    spellings = {value, value.lower()} if value in ("True", "False") else {value}
+    return None if spellings & set(accepted) else f"is none of {', '.join(accepted)}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline_triggers import globs
@@ -42,12 +42,14 @@ class Source:
 
     ``pattern`` writes the event pattern, where a rule matches. ``choices`` are fields that take one or several of
     fixed words. ``name`` is the field that holds a glob, with the way to what it must match in an occurrence.
+    ``exact`` has the ways to what must be the field's text, or one of the field's words.
     """
 
     handler: str
     pattern: Callable[[Fields, Write], Pattern] | None
     choices: Mapping[str, tuple[str, ...]]
     name: tuple[str, Callable[[Occurrence], str], Callable[[str, str], bool]] | None = None
+    exact: Mapping[str, Callable[[Occurrence], Any]] = field(default_factory=dict)
 
 
 def _state_change(kind: str, detail: Pattern) -> Pattern:
@@ -81,8 +83,11 @@ def _s3(fields: Fields, write: Write) -> Pattern:
 
 def _endpoint(fields: Fields, write: Write) -> Pattern:
     if "deployment" in fields:
-        stage = {"ProductionVariants": {"VariantStatus": {"Status": list(fields["deployment"])}}}
-        detail = {**_given(EndpointName=_name(fields.get("name"), write)), "PendingDeploymentSummary": stage}
+        stages = [{"equals-ignore-case": stage} for stage in fields["deployment"]]
+        variants = {"ProductionVariants": {"VariantStatus": {"Status": stages}}}
+        # Of a new configuration, or of a variant that is scaled.
+        either = {"$or": [{"PendingDeploymentSummary": variants}, variants]}
+        detail = {**_given(EndpointName=_name(fields.get("name"), write)), **either}
         return _state_change("Endpoint Deployment", detail)
     # Events spell a status IN_SERVICE, the API InService; which of both the service sends is not promised.
     spellings = [spelling for status in fields["status"] for spelling in (status, _upper_snake(status))]
@@ -162,9 +167,9 @@ def topic(when: When) -> str | None:
 
 def topic_filter(when: When) -> tuple[str, Pattern] | None:
     """Return the scope and the filter policy of a trigger's subscription, if it has one."""
-    for scope, field in (("MessageAttributes", "attributes"), ("MessageBody", "body")):
-        if when.source == "sns" and field in when.fields:
-            return scope, when.fields[field]
+    for scope, name in (("MessageAttributes", "attributes"), ("MessageBody", "body")):
+        if when.source == "sns" and name in when.fields:
+            return scope, when.fields[name]
     return None
 
 
@@ -185,13 +190,35 @@ def _same_name(glob: str, name: str) -> bool:
     return globs.matches_name(glob.lower(), name.lower())
 
 
+def _detail(*way: str) -> Callable[[Occurrence], Any]:
+    """Return the way to a text of an event's detail."""
+
+    def follow(occurrence: Occurrence) -> Any:
+        found = occurrence.event["detail"]
+        for name in way:
+            found = found[name]
+        return found
+
+    return follow
+
+
+def _one(value_of: Callable[[Occurrence], Any]) -> Callable[[Occurrence], list[Any]]:
+    return lambda occurrence: [value_of(occurrence)]
+
+
 SOURCES: Mapping[str, Source] = {
-    "s3": Source("OnS3Upload", _s3, {}, ("key", lambda what: what.event["detail"]["object"]["key"], globs.matches)),
+    "s3": Source(
+        "OnS3Upload", _s3, {}, ("key", _detail("object", "key"), globs.matches), {"bucket": _detail("bucket", "name")}
+    ),
     "endpoint": Source(
         "OnEndpointStatus",
         _endpoint,
         {"status": ENDPOINT_STATUSES, "deployment": DEPLOYMENT_STAGES},
-        ("name", lambda what: what.event["detail"]["EndpointName"], globs.matches_name),
+        ("name", _detail("EndpointName"), globs.matches_name),
+        {
+            "status": lambda what: [what.bindings["endpoint"]["status"]],
+            "deployment": lambda what: what.bindings["endpoint"]["deployment"],
+        },
     ),
     "drift": Source(
         "OnEndpointStatus",
@@ -203,25 +230,29 @@ SOURCES: Mapping[str, Source] = {
         "OnEvent",
         _training_job,
         {"status": TRAINING_JOB_STATUSES},
-        ("name", lambda what: what.event["detail"]["TrainingJobName"], globs.matches_name),
+        ("name", _detail("TrainingJobName"), globs.matches_name),
+        {"status": _one(_detail("TrainingJobStatus"))},
     ),
     "model_package": Source(
         "OnEvent",
         _model_package,
         {"approval": APPROVAL_STATUSES},
         ("group", lambda what: what.event["detail"].get("ModelPackageGroupName", ""), globs.matches_name),
+        {"approval": _one(_detail("ModelApprovalStatus"))},
     ),
     "pipeline": Source(
         "OnEvent",
         _pipeline,
         {"status": PIPELINE_STATUSES},
         ("name", lambda what: what.event["detail"]["pipelineArn"].rpartition("/")[2], _same_name),
+        {"status": _one(_detail("currentPipelineExecutionStatus"))},
     ),
     "alarm": Source(
         "OnEvent",
         _alarm,
         {"state": ALARM_STATES},
-        ("name", lambda what: what.event["detail"]["alarmName"], globs.matches_name),
+        ("name", _detail("alarmName"), globs.matches_name),
+        {"state": _one(_detail("state", "value"))},
     ),
     "sns": Source("OnSnsMessage", None, {}),
     "event": Source("OnEvent", _event, {}),

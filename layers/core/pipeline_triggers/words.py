@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -12,6 +13,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close := get_close_matches(word, known, n=1):
         return f"did you mean {close[0]}?"
     return f"known are {', '.join(known)}"
+
+
+def spelling(word: str) -> str:
+    """Make words comparable: in-service, IN_SERVICE and InService are one."""
+    return re.sub(r"[-_ ]", "", word).lower()
 
 
 def printable(text: str) -> str:
