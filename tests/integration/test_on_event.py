@@ -163,8 +163,9 @@ def test_jobs_of_other_kinds_come_as_events(deployed: LocalAws) -> None:
     arn = "arn:aws:sagemaker:eu-central-1:123456789012:hyper-parameter-tuning-job/churn"
     detail = {"HyperParameterTuningJobName": "churn", "HyperParameterTuningJobArn": arn}
     kind = "SageMaker HyperParameter Tuning Job State Change"
-    detail |= {"HyperParameterTuningJobStatus": "Completed", "LastModifiedTime": 1793506329000}
-    deployed.put_event({"source": "aws.sagemaker", "detail-type": kind, "detail": detail, "resources": [arn]})
+    ended = {"HyperParameterTuningJobStatus": "Completed", "LastModifiedTime": 1793506329000}
+    event = {"source": "aws.sagemaker", "detail-type": kind, "resources": [arn]}
+    deployed.put_event({**event, "detail": {**detail, **ended}})
     (verdict,) = deployed.new_verdicts(STACK, "team/tuned", 1, "OnEvent")
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "churn Completed"}
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests import PROJECT
 from tests.conftest import Project
+from tests.localaws.happenings import ALARM
 from tests.localaws.local_aws import LocalAws
 
 STACK = "messages"
@@ -136,11 +137,11 @@ def test_body_attributes_and_subject_are_bound(deployed: LocalAws, topic: str) -
     deployed.client("sns").publish(
         TopicArn=topic,
         Subject="ALARM",
-        Message=json.dumps({"AlarmName": "drift", "NewStateValue": "ALARM"}),
+        Message=json.dumps(ALARM),
         MessageAttributes={"team": {"DataType": "String", "StringValue": "churn"}},
     )
     (alarm,) = deployed.new_verdicts(STACK, "team/alarms", 1, HANDLER)
-    assert deployed.execution_parameters(alarm["execution_arn"])["Value"] == "drift churn ALARM"
+    assert deployed.execution_parameters(alarm["execution_arn"])["Value"] == "churn-drift churn ALARM"
     assert deployed.new_verdicts(STACK, "team/uploads", 1, HANDLER)[0]["outcome"] == "FILTERED"
 
 

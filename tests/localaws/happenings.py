@@ -20,6 +20,33 @@ from tests.localaws.local_aws import LocalAws
 STAND_INS = ("2026-10", "März + 100 %")
 
 
+# What CloudWatch publishes to a topic.
+ALARM = {
+    "AlarmName": "churn-drift",
+    "AlarmDescription": "Baseline drift of the churn endpoint",
+    "AWSAccountId": ACCOUNT,
+    "NewStateValue": "ALARM",
+    "OldStateValue": "OK",
+    "NewStateReason": "Threshold crossed: 0.31 > 0.1",
+    "StateChangeTime": "2026-11-01T04:12:09.120+0000",
+    "Region": "EU (Frankfurt)",
+    "AlarmArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:churn-drift",
+    "Trigger": {
+        "MetricName": "feature_baseline_drift_tenure",
+        "Namespace": "aws/sagemaker/Endpoints/data-metrics",
+        "Statistic": "MAXIMUM",
+        "Dimensions": [
+            {"value": "churn-prod", "name": "Endpoint"},
+            {"value": "churn-prod", "name": "MonitoringSchedule"},
+        ],
+        "Period": 3600,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": 0.1,
+    },
+}
+
+
 @dataclass(frozen=True)
 class Happening:
     """Something to do to AWS, how it is told, and how it must end; ``subject`` is what the verdicts call it by."""
@@ -147,13 +174,14 @@ def _topic_message(trigger: Trigger) -> Iterator[Happening]:
         return  # what lies elsewhere, or what a filter wants, can't be played here
     found = sample(trigger.when)
     assert found is not None
-    text = found.bindings["message"]["text"]
+    uses_objects = "$object" in str(trigger)
+    text = found.bindings["message"]["text"] if uses_objects else json.dumps(ALARM)
     yield Happening(
-        f"publish    on {arn}",
+        f"publish    {'a notification of S3' if uses_objects else 'an alarm of CloudWatch'} on {arn}",
         lambda aws: aws.client("sns").publish(TopicArn=arn, Message=text),
         wanted(trigger),
         len(trigger.start),
-        found.subject,
+        found.subject if uses_objects else arn,
     )
 
 
