@@ -200,6 +200,10 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             '8: triggers.retrain.parameters.A: a value that begins with ` needs quotes; write A: "`date`"',
         ),
         (
+            GOOD + '    description: "a\\0b"\n',
+            "8: triggers.retrain.description: holds a control character, which AWS takes nowhere; remove it",
+        ),
+        (
             GOOD + "    description: see: above\n",
             '8: triggers.retrain: has ": " in a value without quotes; write description: "see: above"',
         ),
@@ -660,6 +664,10 @@ def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None
         (
             "{$or: [{sorce: [a]}, {account: [b]}]}",
             ".$or.0.sorce: is no field of an event; did you mean source?",
+        ),
+        (
+            "{account: [123456789012]}",
+            '.account.0: is 123456789012, and account is a text; write "123456789012"',
         ),
         (
             "{$or: [{source: [a]}]}",

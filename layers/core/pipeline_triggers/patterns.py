@@ -51,6 +51,11 @@ def _fields(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]
                 yield here, "is a list; write fields and their values, as in {status: [failed]}"
             case dict() if value and name not in ("detail", "$or"):
                 yield here, "is a mapping; only detail has fields, so write a list of values"
+            case list():  # outside of its detail, an event holds texts only
+                for at, matcher in enumerate(value):
+                    if not isinstance(matcher, str | dict | list):
+                        told = f'is {_json(matcher)}, and {name} is a text; write "{_json(matcher)}"'
+                        yield (*here, at), told
 
 
 def _in_object(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]]:

@@ -147,6 +147,8 @@ class _Reader:
             case yaml.ScalarEvent(value=str(text), style=style):
                 if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
                     self.source.problem(self.path, "holds half a surrogate pair, which is no text; write the whole one")
+                if any(character < " " and character not in "\t\n\r" for character in text):
+                    self.source.problem(self.path, "holds a control character, which AWS takes nowhere; remove it")
                 if style is None:
                     self.source.unquoted.add(self.path)
                     if text in _NULLS:
