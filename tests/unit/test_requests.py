@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from pipeline_triggers import start
+from pipeline_triggers import catalog, documents, start
 from pipeline_triggers.errors import Rejected
+from pipeline_triggers.events import from_topic
 from pipeline_triggers.models import Occurrence, Request, Start, Trigger, When
 from pipeline_triggers.requests import targets
+
+from tests import PROJECT
+
+README = PROJECT / "README.md"
 
 ONE_OF = Trigger(
     "team/requests",
@@ -80,3 +87,18 @@ def test_what_is_not_allowed_is_refused(trigger: Trigger, request_: dict[str, An
     with pytest.raises(Rejected) as rejected:
         targets(trigger, asked(**request_))
     assert reason in str(rejected.value)
+
+
+def test_the_readme_s_line_starts_a_run() -> None:
+    """What it publishes is allowed by the document that is here, on the stage that ``make run`` deploys."""
+    (message,) = re.findall(r"aws sns publish .*?--message '(.*?)'", README.read_text(encoding="utf-8"), re.DOTALL)
+    loaded = documents.load(PROJECT / "layers" / "triggers")
+    values = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
+    triggers = catalog.load(catalog.dump(loaded.triggers, loaded.stages), "dev", values)
+    envelope = {"Type": "Notification", "MessageId": "m", "TopicArn": "own", "Message": message}
+    (arrival,) = from_topic("own", json.dumps(envelope), triggers)
+    trigger, occurrence = triggers[arrival.trigger], arrival.occurrence()
+    (target,) = targets(trigger, occurrence)
+    run = start.plan(trigger, target, occurrence, "stack")
+    assert run.pipeline == "churn-training"
+    assert run.parameters.keys() == {"InputDataUrl", "Month", "Bucket"}
