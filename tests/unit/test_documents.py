@@ -864,6 +864,7 @@ def test_what_has_no_shape_hides_nothing_else(tmp_path: Path) -> None:
         "triggers.other.when.endpoint.status",
         "triggers.other.start",
         "triggers.other.parameters.A",
+        "triggers.other.parameters.B",
         "dev.RawBucket",
     ]
 
@@ -916,3 +917,22 @@ def test_a_value_that_could_not_be_sent_is_told(tmp_path: Path, value: str, prob
 def test_a_condition_and_a_key_must_say_something(tmp_path: Path, option: str, problem: str) -> None:
     """True or false, and something of the event."""
     assert problems(tmp_path, HEAD + GOOD + f"    {option}\n") == [f"churn.yaml:8: triggers.retrain.{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("when", "value"),
+    [
+        ("training_job: {status: failed}", "$.detail.Environment.X"),
+        ("alarm: {name: a, state: alarm}", '"{% detail.configuration.metrics[1].label %}"'),
+        ("endpoint: {status: in-service}", "$.detail.ProductionVariants[1].VariantName"),
+        ("sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t'}", '"{% $message.body %}"'),
+        ("sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t'}", "\"{% $split($message.body, ',')[0] %}\""),
+        ("s3: {bucket: raw}", '"{% $object.tags.team %}"'),
+        ("s3: {bucket: raw}", "\"{% $exists($object.version_id) ? $object.version_id : 'none' %}\""),
+        ("event: {pattern: {detail: {x: [null]}}}", '"{% detail.anything %}"'),
+    ],
+)
+def test_what_some_event_may_have_is_not_refused(tmp_path: Path, when: str, value: str) -> None:
+    """The sample is one event of many."""
+    text = f"    when: {{{when}}}\n    start: churn-training\n    parameters:\n      A: {value}\n"
+    assert problems(tmp_path, HEAD + text) == []

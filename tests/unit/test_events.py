@@ -192,6 +192,7 @@ def test_a_variant_that_is_scaled_is_a_deployment_too() -> None:
     """AWS documents the stages in both places."""
     event = json.loads((PROJECT / "events" / "endpoint_deployment.json").read_text(encoding="utf-8"))
     variants = event["detail"].pop("PendingDeploymentSummary")["ProductionVariants"]
+    variants[0]["VariantStatus"][0]["Status"] = "BAKING"
     event["detail"]["ProductionVariants"] = [*variants, {"CurrentWeight": 1}]
     endpoint = events.eventbridge(event).bindings["endpoint"]
     assert (endpoint["deployment"], endpoint["variants"]) == (["Baking"], ["main"])

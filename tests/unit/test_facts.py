@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
+from cfnlint.api import lint
 from pipeline_triggers import aws, needs
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.admission import admitted
@@ -20,7 +23,7 @@ from pipeline_triggers.parameters import check, evaluate
 from pipeline_triggers.samples import sample
 
 OBJECT = {"bucket": "raw", "key": "a b+c", "uri": "s3://raw/a b+c"}
-ENDPOINT = {"name": "churn-prod", "config": "churn-prod-1"}
+ENDPOINT = {"name": "churn-prod", "config": "churn-prod-1", "status": "InService"}
 
 
 @dataclass
@@ -74,7 +77,11 @@ def granted(one: Trigger) -> dict[str, Any]:
     resources = compiler._stack(Documents((one,), {"dev": {}}))["Resources"]
     found = [resource for name, resource in resources.items() if name.endswith("Asks")]
     statements = [statement for one in found for statement in one["Properties"]["PolicyDocument"]["Statement"]]
-    return {action: statement["Resource"] for statement in statements for action in statement["Action"]}
+    arns: dict[str, list[Any]] = {}
+    for statement in statements:
+        for action in statement["Action"]:
+            arns.setdefault(action, []).extend(statement["Resource"])
+    return arns
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,8 @@ def test_what_an_expression_names_is_asked_once_and_allowed(
 ) -> None:
     """However often it is named; wherever it is named."""
     asked.answers[operation[0]] = answer
-    twice = trigger(value, value, condition="{% true %}")
+    source = "endpoint" if "$endpoint" in value else "s3"
+    twice = trigger(value, value, condition="{% true %}", source=source)
     occurrence = admitted(twice, happened())
     assert evaluate(value, occurrence) == expected
     assert asked.calls == [operation]
@@ -180,6 +188,34 @@ def test_a_grant_is_for_the_trigger_s_own_bucket_and_endpoint() -> None:
     )
     arns = [arn["Fn::Sub"].rpartition(":")[2] for arn in granted(named)["sagemaker:DescribeEndpoint"]]
     assert arns == ["endpoint/Churn-*", "endpoint/churn-*"]
+    of_stage = replace(named, when=When("endpoint", {"name": "${Prefix}-*", "status": ["InService"]}))
+    documents_ = Documents((of_stage,), {"dev": {"Prefix": "Churn"}})
+    assert [str(finding) for finding in lint(compiler.compile_documents(documents_)["stack.yaml"])] == []
+
+
+def test_what_many_triggers_ask_for_is_divided_between_policies() -> None:
+    """Each fits IAM's quota."""
+    many = tuple(
+        replace(trigger("{% $object.tags.x %}"), id=f"t/{n}", when=When("s3", {"bucket": f"{'b' * 50}{n:03d}"}))
+        for n in range(100)
+    )
+    resources = compiler._stack(Documents(many, {"dev": {}}))["Resources"]
+    policies = [made["Properties"]["PolicyDocument"] for name, made in resources.items() if "Asks" in name]
+    assert len(policies) > 1
+    for policy in policies:
+        text = json.dumps(policy, separators=(",", ":")).replace("${AWS::Partition}", "aws-us-gov")
+        assert len(text.replace('{"Fn::Sub":', "")) <= 6144
+
+
+@pytest.mark.parametrize("name", [5, "", ["a"], {}])
+def test_what_can_not_be_asked_about_rejects_the_event(monkeypatch: pytest.MonkeyPatch, name: object) -> None:
+    """No retry makes it a name."""
+    client = boto3.client("sagemaker", region_name="eu-central-1")
+    monkeypatch.setattr(aws, "sagemaker", lambda: client)
+    with pytest.raises(Rejected):
+        admitted(trigger("{% $endpoint.models %}"), happened(endpoint={"name": name, "config": name}))
+    with pytest.raises(Rejected):
+        admitted(trigger("x", source="drift"), happened(job={"name": name}))
 
 
 def test_what_the_event_does_not_say_rejects_it(asked: Aws) -> None:
@@ -192,8 +228,27 @@ def test_what_the_event_does_not_say_rejects_it(asked: Aws) -> None:
 @pytest.mark.parametrize(
     ("source", "value"),
     [
+        ("s3", "{% $object.tags.team %}"),
+        ("s3", "{% $object.metadata.team & $object.key %}"),
+        ("s3", "{% $exists($object.tags.team) ? $object.tags.team : 'none' %}"),
+        ("endpoint", "{% $endpoint.models[0] & $endpoint.name %}"),
+        ("drift", "{% $count($monitor.violations) & ' of ' & $monitor.endpoint %}"),
+    ],
+)
+def test_what_is_named_outright_passes_the_check(source: str, value: str) -> None:
+    """Whatever the team calls its tags."""
+    assert check(value, sample(trigger(source=source).when)) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
         ("s3", "{% ($o := $object; $o.tags.team) %}"),
+        ("s3", "{% $lookup($object, 'tags').team %}"),
+        ("s3", "{% $map([$object], function($o) {$o.tags.team}) %}"),
+        ("s3", "{% $object.{'t': tags}.t.team %}"),
         ("sns", "{% $object.tags.team %}"),
+        ("sns", "{% $exists($object.tags) ? 'a' : 'b' %}"),
     ],
 )
 def test_what_is_asked_for_must_be_named_outright(source: str, value: str) -> None:

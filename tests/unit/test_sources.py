@@ -43,7 +43,13 @@ def sagemaker(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
 IN_SERVICE = [{"equals-ignore-case": "InService"}, {"equals-ignore-case": "IN_SERVICE"}]
 STAGES = {
     "ProductionVariants": {
-        "VariantStatus": {"Status": [{"equals-ignore-case": "Baking"}, {"equals-ignore-case": "ActivatingTraffic"}]}
+        "VariantStatus": {
+            "Status": [
+                {"equals-ignore-case": "Baking"},
+                {"equals-ignore-case": "ActivatingTraffic"},
+                {"equals-ignore-case": "ACTIVATING_TRAFFIC"},
+            ]
+        }
     }
 }
 APPROVAL = [{"UpdatedModelPackageFields": ["ModelApprovalStatus"]}, {"UpdatedModelPackageFields": [{"exists": False}]}]

@@ -74,15 +74,15 @@ class Checked:
     stages: Stages
     path: Path
 
-    def trigger(self, trigger_id: str, raw: Mapping[str, Any]) -> Trigger | None:
+    def trigger(self, trigger_id: str, written: Mapping[str, Any]) -> Trigger | None:
         """Return the trigger, or None when a problem has been noted."""
         # What has no shape has been told, and is as if it were not there; the rest is read all the same.
         is_whole = self.source.is_right(self.path)
-        raw = {name: value for name, value in raw.items() if self.source.is_right((*self.path, name))}
+        raw: dict[str, Any] = self._right(written, self.path)
         if "start" in raw:
             raw.pop("start_one_of", None)  # that both stand there has been told
-        when = self._when(raw["when"]) if "when" in raw else None
-        occurrence = sample(when) if when and self.source.is_right((*self.path, "when")) else None
+        when = self._when(raw["when"]) if "when" in raw and self.source.is_right((*self.path, "when")) else None
+        occurrence = sample(when) if when else None
         check_value = partial(parameters.check, sample=occurrence)
         self._each(("if",), raw.get("if"), partial(parameters.check_condition, sample=occurrence))
         self._each(("dedupe",), raw.get("dedupe"), partial(parameters.check_key, sample=occurrence))
@@ -125,6 +125,17 @@ class Checked:
             description=raw.get("description", ""),
             tags=raw.get("tags", {}),
         )
+
+    def _right(self, raw: Any, path: Path) -> Any:
+        """Return names and values without those of which something wrong has been noted."""
+        if not isinstance(raw, dict):
+            return raw
+        return {
+            name: self._right(value, (*path, name))
+            for name, value in raw.items()
+            if (*path, name) not in self.source.wrong
+            and (isinstance(value, dict) or self.source.is_right((*path, name)))
+        }
 
     def pipelines(self) -> list[tuple[str, ...]]:
         """Return what a document may start, as each stage sees it; what is no name is noted."""

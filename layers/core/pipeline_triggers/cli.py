@@ -181,7 +181,9 @@ def _writing_files() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}; make room for the compiled files") from error
+        raise click.ClickException(
+            f"{error.filename or 'compiled'}: {error.strerror}; make room for the compiled files"
+        ) from error
 
 
 @contextmanager

@@ -234,13 +234,13 @@ def _policies(handler: str, triggers: Iterable[Trigger], stages: Stages) -> dict
         for number, names in enumerate(starts, 1)
     }
     # What its triggers' expressions ask for beyond their events, and nothing that none asks for.
-    arns: dict[tuple[str, ...], dict[str, None]] = {}
+    asked: dict[str, tuple[str, ...]] = {}
     for trigger in triggers:
         for grant in needs.grants(trigger):
-            arns.setdefault(grant.actions, {}).update(dict.fromkeys(needs.arns(grant, trigger)))
-    if arns:
-        statements = [_allowed(list(actions), [_sub(arn) for arn in those]) for actions, those in arns.items()]
-        policies[f"{handler}Asks"] = _policy(handler, statements)
+            asked |= {arn: (*asked.get(arn, ()), *grant.actions) for arn in needs.arns(grant, trigger)}
+    for number, arns in enumerate(quotas.asked(asked, stages), 1):
+        statements = [_allowed(list(dict.fromkeys(asked[arn])), _spellings(arn)) for arn in arns]
+        policies[f"{handler}Asks{number if number > 1 else ''}"] = _policy(handler, statements)
     return policies
 
 
@@ -259,9 +259,15 @@ def _policy(handler: str, statements: list[Resource]) -> Resource:
 
 
 def _pipeline_arns(pipeline: str) -> list[Intrinsic]:
-    """Name a pipeline in both spellings: SageMaker's ARNs may be lower-cased, and IAM compares letter by letter."""
-    arn = "arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/"
-    spellings = [_sub(arn + pipeline), _sub(arn + _lower(pipeline), _LOWER_CASED_STAGES)]
+    return _spellings("arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/" + pipeline)
+
+
+def _spellings(arn: str) -> list[Intrinsic]:
+    """Write an ARN in both spellings: SageMaker's may be lower-cased, and IAM compares letter by letter."""
+    beginning, kind, name = arn.rpartition("/")
+    if ":sagemaker:" not in arn:
+        return [_sub(arn)]
+    spellings = [_sub(arn), _sub(beginning + kind + _lower(name), _LOWER_CASED_STAGES)]
     return spellings if spellings[0] != spellings[1] else spellings[:1]
 
 

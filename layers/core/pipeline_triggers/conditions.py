@@ -35,7 +35,8 @@ def other_name(trigger: Trigger, occurrence: Occurrence) -> str | None:
             return f"the {field} does not match {glob}"
         return _other_word(trigger, occurrence)
     except (KeyError, TypeError, AttributeError) as error:
-        raise Rejected(f"the event is none of {trigger.when.source}: it has no {field}") from error
+        told = f"it lacks {error}, or that has another shape"
+        raise Rejected(f"the event is no {trigger.when.source} as AWS sends it: {told}") from error
 
 
 def _other_word(trigger: Trigger, occurrence: Occurrence) -> str | None:

@@ -160,4 +160,4 @@ def _triggers(path: Path, source: Source, stages: Stages) -> list[Trigger]:
     head.pipelines()
     read = [(f"{team}/{name}", name, raw) for name, raw in triggers.items() if isinstance(raw, dict)]
     found = [Checked(source, stages, ("triggers", name)).trigger(trigger_id, raw) for trigger_id, name, raw in read]
-    return [trigger for trigger in found if trigger and not source.problems]
+    return [trigger for trigger in found if trigger]

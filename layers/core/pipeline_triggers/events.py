@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.models import Occurrence, Request, Trigger
 from pipeline_triggers.parameters import MAX_VALUE_LENGTH, spell
-from pipeline_triggers.sources import ENDPOINT_STATUSES, TRAINING_JOB_STATUSES, topic
+from pipeline_triggers.sources import DEPLOYMENT_STAGES, ENDPOINT_STATUSES, TRAINING_JOB_STATUSES, topic
 from pipeline_triggers.words import spelling
 
 MAX_DIGITS = 100  # of a number in a message
@@ -102,7 +102,7 @@ def _s3_identity(bound: Mapping[str, Any]) -> tuple[str, ...]:
     return ("s3", bound["bucket"], bound["key"], str(version), str(bound.get("sequencer", "")))
 
 
-_STATUSES = {spelling(status): status for status in (*ENDPOINT_STATUSES, *TRAINING_JOB_STATUSES)}
+_STATUSES = {spelling(status): status for status in (*ENDPOINT_STATUSES, *TRAINING_JOB_STATUSES, *DEPLOYMENT_STAGES)}
 
 # How ``start`` ends the description of an execution.
 _DEPTH = re.compile(r"(?:, depth ([0-9]{1,4}))?, identity [0-9a-f]{64}$")
@@ -156,7 +156,7 @@ def _identity(event_id: str, kind: str, event: Mapping[str, Any], detail: Mappin
             state = detail.get("state") or {}
             changed = (*(event.get("resources") or [])[:1], state.get("value"), state.get("timestamp"))
         case "SageMaker Endpoint Deployment State Change":
-            stages = [(stage.get("Status"), _iso(stage.get("StartTime"))) for stage in _stages(detail)]
+            stages = [(_status(stage.get("Status")), _iso(stage.get("StartTime"))) for stage in _stages(detail)]
             changed = (detail.get("EndpointArn"), _iso(detail.get("LastModifiedTime")), stages or None)
         case _ if kind in _STATE_CHANGES:
             stem, _ = _STATE_CHANGES[kind]
@@ -184,7 +184,7 @@ def _bindings(kind: str, detail: Mapping[str, Any]) -> dict[str, Any]:
         bound["config"] = detail.get("EndpointConfigName")
         variants = [variant.get("VariantName") for variant in detail.get("ProductionVariants") or []]
         bound["variants"] = [variant for variant in variants if variant is not None]
-        if stages := list(dict.fromkeys(stage.get("Status") for stage in _stages(detail))):
+        if stages := list(dict.fromkeys(_status(stage.get("Status")) for stage in _stages(detail))):
             bound["deployment"] = stages
             bound["next_config"] = (detail.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
     return {variable: {name: value for name, value in bound.items() if value is not None}}
@@ -327,17 +327,21 @@ def _published(envelope: Event, body: object) -> list[Occurrence | Filtered | Re
     match body:
         case {"Service": "Amazon S3", "Event": "s3:TestEvent"}:
             raise Filtered("S3 tests whether it may publish to this topic")
-        case {"Records": [{"eventSource": "aws:s3"}, *_] as records}:
+        case {"Records": list(records)} if any(_is_of_s3(record) for record in records):
             return [_uploaded(message, record) for record in records]
     return [message]
 
 
+def _is_of_s3(record: object) -> bool:
+    return isinstance(record, dict) and record.get("eventSource") == "aws:s3"
+
+
 def _uploaded(message: Occurrence, record: Any) -> Occurrence | Filtered | Rejected:
     """Read S3's own notification, in which keys are url-encoded, unlike in its events."""
-    if isinstance(record, dict) and not str(record.get("eventName")).startswith("ObjectCreated:"):
-        return Filtered(f"S3 tells of {record.get('eventName')}, which is no upload")
     match record:
-        case {"s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as s3_object}}:
+        case {"eventName": str(name)} if not name.startswith("ObjectCreated:"):
+            return Filtered(f"S3 tells of {name}, which is no upload")
+        case {"eventName": str(), "s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as s3_object}}:
             bound = _s3_object(
                 bucket,
                 unquote_plus(key),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +63,16 @@ def explain(
             if matches and not trigger.enabled:
                 yield Explanation(trigger.id, "SWITCHED OFF")
             elif matches:
-                arrivals.append(Arrival(trigger.id, str(event.get("id")), _parse(trigger)(event)))
+                arrivals.append(Arrival(trigger.id, str(event.get("id")), _read(trigger, event)))
     for arrival in arrivals:
         yield from _explained(by_id.get(arrival.trigger), arrival, ask_pipelines=ask_pipelines)
 
 
-def _parse(trigger: Trigger) -> Callable[[Mapping[str, Any]], Occurrence]:
-    return s3_upload if trigger.when.source == "s3" else eventbridge
+def _read(trigger: Trigger, event: Mapping[str, Any]) -> Occurrence | Rejected:
+    try:
+        return s3_upload(event) if trigger.when.source == "s3" else eventbridge(event)
+    except Rejected as error:
+        return error
 
 
 def _matches(trigger: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapping[str, str]) -> bool:

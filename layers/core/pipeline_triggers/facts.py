@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from pipeline_triggers import aws
 from pipeline_triggers.errors import Rejected
@@ -17,7 +17,18 @@ from pipeline_triggers.models import Occurrence
 MAX_VIOLATIONS_BYTES = 1_000_000
 
 # How AWS says that something is not there (any more).
-_MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion", "ResourceNotFound", "ValidationException"})
+_MISSING = frozenset(
+    {
+        "404",
+        "405",
+        "MethodNotAllowed",
+        "NoSuchKey",
+        "NoSuchBucket",
+        "NoSuchVersion",
+        "ResourceNotFound",
+        "ValidationException",
+    }
+)
 
 
 def with_facts(occurrence: Occurrence, needs: Iterable[Need]) -> Occurrence:
@@ -33,7 +44,11 @@ def with_facts(occurrence: Occurrence, needs: Iterable[Need]) -> Occurrence:
         if variable not in bindings:
             continue  # as on a topic's message that brings no object
         try:
-            answer = _ANSWERS[variable, field](bindings[variable])
+            answer = _ANSWERS[variable, field](_asked_about(bindings[variable]))
+        except ParamValidationError as error:
+            raise Rejected(
+                f"${variable}.{field} can't be had: the event names nothing to ask about: {error}"
+            ) from error
         except KeyError as error:
             raise Rejected(f"${variable}.{field} can't be had: the event does not say {error}") from error
         except ClientError as error:
@@ -45,6 +60,11 @@ def with_facts(occurrence: Occurrence, needs: Iterable[Need]) -> Occurrence:
         if answer is not None:
             bindings[variable] = {**bindings[variable], field: answer}
     return replace(occurrence, bindings=bindings)
+
+
+def _asked_about(bound: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what of a variable can name a resource: texts that are not empty."""
+    return {name: value for name, value in bound.items() if isinstance(value, str) and value}
 
 
 def _which(bound: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,22 +54,36 @@ def misfit(
     ast = expression.jsonata.ast
     # By another way than by its name, such a field is not there.
     known = asked(ast)
+    for variable, field in sorted(known):
+        if variable in bindings and field not in bindings[variable]:
+            return f"asks for ${variable}.{field}, which can't be had for such an event; leave it out"
     bindings = {
         variable: {name: value for name, value in fields.items() if (variable, name) not in ASKED - known}
         for variable, fields in bindings.items()
     }
+    if hidden := _named_otherwise(ast, bindings):
+        variable, field = hidden
+        return f"names {field} by another way than ${variable}.{field}; write that outright"
     if unknown := _unknown_variables(ast, bindings):
         names = ", ".join(f"${name}" for name in bindings)
         return f"uses ${unknown[0]}, which is not bound here; bound are {names or 'none'}"
     if missing := _missing_paths(ast, event, bindings):
         return f"asks for {missing[0]}, which such an event does not have; look at one in events/"
+    constant = is_constant(source)
+    free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(ast))
     try:
         result = expression.evaluate(event, bindings)
+        if constant and result in (None, ""):
+            return "gives nothing, on any event; write a value"
         if result is not None:
-            return wrong(result)
-        if _is_plain_path(ast):
-            return "resolves to nothing on such an event; look at one in events/"
+            return None if free else wrong(result)
+        if _is_plain_path(ast) and not free:
+            return "resolves to nothing on such an event; look at one in events/, or guard it with $exists"
     except Rejected as error:
+        if constant:
+            return f"{error}; mend it".replace("this event", "any event")
+        if free:
+            return None
         if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
             return f"{error}; convert what it gets, as with $string or $number".replace("this event", "such an event")
     return None
@@ -77,20 +91,34 @@ def misfit(
 
 def is_constant(source: str) -> bool:
     """Whether an expression gives the same on every event."""
-    nodes = walk(compile_expression(source).jsonata.ast)
-    return not any(node.type in ("path", "name", "wildcard", "descendant") or _is_bound(node) for node in nodes)
-
-
-def _is_bound(node: Node) -> bool:
-    return bool(node.type == "variable" and node.value not in FUNCTIONS)
+    nodes = list(walk(compile_expression(source).jsonata.ast))
+    own = {argument.value for node in nodes if node.type == "lambda" for argument in node.arguments}
+    own |= {node.lhs.value for node in nodes if node.type == "bind"}
+    of_event = ("name", "wildcard", "descendant")
+    variables = {node.value for node in nodes if node.type == "variable"} - own - FUNCTIONS
+    return not variables and not any(node.type in of_event for node in nodes)
 
 
 def _is_plain_path(ast: Node) -> bool:
     """Whether an expression only follows names, so that nothing of an event decides whether it finds something."""
     nodes = list(walk(ast))
     plain = ("path", "name", "variable", "block", "bind", "number", "filter", "index", "wildcard", "descendant")
-    free = any(node.type == "name" and node.value in FREE for node in nodes)
-    return not free and all(node.type in plain for node in nodes)
+    # How long a list is differs from event to event.
+    further = any(node.type == "number" and node.value > 0 for node in nodes)
+    of_resources = any(node.type == "name" and node.value == "resources" for node in nodes)
+    return (of_resources or not further) and all(node.type in plain for node in nodes)
+
+
+def _named_otherwise(ast: Node, bindings: Mapping[str, Any]) -> Need | None:
+    """Return a field that would have to be asked for, and is named apart from its variable."""
+    nodes = list(walk(ast))
+    used = {node.value for node in nodes if node.type == "variable"}
+    kinds = ("name", "string") if "lookup" in used else ("name",)
+    words = {node.value for node in nodes if node.type in kinds}
+    for variable, field in sorted(ASKED):
+        if variable in used & bindings.keys() and field in words and field not in bindings[variable]:
+            return variable, field
+    return None
 
 
 def _unknown_variables(ast: Node, known: Collection[str]) -> list[str]:

@@ -29,7 +29,7 @@ def violation(occurrence: Occurrence) -> Occurrence:
 
     """
     name = occurrence.bindings.get("job", {}).get("name")
-    if name is None:
+    if not isinstance(name, str) or not name:
         raise Rejected("the event is no state change of a processing job: it lacks detail.ProcessingJobName")
     try:
         job: Mapping[str, Any] = aws.sagemaker().describe_processing_job(ProcessingJobName=name)

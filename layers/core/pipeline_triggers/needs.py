@@ -46,6 +46,9 @@ GRANTS: Mapping[Need, tuple[Grant, ...]] = {
     ),
 }
 
+# The sources whose events say what to ask about.
+GIVEN_BY: Mapping[str, tuple[str, ...]] = {"object": ("s3",), "endpoint": ("endpoint", "event"), "monitor": ("drift",)}
+
 # What every trigger of a source needs to tell whether an event is its own.
 OF_SOURCE: Mapping[str, Grant] = {
     "drift": Grant(("sagemaker:DescribeProcessingJob",), (f"{_SAGEMAKER}:processing-job/*",)),
@@ -70,12 +73,12 @@ def needs_of(sources: Iterable[str]) -> set[Need]:
 def grants(trigger: Trigger) -> list[Grant]:
     """Return what a handler may ask for this trigger."""
     of_source = [OF_SOURCE[trigger.when.source]] if trigger.when.source in OF_SOURCE else []
-    return of_source + [grant for need in sorted(needed(trigger)) for grant in GRANTS[need]]
+    asked_for = sorted(need for need in needed(trigger) if trigger.when.source in GIVEN_BY[need[0]])
+    return of_source + [grant for need in asked_for for grant in GRANTS[need]]
 
 
 def arns(grant: Grant, trigger: Trigger) -> list[str]:
-    """Return a grant's ARNs for a trigger; SageMaker's may be lower-cased."""
+    """Return a grant's ARNs for a trigger."""
     fields = trigger.when.fields
     name = fields.get("name") or fields.get("monitoring_schedule") or "*"
-    written = [arn.replace("{bucket}", fields.get("bucket", "")) for arn in grant.arns]
-    return list(dict.fromkeys(arn.replace("{name}", spelt) for arn in written for spelt in (name, name.lower())))
+    return [arn.replace("{bucket}", fields.get("bucket", "")).replace("{name}", name) for arn in grant.arns]

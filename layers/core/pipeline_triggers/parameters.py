@@ -57,7 +57,9 @@ def _misled(path: str, event: object) -> str | None:
     steps = _PATH_STEP.findall(path)
     names = [name for name, _ in steps]
     if (free := next((at for at, name in enumerate(names) if name in FREE), None)) is not None:
-        steps = steps[: free + 1]
+        steps = steps[:free]
+    # How long a list is differs from event to event.
+    steps = [(name, "0" if index.isdecimal() and "resources" not in names else index) for name, index in steps]
     found = _follow(steps, event)
     if not found:
         return "leads to nothing: such an event does not have it; look at one in events/"

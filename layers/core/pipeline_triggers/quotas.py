@@ -20,6 +20,7 @@ TEMPLATE_BYTES = 1_000_000  # CloudFormation: template body size
 MAPPING_ATTRIBUTES = 200  # CloudFormation: names in a mapping, and under each
 POLICY_LENGTH = 6144  # IAM: characters of a managed policy, white space not counted
 POLICIES_PER_ROLE = 10  # IAM: managed policies attached to a role; can be raised
+QUEUE_POLICY_LENGTH = 8192  # SQS: bytes of a queue's policy
 DEFAULT_BUS = "default"
 
 # As long as they get: the Region and account stand in every ARN.
@@ -30,6 +31,7 @@ LONGEST = {
 }
 
 _PIPELINE_ARN = resolve('"arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/",', LONGEST)
+_STATEMENT = 60  # characters of a statement besides its actions and ARNs
 _REST_OF_POLICY = 200  # characters of a starter's policy besides the ARNs
 
 
@@ -84,6 +86,21 @@ def policies(pipelines: Iterable[str], stages: Mapping[str, Mapping[str, str]]) 
     return divided
 
 
+def asked(arns: Mapping[str, tuple[str, ...]], stages: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
+    """Divide what a handler may ask about between policies, in the same way; a statement for each ARN."""
+    divided: list[list[str]] = []
+    left = 0
+    for arn, actions in arns.items():
+        longest = max(len(resolve(arn, {**LONGEST, **values})) for values in stages.values())
+        length = 2 * (longest + 3) + sum(len(action) + 3 for action in actions) + _STATEMENT
+        if length > left:
+            divided.append([])
+            left = POLICY_LENGTH - _REST_OF_POLICY
+        divided[-1].append(arn)
+        left -= length
+    return divided
+
+
 def to_raise(triggers: Iterable[Trigger], stages: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """Give what deploys only when a quota has been raised."""
     triggers = list(triggers)
@@ -93,6 +110,10 @@ def to_raise(triggers: Iterable[Trigger], stages: Mapping[str, Mapping[str, str]
             where = "" if count > RULES_PER_BUS else " where they do not fit beside the account's other rules"
             quota = f"EventBridge's quota 'rules per event bus' ({RULES_PER_BUS}, in some Regions 100)"
             yield f"{count} rules on the bus {bus}: have {quota} raised{where}"
+    topics = {topic for trigger in triggers if trigger.enabled and (topic := sources.topic(trigger.when))}
+    if (length := sum(len(topic) + 40 for topic in topics)) > QUEUE_POLICY_LENGTH - 2000:
+        told = f"about {length} characters of the queue's policy, of which SQS takes {QUEUE_POLICY_LENGTH}"
+        yield f"{len(topics)} topics need {told}: use fewer"
     for handler in HANDLERS:
         handled = [trigger for trigger in triggers if SOURCES[trigger.when.source].handler == handler]
         names = dict.fromkeys(start.pipeline for trigger in handled for start in trigger.start)

@@ -48,8 +48,9 @@ def _refused(trigger: Trigger, name: str, value: str) -> str | None:
     if accepted is None:
         names = ", ".join(trigger.accept) or "none"
         return f"may not be set; {trigger.id} accepts {names}"
-    if isinstance(accepted, str):
-        return None if globs.matches(accepted, value) else f"does not match {accepted}"
     # JSON's true is sent as True, whichever way the document spells it.
     spellings = {value, value.lower()} if value in ("True", "False") else {value}
+    if isinstance(accepted, str):
+        matches = any(globs.matches(accepted, spelt) for spelt in spellings)
+        return None if matches else f"does not match {accepted}"
     return None if spellings & set(accepted) else f"is none of {', '.join(accepted)}"

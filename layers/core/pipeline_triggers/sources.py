@@ -83,19 +83,19 @@ def _s3(fields: Fields, write: Write) -> Pattern:
 
 def _endpoint(fields: Fields, write: Write) -> Pattern:
     if "deployment" in fields:
-        stages = [{"equals-ignore-case": stage} for stage in fields["deployment"]]
+        stages = [{"equals-ignore-case": spelling} for stage in fields["deployment"] for spelling in _spellings(stage)]
         variants = {"ProductionVariants": {"VariantStatus": {"Status": stages}}}
         # Of a new configuration, or of a variant that is scaled.
         either = {"$or": [{"PendingDeploymentSummary": variants}, variants]}
         detail = {**_given(EndpointName=_name(fields.get("name"), write)), **either}
         return _state_change("Endpoint Deployment", detail)
     # Events spell a status IN_SERVICE, the API InService; which of both the service sends is not promised.
-    spellings = [spelling for status in fields["status"] for spelling in (status, _upper_snake(status))]
+    spellings = [spelling for status in fields["status"] for spelling in _spellings(status)]
     return _state_change(
         "Endpoint",
         _given(
             EndpointName=_name(fields.get("name"), write),
-            EndpointStatus=[{"equals-ignore-case": spelling} for spelling in dict.fromkeys(spellings)],
+            EndpointStatus=[{"equals-ignore-case": spelling} for spelling in spellings],
         ),
     )
 
@@ -150,8 +150,10 @@ def _event(fields: Fields, write: Write) -> Pattern:
     return dict(written(fields["pattern"], write))
 
 
-def _upper_snake(status: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", status).upper()
+def _spellings(status: str) -> list[str]:
+    """Return a status as the API spells it and as endpoints' events do, letter case aside."""
+    joined = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", status)
+    return [status] if joined == status else [status, joined.upper()]
 
 
 def pattern(when: When, write: Write) -> Pattern | None:

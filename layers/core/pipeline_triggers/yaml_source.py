@@ -6,6 +6,7 @@ former. None of that happens here: a scalar stays the text that stands in the fi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -19,6 +20,8 @@ Path = tuple[str | int, ...]
 
 MAX_DEPTH = 50
 
+# Under these, null is a value that an event may hold.
+_MAY_BE_NULL = frozenset({"pattern", "attributes", "body"})
 _NULLS = frozenset({"null", "Null", "NULL", "~"})
 
 
@@ -32,14 +35,16 @@ class Source:
     unquoted: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     wrong: set[Path] = field(default_factory=set)
+    wrong_below: set[Path] = field(default_factory=set)
 
     def is_right(self, path: Path) -> bool:
         """Whether no problem has been noted at a path or below it."""
-        return not any(wrong[: len(path)] == path for wrong in self.wrong)
+        return path not in self.wrong_below
 
     def problem(self, path: Path, message: str) -> None:
         """Note a problem at a path."""
         self.wrong.add(path)
+        self.wrong_below |= {path[:end] for end in range(len(path) + 1)}
         self.problems.append(self.located(path, message))
 
     def located(self, path: Path, message: str) -> Problem:
@@ -111,16 +116,23 @@ class _Reader:
             return self.quote("*", _text_at(context_mark))
         if error.context == "while scanning for the next token" and mark is not None:
             found = _text_at(mark)
-            if found.startswith("\t") or (mark.buffer or "")[mark.pointer : mark.pointer + 1] == "\t":
-                return "is indented with a tab; indent with spaces"
+            if (mark.buffer or "")[mark.pointer : mark.pointer + 1] == "\t":
+                if not _text_of_line(mark).strip():
+                    return "is indented with a tab; indent with spaces"
+                return "has a tab; write a space instead, or quote the value"
             if mark.buffer is not None and mark.buffer[: mark.pointer].endswith("{"):
                 return self.quote("{%", "{% … %}")
             if found:
                 return self.quote(found[0], found)
         if error.problem == "mapping values are not allowed here" and mark is not None:
-            name, _, value = _text_of_line(mark).strip().partition(": ")
-            rest = (mark.buffer or "")[mark.pointer :].partition("\n")[0]
-            return f'has ": " in a value without quotes; write {name}: "{value}{rest}"'
+            name, colon, value = _text_of_line(mark).strip().partition(": ")
+            rest = (mark.buffer or "")[mark.pointer :].partition("\n")[0].strip(" \r\0")
+            if not colon:
+                return (
+                    "is indented further than what stands beside it, or the line before ends without a value; align it"
+                )
+            written = json.dumps(f"{value}{rest}"[:80], ensure_ascii=False)
+            return f'has ": " in a value without quotes; write {name[:80]}: {written}'
         if error.problem == "could not find expected ':'":
             return "has a name without a value; write a colon and a space after it"
         told = " ".join(filter(None, (error.context, error.problem)))
@@ -151,7 +163,7 @@ class _Reader:
                     self.source.problem(self.path, "holds a control character, which AWS takes nowhere; remove it")
                 if style is None:
                     self.source.unquoted.add(self.path)
-                    if text in _NULLS:
+                    if text in _NULLS and not _MAY_BE_NULL.intersection(self.path):
                         told = f'is {text}, which is no value; write "{text}" if you mean the text, or leave it out'
                         self.source.problem(self.path, told)
                 return text
