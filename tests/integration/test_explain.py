@@ -171,13 +171,12 @@ def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, t
 
 
 def test_explain_tells_people_too(aws: LocalAws, project: Project) -> None:
-    """One line per outcome, the values below it."""
-    assert explain(aws, project, PROJECT / "events" / "s3.json").splitlines() == [
-        "team/uploads WOULD START explained",
-        "  Value = s3://acme-raw-dev/churn/2026-10/data.csv",
-        "team/uploads WOULD START typed",
-        "  Count = 48213",
+    """A row for each outcome, with its reason or the values."""
+    told = explain(aws, project, PROJECT / "events" / "s3.json").splitlines()
+    assert [" ".join(line.split()) for line in told] == [
+        "trigger outcome pipeline",
+        "team/uploads WOULD START explained Value = s3://acme-raw-dev/churn/2026-10/data.csv",
+        "team/uploads WOULD START typed Count = 48213",
         "team/other-uploads FILTERED the key does not match churn/*/other.csv",
-        "team/anything WOULD START explained",
-        "  Value = Object Created",
+        "team/anything WOULD START explained Value = Object Created",
     ]

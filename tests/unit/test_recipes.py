@@ -13,12 +13,13 @@ from cfnlint.api import lint
 from pipeline_triggers import catalog, documents, start
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.conditions import unmet
-from pipeline_triggers.events import eventbridge, s3_upload
+from pipeline_triggers.events import eventbridge, from_topic, s3_upload
 from pipeline_triggers.models import Occurrence, Trigger
 from pipeline_triggers.requests import targets
 from pipeline_triggers.samples import sample
 
 from tests import PROJECT
+from tests.localaws.happenings import ALARM
 
 ACCOUNT = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
 MONTH_CLOSED = {"id": "i", "detail-type": "Month closed", "source": "acme.shop", "detail": {"month": 3, "orders": 7}}
@@ -68,6 +69,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
             }
         },
     ),
+    "retrain-on-told-drift": ({}, {"train": {"Schedule": "churn-prod", "Reason": "Threshold crossed: 0.31 > 0.1"}}),
     "one-per-environment": (
         {"key": "in/x.csv"},
         {"train-dev": {"InputDataUrl": "s3://acme-dev-raw/in/x.csv", "Environment": "dev"}},
@@ -111,6 +113,10 @@ def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
     if found.request:
         wanted = {"InputDataUrl": "s3://raw/churn/2026-10/data.csv"}
         return replace(found, request=replace(found.request, pipeline="train", parameters=wanted))
+    if trigger.id == "recipes/retrain-on-told-drift":
+        arn = trigger.when.fields["topic"]
+        told = {"Type": "Notification", "MessageId": "m", "TopicArn": arn, "Message": json.dumps(ALARM)}
+        return from_topic("own", json.dumps(told), {trigger.id: trigger})[0].occurrence()
     event = json.loads(json.dumps(found.event))
     if trigger.when.source == "training_job":
         event["detail"]["TrainingJobStatus"] = trigger.when.fields["status"][0]

@@ -139,14 +139,15 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
     if as_json:
         click.echo(json.dumps([asdict(explanation) for explanation in found], indent=2, ensure_ascii=False))
         return
-    console = _console()
-    for explanation in found:
-        told = (explanation.trigger, explanation.outcome, explanation.pipeline, explanation.reason)
-        console.print(Text(" ".join(filter(None, told))))
-        for name, value in (explanation.parameters or {}).items():
-            console.print(Text(f"  {name} = {value}"))
     if not found:
-        console.print("no trigger's rule matches this event")
+        click.echo("no trigger's rule matches this event")
+        return
+    table = Table("trigger", "outcome", "pipeline", "", box=None, pad_edge=False)
+    for explanation in found:
+        sent = [f"{name} = {value}" for name, value in (explanation.parameters or {}).items()]
+        told = "\n".join(filter(None, [explanation.reason, *sent]))
+        table.add_row(*map(Text, (explanation.trigger, explanation.outcome, explanation.pipeline or "", told)))
+    _console().print(table)
 
 
 def _load(directory: Path) -> documents.Documents:

@@ -148,7 +148,8 @@ class _Reader:
         if (anchor := getattr(event, "anchor", None)) is not None:
             if isinstance(event, yaml.AliasEvent):
                 if anchor in self.anchors:
-                    self.fail(f"is a YAML alias (*{anchor}); repeat the value")
+                    self.source.problem(self.path, f"is a YAML alias (*{anchor}); repeat the value")
+                    return ""
                 self.fail(self.quote("*", f"*{anchor}"))
             self.anchors.add(anchor)
             self.source.problem(self.path, "has a YAML anchor (&); repeat the value, or quote it if & belongs to it")
@@ -189,7 +190,11 @@ class _Reader:
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.style is None:
                 self.source.lines[(*parent, "<<")] = _line(event)
                 self.path = (*parent, "<<")
-                self.fail("is a merge key, which is not supported; repeat the keys here")
+                self.source.problem(self.path, "is a merge key, which is not supported; repeat the keys here")
+                if not isinstance(merged := self.next(), yaml.AliasEvent):
+                    self.value(merged)
+                self.path = parent
+                continue
             if not isinstance(event, yaml.ScalarEvent):
                 self.source.lines[(*parent, "?")] = _line(event)
                 self.path = (*parent, "?")
