@@ -191,3 +191,21 @@ def test_the_command_keeps_the_notifications_that_are_there() -> None:
     existing = {"QueueConfigurations": [{"QueueArn": "arn:q", "Events": ["s3:ObjectCreated:*"]}]}
     assert jmespath.search(merge, existing) == {**existing, "EventBridgeConfiguration": {}}
     assert json.dumps(jmespath.search(merge, {})) == '{"EventBridgeConfiguration": {}}'
+
+
+def test_a_problem_stands_where_its_pipeline_is_written() -> None:
+    """In a list, or among several, as the document writes it and not as the stage resolves it."""
+    create_bucket()
+    several = (Start("train-${Bucket}", {}), Start("other", {}))
+    one_of = Trigger("team/one", When("sns", {}), several, one_of=True)
+    all_of = Trigger("team/one", TRIGGER.when, several)
+    for trigger, places in (
+        (one_of, ["start_one_of.0", "start_one_of.1"]),
+        (all_of, ["start.train-${Bucket}", "start.other"]),
+    ):
+        with Stubber(aws.sagemaker()) as stubber:
+            for _ in several:
+                stubber.add_client_error("describe_pipeline", "ResourceNotFound", "does not exist")
+            found = account.problems(Documents((trigger,), STAGES), "dev")
+        fields = [problem.field.partition(".")[2].partition(".")[2] for problem in found]
+        assert fields[:2] == places

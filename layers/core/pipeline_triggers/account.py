@@ -18,7 +18,7 @@ from pipeline_triggers.parameters import literal
 from pipeline_triggers.stages import resolve
 
 # A trigger's id, where in it, and what is wrong there.
-Found = tuple[str, tuple[str, ...], str]
+Found = tuple[str, tuple[str | int, ...], str]
 
 
 def pseudo_parameters() -> dict[str, str]:
@@ -53,7 +53,7 @@ def problems(documents: Documents, stage: str) -> list[Problem]:
     triggers = [trigger for trigger in triggers_of(documents, stage, values) if trigger.enabled]
     account = values["AWS::AccountId"]
     found = [
-        *_pipeline_problems(triggers),
+        *_pipeline_problems(triggers, {trigger.id: trigger for trigger in documents.triggers}),
         *_bucket_problems(triggers, account),
         *_pattern_problems(triggers, values),
         *_topic_problems(triggers, account),
@@ -61,21 +61,28 @@ def problems(documents: Documents, stage: str) -> list[Problem]:
     return [documents.problem(trigger_id, path, message) for trigger_id, path, message in found]
 
 
-def _pipeline_problems(triggers: list[Trigger]) -> Iterator[Found]:
+def _pipeline_problems(triggers: list[Trigger], written: Mapping[str, Trigger]) -> Iterator[Found]:
     described = cache(definition.describe)
     for trigger in triggers:
-        for start in trigger.start:
+        for at, start in enumerate(trigger.start):
+            several = len(trigger.start) > 1 and not trigger.one_of
+            place: tuple[str | int, ...] = ("start_one_of", at) if trigger.one_of else ("start",)
+            if several:
+                place = ("start", written[trigger.id].start[at].pipeline)
             try:
                 declared = described(start.pipeline)
             except Rejected as error:
-                yield trigger.id, ("start",), str(error)
+                yield trigger.id, place, str(error)
             except ClientError as error:
-                yield trigger.id, ("start",), f"pipeline {start.pipeline} can't be looked at: {_brief(error)}"
+                yield trigger.id, place, f"pipeline {start.pipeline} can't be looked at: {_brief(error)}"
             else:
                 for name, wrong in _misfits(trigger, start, declared):
-                    at = ("accept" if name in trigger.accept else "parameters", name)
-                    path = ("start", start.pipeline, name) if len(trigger.start) > 1 and not trigger.one_of else at
-                    yield trigger.id, path, f"parameter {name} of {start.pipeline} {wrong}"
+                    shared = ("accept" if name in trigger.accept else "parameters", name)
+                    yield (
+                        trigger.id,
+                        (*place, name) if several else shared,
+                        f"parameter {name} of {start.pipeline} {wrong}",
+                    )
 
 
 def _misfits(trigger: Trigger, start: Start, declared: definition.Definition) -> Iterator[tuple[str, str]]:
