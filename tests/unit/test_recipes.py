@@ -12,7 +12,7 @@ import pytest
 from cfnlint.api import lint
 from pipeline_triggers import catalog, documents, start
 from pipeline_triggers import compile as compiler
-from pipeline_triggers.conditions import unmet
+from pipeline_triggers.conditions import other_name, unmet_if
 from pipeline_triggers.events import eventbridge, from_topic, s3_upload
 from pipeline_triggers.models import Occurrence, Trigger
 from pipeline_triggers.requests import targets
@@ -89,6 +89,11 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
     "evaluate-again": ({"key": "tests/x.csv"}, {"train": {"TestDataUrl": "s3://raw/tests/x.csv"}}),
     "order-closed": ({}, {"orders": {"Month": "03"}}),
 }
+
+
+def unmet(trigger: Trigger, occurrence: Occurrence) -> str | None:
+    """Return which condition the event does not meet, or None."""
+    return other_name(trigger, occurrence) or unmet_if(trigger, occurrence)
 
 
 @pytest.fixture(scope="module")

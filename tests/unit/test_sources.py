@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from pipeline_triggers import documents, sources
-from pipeline_triggers.conditions import unmet
+from pipeline_triggers.conditions import other_name, unmet_if
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.events import eventbridge, s3_upload
 from pipeline_triggers.models import Occurrence, Trigger, When
@@ -18,6 +18,11 @@ from pipeline_triggers.samples import sample as sample_of
 from tests import PROJECT
 
 HEAD = "version: 1\nowner: team\npipelines: [p]\ntriggers:\n  one:\n    start: p\n"
+
+
+def unmet(trigger: Trigger, occurrence: Occurrence) -> str | None:
+    """Return which condition the event does not meet, or None."""
+    return other_name(trigger, occurrence) or unmet_if(trigger, occurrence)
 
 
 def load(tmp_path: Path, when: str, more: str = "") -> Trigger:

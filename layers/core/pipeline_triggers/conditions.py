@@ -8,16 +8,6 @@ from pipeline_triggers.parameters import holds
 from pipeline_triggers.sources import SOURCES
 
 
-def unmet(trigger: Trigger, occurrence: Occurrence) -> str | None:
-    """Say which condition the event does not meet, or None when it meets all.
-
-    Raises:
-        Rejected: the event is of another source, or the trigger's ``if`` gives neither true nor false on it.
-
-    """
-    return other_name(trigger, occurrence) or unmet_if(trigger, occurrence)
-
-
 def other_name(trigger: Trigger, occurrence: Occurrence) -> str | None:
     """Say that the event is not the one that the trigger's rule asks for, or None.
 

@@ -73,30 +73,28 @@ def of_template(resources: int, size: int) -> list[str]:
 
 def policies(pipelines: Iterable[str], stages: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
     """Divide pipelines between policies, so that each policy fits IAM's quota in every stage."""
-    divided: list[list[str]] = []
-    left = 0
-    for pipeline in pipelines:
-        longest = max(len(resolve(pipeline, {**LONGEST, **values})) for values in stages.values())
-        length = 2 * (len(_PIPELINE_ARN) + longest)  # as written, and lower-cased
-        if length > left:
-            divided.append([])
-            left = POLICY_LENGTH - _REST_OF_POLICY
-        divided[-1].append(pipeline)
-        left -= length
-    return divided
+    return _divided({name: 2 * (len(_PIPELINE_ARN) + _longest(name, stages)) for name in pipelines})
 
 
 def asked(arns: Mapping[str, tuple[str, ...]], stages: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
-    """Divide what a handler may ask about between policies, in the same way; a statement for each ARN."""
+    """Divide ARNs, each with the actions of its own statement, in the same way."""
+    actions = {arn: sum(len(action) + 3 for action in some) for arn, some in arns.items()}
+    return _divided({arn: 2 * (_longest(arn, stages) + 3) + actions[arn] + _STATEMENT for arn in arns})
+
+
+def _longest(text: str, stages: Mapping[str, Mapping[str, str]]) -> int:
+    return max(len(resolve(text, {**LONGEST, **values})) for values in stages.values())
+
+
+def _divided(lengths: Mapping[str, int]) -> list[list[str]]:
+    """Divide names by how many characters they take, as written and lower-cased."""
     divided: list[list[str]] = []
     left = 0
-    for arn, actions in arns.items():
-        longest = max(len(resolve(arn, {**LONGEST, **values})) for values in stages.values())
-        length = 2 * (longest + 3) + sum(len(action) + 3 for action in actions) + _STATEMENT
+    for name, length in lengths.items():
         if length > left:
             divided.append([])
             left = POLICY_LENGTH - _REST_OF_POLICY
-        divided[-1].append(arn)
+        divided[-1].append(name)
         left -= length
     return divided
 
