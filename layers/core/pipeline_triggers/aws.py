@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
@@ -103,3 +104,9 @@ def sns(region: str) -> SNSClient:
 def events() -> EventBridgeClient:
     """Return the client that says whether a pattern matches an event."""
     return boto3.client("events", config=_CONFIG)
+
+
+@cache
+def cloudformation() -> CloudFormationClient:
+    """Return the client that knows the deployed stack."""
+    return boto3.client("cloudformation", config=_CONFIG)

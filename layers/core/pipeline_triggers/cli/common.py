@@ -1,0 +1,66 @@
+"""What the commands share: options, and how they tell what went wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from pipeline_triggers import documents
+from pipeline_triggers.deployed import NotDeployed
+from pipeline_triggers.errors import DocumentsError
+
+documents_option = click.option(
+    "--documents",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("layers/triggers"),
+    show_default=True,
+    help="The folder that holds <team>.yaml and stages.yaml.",
+)
+
+stage_option = click.option("--stage", default="dev", show_default=True, help="Whose values of stages.yaml to use.")
+stack_option = click.option(
+    "--stack",
+    default="pipeline-triggers-dev",
+    show_default=True,
+    help="The deployed stack, as samconfig.toml names it.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def load(directory: Path) -> documents.Documents:
+    """Load the documents, or end the command with what is wrong with them."""
+    with telling_problems():
+        return documents.load(directory)
+
+
+@contextmanager
+def telling_problems() -> Iterator[None]:
+    """End the command with what is wrong with the documents."""
+    try:
+        yield
+    except DocumentsError as error:
+        raise click.ClickException(f"the documents are wrong\n{error}") from error
+
+
+@contextmanager
+def asking_the_account() -> Iterator[None]:
+    """End the command with why AWS gave no answer."""
+    try:
+        yield
+    except NotDeployed as error:
+        raise click.ClickException(str(error)) from error
+    except (BotoCoreError, ClientError) as error:
+        raise click.ClickException(f"the account can't be asked: {error}") from error
+
+
+def console() -> Console:
+    """Return where tables are printed."""
+    # What goes into a pipe is not cut to a width.
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 1000)

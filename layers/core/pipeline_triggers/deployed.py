@@ -1,0 +1,53 @@
+"""A deployed stack, as the commands find it: what CloudFormation made of template.yaml, and with which parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from pipeline_triggers import aws
+from pipeline_triggers.errors import PipelineTriggersError
+
+
+class NotDeployed(PipelineTriggersError):
+    """There is no such stack in this account and Region; the message says how to name another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed stack: ``resources`` maps logical to physical ids (of a queue its URL, of a table its name)."""
+
+    name: str
+    parameters: Mapping[str, str]
+    resources: Mapping[str, str]
+
+
+def stack(name: str) -> Stack:
+    """Ask CloudFormation for a stack.
+
+    Raises:
+        NotDeployed: there is none of this name here.
+        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+
+    """
+    cloudformation = aws.cloudformation()
+    try:
+        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" not in error.response["Error"]["Message"]:
+            raise
+        region = cloudformation.meta.region_name
+        told = "name it with --stack, its Region with AWS_REGION"
+        raise NotDeployed(f"there is no stack {name} in {region}; {told}") from error
+    resources = {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
+        for resource in page["StackResourceSummaries"]
+        if "PhysicalResourceId" in resource
+    }
+    parameters = {
+        parameter["ParameterKey"]: parameter.get("ParameterValue", "") for parameter in found.get("Parameters", [])
+    }
+    return Stack(name, parameters, resources)
