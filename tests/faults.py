@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from functions import on_s3_upload
-from tests.handler import CONTEXT, ENVIRONMENT, TIME_OUT, VISIBILITY, record
+from tests.handler import ENVIRONMENT, TIME_OUT, VISIBILITY, context, record
 
 # What SageMaker may take at most to list a started execution, for a search to find it: what is left of the lease
 # when a function has used all of its time.
@@ -117,6 +117,10 @@ class World:
         self.after_call(number)
         return answer
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
     def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
         """Start, unless the token is remembered."""
 
@@ -185,6 +189,7 @@ class World:
                 (state, "_table", self.of_table),
                 (time, "time", lambda: self.now),
                 (time, "monotonic", lambda: self.now),
+                (time, "sleep", self.pass_time),
                 *((aws, client, lambda: self) for client in ("sagemaker", "starter", "sqs", "s3")),
             ):
                 stack.enter_context(patch.object(target, name, instead))
@@ -196,7 +201,7 @@ class World:
         body = json.dumps({"trigger": trigger, "event": upload})
         try:
             batch = {"Records": [record(message, body, receives, sent_at=1_800_000_000.0)]}
-            answer = on_s3_upload.handler(batch, CONTEXT)  # type: ignore[arg-type]
+            answer = on_s3_upload.handler(batch, context())  # type: ignore[arg-type]
         except Killed:
             return False
         return answer == {"batchItemFailures": []}

@@ -28,20 +28,24 @@ _CONFIG = Config(
     user_agent_extra="pipeline-triggers",
 )
 
+# DynamoDB and SQS answer within milliseconds, and must leave time for SageMaker.
+_QUICK = _CONFIG.merge(Config(connect_timeout=2, read_timeout=3))
+
 # The error codes with which SageMaker says no for good; they have no "Exception" behind them. A denial is none of
 # them: right after a deploy a new grant may not be known everywhere yet.
 PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
 
-# Those that pass: limits of concurrent executions, a pipeline that is being updated, and rates. SageMaker's and
-# DynamoDB's; botocore has retried the rates already.
-_PASSING = frozenset(
+# Rates that are met.
+RATES = frozenset(
     {
-        *("ResourceLimitExceeded", "ConflictException"),
-        *("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"),
-        *("ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestThrottled"),
+        *("ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestThrottled"),
+        *("RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException"),
     }
 )
+
+# What else passes: limits of concurrent executions, a pipeline or an item that is being updated.
+_PASSING = RATES | {"ResourceLimitExceeded", "ConflictException", "TransactionInProgressException"}
 
 
 @cache
@@ -59,7 +63,7 @@ def starter() -> SageMakerClient:
 @cache
 def table(name: str) -> Table:
     """Return the table that holds the state."""
-    return boto3.resource("dynamodb", config=_CONFIG).Table(name)
+    return boto3.resource("dynamodb", config=_QUICK).Table(name)
 
 
 def passes(error: Exception) -> bool:
@@ -78,8 +82,8 @@ def was_answered(error: Exception) -> bool:
 
 @cache
 def sqs() -> SQSClient:
-    """Return the client that sends to the dead-letter queues."""
-    return boto3.client("sqs", config=_CONFIG)
+    """Return the client that hides messages and sends to queues."""
+    return boto3.client("sqs", config=_QUICK)
 
 
 @cache

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +21,12 @@ from pipeline_triggers.models import Occurrence, Outcome, Run, Trigger
 from pipeline_triggers.parameters import evaluate
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
+
+# How long a start may still be tried again, in seconds.
+TimeLeft = Callable[[], float]
+
+# Before a start is tried again because of SageMaker's rate: up to twice as long each time, up to the most.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds
 
 MAX_DEPTH = 10  # of executions, each started by the end of the one before
 
@@ -83,7 +92,7 @@ def _given(**arguments: Any) -> dict[str, Any]:
     return {name: argument for name, argument in arguments.items() if argument not in (None, "", {}, [])}
 
 
-def once(run: Run, trigger: Trigger, message: str) -> tuple[Outcome, str]:
+def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple[Outcome, str]:
     """Start a run unless it was started before, and return what came of it with the execution's ARN.
 
     ``message`` is the SQS message that asks for it: when it is delivered again, what it started is no duplicate.
@@ -108,7 +117,7 @@ def once(run: Run, trigger: Trigger, message: str) -> tuple[Outcome, str]:
         state.release(run.token)
         raise
     try:
-        execution = execute(run)
+        execution = execute(run, time_left)
     except Exception as error:
         # Without an answer it may have been started, and is looked for when the message comes again.
         if isinstance(error, Rejected) or aws.was_answered(error):
@@ -134,14 +143,27 @@ def _identified(token: str) -> str:
     return f"identity {token}"
 
 
-def execute(run: Run) -> str:
-    """Call StartPipelineExecution and return the execution's ARN.
+def execute(run: Run, time_left: TimeLeft) -> str:
+    """Call StartPipelineExecution, again while its rate is met and there is time, and return the execution's ARN.
 
     Raises:
         Rejected: SageMaker refuses this start for good.
         botocore.exceptions.ClientError, BotoCoreError: it may work later.
 
     """
+    longest = FIRST_PAUSE
+    while True:
+        try:
+            return _execute(run)
+        except ClientError as error:
+            pause = random.uniform(0, longest)  # noqa: S311 - no secret
+            if error.response["Error"]["Code"] not in aws.RATES or time_left() < pause:
+                raise
+        time.sleep(pause)
+        longest = min(LONGEST_PAUSE, 2 * longest)
+
+
+def _execute(run: Run) -> str:
     try:
         answer = aws.starter().start_pipeline_execution(
             PipelineName=run.pipeline,
