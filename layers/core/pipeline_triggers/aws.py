@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
@@ -27,6 +28,9 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="pipeline-triggers",
 )
+
+# Who lists a whole account meets its rates: such calls slow down by themselves, and are tried more often.
+_PATIENT = _CONFIG.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
 
 # The error codes with which SageMaker says no for good; they have no "Exception" behind them. A denial is none of
 # them: right after a deploy a new grant may not be known everywhere yet.
@@ -110,3 +114,15 @@ def events() -> EventBridgeClient:
 def cloudformation() -> CloudFormationClient:
     """Return the client that knows the deployed stack."""
     return boto3.client("cloudformation", config=_CONFIG)
+
+
+@cache
+def scheduler() -> EventBridgeSchedulerClient:
+    """Return the client that lists, removes and restores schedules."""
+    return boto3.client("scheduler", config=_PATIENT)
+
+
+@cache
+def patient_events() -> EventBridgeClient:
+    """Return the client that lists, changes and restores rules."""
+    return boto3.client("events", config=_PATIENT)
