@@ -24,10 +24,10 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.setenv(name, HOME.region)
     with mock_aws():
-        for client in (aws.scheduler, aws.patient_events):
+        for client in (aws.scheduler, aws.events):
             client.cache_clear()
         yield
-    for client in (aws.scheduler, aws.patient_events):
+    for client in (aws.scheduler, aws.events):
         client.cache_clear()
 
 

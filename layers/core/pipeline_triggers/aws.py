@@ -55,6 +55,12 @@ def sagemaker() -> SageMakerClient:
 
 
 @cache
+def patient_sagemaker() -> SageMakerClient:
+    """Return the client that asks whether pipelines are there, many of them one after another."""
+    return boto3.client("sagemaker", config=_PATIENT)
+
+
+@cache
 def starter() -> SageMakerClient:
     """Return the client that starts pipelines: without retries, since a call that got no answer may have worked."""
     return boto3.client("sagemaker", config=_CONFIG.merge(Config(retries={"total_max_attempts": 1})))
@@ -106,23 +112,17 @@ def sns(region: str) -> SNSClient:
 
 @cache
 def events() -> EventBridgeClient:
-    """Return the client that says whether a pattern matches an event."""
-    return boto3.client("events", config=_CONFIG)
+    """Return the client that lists, removes and restores rules, and says whether a pattern matches an event."""
+    return boto3.client("events", config=_PATIENT)
 
 
 @cache
 def cloudformation() -> CloudFormationClient:
-    """Return the client that knows the deployed stack."""
-    return boto3.client("cloudformation", config=_CONFIG)
+    """Return the client that knows the deployed stack, and what belongs to any stack."""
+    return boto3.client("cloudformation", config=_PATIENT)
 
 
 @cache
 def scheduler() -> EventBridgeSchedulerClient:
     """Return the client that lists, removes and restores schedules."""
     return boto3.client("scheduler", config=_PATIENT)
-
-
-@cache
-def patient_events() -> EventBridgeClient:
-    """Return the client that lists, changes and restores rules."""
-    return boto3.client("events", config=_PATIENT)

@@ -111,15 +111,24 @@ def pipeline(text: object, home: Home) -> Pipeline | None:
     return Pipeline(found["account"] or home.account, found["region"] or home.region, found["name"])
 
 
-def pages(home: Home, position: Position | None = START, *, rules: bool = True) -> Iterator[Page]:
-    """Walk through all schedules of all groups, then (``rules``) through all rules of all buses, from a position on.
+def pages(home: Home, position: Position | None = START, only: Pipeline | None = None) -> Iterator[Page]:
+    """Walk from a position on: all schedules of all groups, then the targets of the rules of all buses.
+
+    With ``only``, no other pipeline's pointers are given, and not all rules are listed: EventBridge finds those of a
+    target, where the Scheduler can't find its schedules.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: AWS can't be asked.
 
     """
     while position is not None:
-        page = _schedules(home, position, rules) if position[0] == "schedules" else _rules(home, position)
+        if position[0] == "schedules":
+            page = _schedules(home, position, only)
+        elif only:
+            found = tuple(targets_of(only, home))
+            page = Page(len(found), found, None)
+        else:
+            page = _rules(home, position)
         yield page
         position = page.after
 
@@ -132,12 +141,12 @@ def everything(home: Home) -> Iterator[Pointer]:
 
 def targets_of(wanted: Pipeline, home: Home) -> Iterator[RuleTarget]:
     """Give the rules' targets that are this pipeline, on every bus: EventBridge finds them by the exact ARN."""
-    rules = aws.patient_events()
+    paginator = aws.events().get_paginator("list_rule_names_by_target")
     for bus in buses():
         names = {
             name: None
             for arn in wanted.arns(home)
-            for page in rules.get_paginator("list_rule_names_by_target").paginate(TargetArn=arn, EventBusName=bus)
+            for page in paginator.paginate(TargetArn=arn, EventBusName=bus)
             for name in page["RuleNames"]
         }
         for name in names:
@@ -164,13 +173,13 @@ def schedule_pipeline(target: Mapping[str, Any], home: Home) -> Pipeline | None:
 
 def rule(bus: str, name: str) -> Mapping[str, Any] | None:
     """Return DescribeRule's answer; None when there is no such rule (any more)."""
-    answer: Mapping[str, Any] | None = _or_none(lambda: aws.patient_events().describe_rule(Name=name, EventBusName=bus))
+    answer: Mapping[str, Any] | None = _or_none(lambda: aws.events().describe_rule(Name=name, EventBusName=bus))
     return answer
 
 
 def rule_targets(bus: str, name: str) -> list[Mapping[str, Any]]:
     """Return all targets of a rule as ListTargetsByRule answers; none when there is no such rule."""
-    paginator = aws.patient_events().get_paginator("list_targets_by_rule")
+    paginator = aws.events().get_paginator("list_targets_by_rule")
     listed = _or_none(
         lambda: [target for page in paginator.paginate(Rule=name, EventBusName=bus) for target in page["Targets"]]
     )
@@ -188,18 +197,19 @@ def buses() -> list[str]:
     """Return the names of all event buses."""
     names, token = [], ""
     while True:
-        page = aws.patient_events().list_event_buses(**_token(token))
+        page = aws.events().list_event_buses(**_token(token))
         names += [bus["Name"] for bus in page["EventBuses"]]
         token = page.get("NextToken", "")
         if not token:
             return names
 
 
-def _schedules(home: Home, position: Position, rules: bool) -> Page:
+def _schedules(home: Home, position: Position, only: Pipeline | None) -> Page:
     page = aws.scheduler().list_schedules(MaxResults=100, **_token(position[1]))
-    found = [_schedule(summary, home) for summary in page["Schedules"]]
-    after = ("schedules", page["NextToken"]) if page.get("NextToken") else ("rules", "", "") if rules else None
-    return Page(len(found), tuple(filter(None, found)), after)
+    pointers = [found for summary in page["Schedules"] if (found := _schedule(summary, home))]
+    wanted = [found for found in pointers if only is None or found.pipeline.key == only.key]
+    after = ("schedules", page["NextToken"]) if page.get("NextToken") else ("rules", "", "")
+    return Page(len(page["Schedules"]), tuple(wanted), after)
 
 
 def _schedule(summary: Mapping[str, Any], home: Home) -> Schedule | None:
@@ -218,7 +228,7 @@ def _rules(home: Home, position: Position) -> Page:
     _, bus, token = position
     known = sorted(buses())
     bus = bus or known[0]
-    page = _or_none(lambda: aws.patient_events().list_rules(EventBusName=bus, Limit=100, **_token(token))) or {}
+    page = _or_none(lambda: aws.events().list_rules(EventBusName=bus, Limit=100, **_token(token))) or {}
     described = page.get("Rules", [])
     later = [name for name in known if name > bus]
     after: Position | None = ("rules", later[0], "") if later else None
