@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
@@ -130,3 +131,9 @@ def cloudformation() -> CloudFormationClient:
 def scheduler() -> EventBridgeSchedulerClient:
     """Return the client that lists, removes and restores schedules."""
     return boto3.client("scheduler", config=_PATIENT)
+
+
+@cache
+def logs() -> CloudWatchLogsClient:
+    """Return the client that reads the functions' logs."""
+    return boto3.client("logs", config=_PATIENT)
