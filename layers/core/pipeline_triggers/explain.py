@@ -76,6 +76,11 @@ def _read(trigger: Trigger, event: Mapping[str, Any]) -> Occurrence | Rejected:
 
 
 def _matches(trigger: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapping[str, str]) -> bool:
+    if trigger.when.source == "schedule":
+        match event:
+            case {"source": "aws.scheduler", "detail": {"trigger": trigger.id}}:
+                return True
+        return False
     pattern = sources.pattern(trigger.when, lambda text: resolve(text, pseudo_parameters))
     if pattern is None:
         return False
