@@ -10,7 +10,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from ministack.core import iam_actions, router
-from ministack.services import eventbridge
+from ministack.services import eventbridge, scheduler
+from ministack.services.cloudformation import provisioners
 from moto import mock_aws
 
 TOKEN = "t" * 32
@@ -38,6 +39,15 @@ def test_ministack_refuses_events_of_aws() -> None:
     entry = {"Source": "aws.sagemaker", "DetailType": "x", "Detail": "{}"}
     _, _, body = eventbridge._put_events({"Entries": [entry]})
     assert json.loads(body)["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
+
+
+def test_ministack_forgets_the_zone_of_a_schedule_that_cloudformation_makes() -> None:
+    """And its bounds, so what is deployed could not be read back."""
+    properties = {"ScheduleExpression": "cron(0 2 * * ? *)", "ScheduleExpressionTimezone": "Europe/Berlin"}
+    create = provisioners._RESOURCE_HANDLERS["AWS::Scheduler::Schedule"]["create"]
+    name, _ = create("Nightly", {**properties, "EndDate": "2030-01-01T00:00:00Z"}, "stack")
+    made = scheduler._schedules.pop(f"default/{name}")
+    assert (made["ScheduleExpressionTimezone"], made["EndDate"]) == ("UTC", None)
 
 
 def test_moto_starts_again_for_a_token_it_has_seen(sagemaker: Any) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline_triggers import aws, sources
+from pipeline_triggers import aws, describe, sources
 from pipeline_triggers.deployed import Stack
 from pipeline_triggers.models import Outcome, Trigger
 from pipeline_triggers.sources import SOURCES
@@ -48,6 +48,23 @@ def send(stack: Stack, trigger: Trigger, event: Mapping[str, Any], *, again: boo
         QueueUrl=stack.resources[f"{handler}Queue"], MessageBody=json.dumps(body, ensure_ascii=False)
     )
     return Sent(answer["MessageId"], stack.resources[f"{handler}LogGroup"], datetime.now(UTC))
+
+
+def scheduled_now(stack: Stack, trigger: Trigger) -> dict[str, Any]:
+    """Return what the trigger's schedule would send if it were due now.
+
+    Raises:
+        NotDeployed: there is no schedule, or none any more.
+        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+
+    """
+    schedule = describe.schedule(stack, trigger)
+    text = schedule["Target"]["Input"]
+    filled = {"scheduled-time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "execution-id": str(uuid.uuid4())}
+    for name, value in {**filled, "schedule-arn": schedule["Arn"]}.items():
+        text = text.replace(f"<aws.scheduler.{name}>", value)
+    event: dict[str, Any] = json.loads(text)["event"]
+    return event
 
 
 def wait(sent: Sent, trigger: Trigger, patience: float) -> list[Told]:

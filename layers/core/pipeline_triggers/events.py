@@ -287,7 +287,7 @@ def _once_more(read: Occurrence | Filtered | Rejected, again: str) -> Occurrence
     return replace(read, again=again) if isinstance(read, Occurrence) else read
 
 
-def _notified(own: str | None, raw: object, triggers: Triggers) -> list[Arrival]:
+def _notified(own: str | None, raw: Any, triggers: Triggers) -> list[Arrival]:
     match raw:
         case {"Type": "Notification", "MessageId": str(), "TopicArn": str(arn), "Message": str()}:
             subscribed = [trigger.id for trigger in triggers.values() if trigger.enabled and topic(trigger.when) == arn]

@@ -47,7 +47,9 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
     if occurrence.depth > MAX_DEPTH:
         told = "such a chain is a loop, most likely; end it in the documents, or start it anew"
         raise Rejected(f"{MAX_DEPTH} pipelines in a row were each started by the end of the one before; {told}")
-    identity = json.dumps([stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence), *_again(occurrence)])
+    identity = json.dumps(
+        [stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence), *_again(occurrence)]
+    )
     token = hashlib.sha256(identity.encode()).hexdigest()
     computed = {name: _evaluated(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
     requested = occurrence.request.parameters if occurrence.request else {}

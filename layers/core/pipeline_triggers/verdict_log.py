@@ -36,8 +36,10 @@ def verdicts(log_group: str, since: datetime, **which: str) -> Iterator[Told]:
     """
     wanted = {"message": "verdict", **which}
     pattern = " && ".join(f'($.{name} = "{value}")' for name, value in wanted.items())
-    pages = aws.logs().get_paginator("filter_log_events").paginate(
-        logGroupName=log_group, filterPattern=f"{{ {pattern} }}", startTime=int(since.timestamp() * 1000)
+    pages = (
+        aws.logs()
+        .get_paginator("filter_log_events")
+        .paginate(logGroupName=log_group, filterPattern=f"{{ {pattern} }}", startTime=int(since.timestamp() * 1000))
     )
     for page in pages:
         for event in page["events"]:
