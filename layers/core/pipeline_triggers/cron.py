@@ -144,7 +144,7 @@ def _item_problem(field: _Field, item: str) -> str | None:
     first, dash, last = base.partition("-")
     ends = [field.value(end) for end in ((first, last) if dash else (first,))]
     if None in ends:
-        return f"write {field.values}"
+        return f"there is no such value; write {field.values}"
     # Any other range may go round, as 20-2 does for hours.
     if field is _YEAR and ends[0] > ends[-1]:  # type: ignore[operator]
         return "its years go backwards; write the earlier one first"

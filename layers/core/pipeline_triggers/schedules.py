@@ -40,14 +40,14 @@ def _zone_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         told = f"did you mean {close[0]}?" if close else "write its name in the IANA database, as in Europe/Berlin"
         yield "timezone", f"{brief(zone)} is no time zone; {told}"
     if zone is None and "rate" not in fields:
-        yield "", "lacks timezone: a time of day is another one in each; add it, as in timezone: Europe/Berlin, or UTC"
+        yield "", "lacks timezone: a time of day is another one in each; add one, as in Europe/Berlin or UTC"
     if "at" in fields:
         yield from (("at", told) for told in _at_problems(fields["at"], zone))
 
 
 def _at_problems(written: str, zone: str | None) -> Iterator[str]:
     if _OFFSET.search(written) and _date_time(written) is not None:
-        yield f"{brief(written)} has an offset; write the time on the zone's own clock, and the zone as timezone"
+        yield f"{brief(written)} has an offset; write the time on the clock of its zone, and the zone as timezone"
     elif not _LOCAL.fullmatch(written) or (found := _date_time(written)) is None:
         yield f"{brief(written)} is no date-time; write one as in 2027-12-13T10:15:20"
     elif zone in zones() and _moment(written, zone or "").replace(tzinfo=None) != found:
