@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from botocore.exceptions import ClientError
 from rich.table import Table
 from rich.text import Text
 
@@ -67,6 +68,7 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
                 problems = account.problems(loaded, stage)
             if problems:
                 raise DocumentsError(problems)
+            _tell_of_others(loaded, stage)
     except DocumentsError as error:
         if as_json:
             click.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2, ensure_ascii=False))
@@ -133,6 +135,15 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
         told = "\n".join(filter(None, [explanation.reason, *sent]))
         table.add_row(*map(Text, (explanation.trigger, explanation.outcome, explanation.pipeline or "", told)))
     console().print(table)
+
+
+def _tell_of_others(loaded: documents.Documents, stage: str) -> None:
+    """Warn of what else starts the same pipelines, where the account lets itself be looked at for that."""
+    try:
+        for told in account.others(loaded, stage):
+            click.echo(f"Note: {told}", err=True)
+    except ClientError as error:
+        click.echo(f"Note: what else starts these pipelines can't be looked for: {error}", err=True)
 
 
 def _count(loaded: documents.Documents) -> str:
