@@ -28,7 +28,7 @@ class ExistingSchedule:
 
 @dataclass(frozen=True, slots=True)
 class ExistingRule:
-    """A rule with targets that are pipelines; ``rule`` is DescribeRule's answer, ``others`` counts its other targets."""
+    """A rule with targets that are pipelines, and so many others; ``rule`` is DescribeRule's answer."""
 
     bus: str
     rule: Mapping[str, Any]

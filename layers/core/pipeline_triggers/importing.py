@@ -87,7 +87,7 @@ def document(found: Iterable[Existing], team: str, here: Here) -> Imported:
     pipelines = sorted({pipeline for trigger in triggers for pipeline in trigger.start})
     lines = [
         "# yaml-language-server: $schema=../core/pipeline_triggers/schema.json",
-        f"# What account {here.home.account} had in {here.home.region}. Look through it, and deploy it; then remove what it",
+        f"# What account {here.home.account} had in {here.home.region}. Look through it, deploy it, and remove what it",
         "# replaces, as each trigger says: until then both run. Names, groups, roles, retries and dead-letter queues",
         "# are the stack's own.",
         *(f"# Left out: {told}" for told in left_out),
