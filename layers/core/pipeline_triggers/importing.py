@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 from pipeline_triggers import parameters
 from pipeline_triggers.existing import Existing, ExistingRule, ExistingSchedule
 from pipeline_triggers.pointers import UNIVERSAL_TARGET, Home, Pipeline
-from pipeline_triggers.stages import REFERENCE
 
 MAX_NAME_LENGTH = 64
-MAX_INLINE = 80  # characters of a pattern on one line
+MAX_INLINE = 90  # characters of a mapping on one line
 
 _EXPRESSION = re.compile(r"(at|rate|cron)\((.+)\)")
+
+_REFERENCE = "${"  # to a stage's value, as a document reads it
 
 # What Scheduler puts in, and what says the same in a document; nothing says how often a start was tried.
 _ATTRIBUTE = re.compile(r"<aws\.scheduler\.([a-z-]+)>")
@@ -118,7 +119,7 @@ def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
     if "rate" in when:
         notes.append("its rate counts from the deploy")
     if minutes := answer["FlexibleTimeWindow"].get("MaximumWindowInMinutes"):
-        when["jitter"] = str(minutes)
+        when["jitter"] = minutes
     if answer.get("ActionAfterCompletion", "NONE") != "NONE":
         notes.append("it is not deleted when it is over")
     if key := answer.get("KmsKeyArn"):
@@ -130,7 +131,7 @@ def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
         when={"schedule": when},
         start={_pipeline(found.pipeline, here): _scheduled_values(values, notes)},
         enabled=answer["State"] == "ENABLED",
-        description=answer.get("Description", ""),
+        description=_description(answer, notes),
         options=options,
         notes=[*notes, *_delivery(target)],
     )
@@ -178,30 +179,36 @@ def _of_rule(found: ExistingRule, here: Here) -> list[_Trigger]:
         notes.append("it matched calls that only read as well")
     if found.others:
         notes.append(f"its other {found.others} targets stay as they are")
-    remove = _remove_targets(found)
-    name = rule["Name"]
+    description = _description(rule, notes)
     return [
         _Trigger(
-            name=_slug(name),
+            name=_slug(rule["Name"]),
             told=str(found),
-            remove=remove,
+            remove=_remove_targets(found),
             when=when,
             start=start,
             enabled=rule["State"] != "DISABLED",
-            description=rule.get("Description", ""),
-            # A schedule has no tags of its own.
-            tags={} if "schedule" in when else {key: tag for key, tag in found.tags.items() if key[:4] != "aws:"},
-            notes=[*notes, *told, *(["its tags: a schedule has none"] if "schedule" in when and found.tags else [])],
+            description=description,
+            tags=tags,
+            notes=[*notes, *told, *(f"its tag {key}" for key in found.tags if key not in tags and key[:4] != "aws:")],
         )
         for when in _whens(found)
+        for tags in [_tags(found, when)]
         for start, told in _starts(found, here)
     ]
+
+
+def _tags(found: ExistingRule, when: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that a trigger may have: none on a schedule, and none of AWS's own."""
+    if "schedule" in when:
+        return {}
+    return {key: tag for key, tag in found.tags.items() if key[:4] != "aws:" and _REFERENCE not in key + tag}
 
 
 def _whens(found: ExistingRule) -> Iterator[dict[str, Any]]:
     """Give what fires a rule, which may be both a pattern and a schedule."""
     if pattern := found.rule.get("EventPattern"):
-        if REFERENCE.search(pattern):
+        if _REFERENCE in pattern:
             raise _LeftOut("its pattern holds ${…}, which a document would take for a value of its stage")
         bus = {} if found.bus == "default" else {"bus": found.bus}
         yield {"event": {**bus, "pattern": json.loads(pattern)}}
@@ -233,6 +240,14 @@ def _remove_targets(found: ExistingRule) -> str:
     ids = " ".join(target.target_id for target in found.targets)
     targets = f"aws events remove-targets --rule {name}{where} --ids {ids}"
     return targets if found.others else f"{targets} && aws events delete-rule --name {name}{where}"
+
+
+def _description(answer: Mapping[str, Any], notes: list[str]) -> str:
+    description: str = answer.get("Description", "")
+    if _REFERENCE not in description:
+        return description
+    notes.append(f"its description, {description}")
+    return ""
 
 
 def _delivery(target: Mapping[str, Any]) -> list[str]:
@@ -302,7 +317,7 @@ def _event_value(text: str) -> str:
 
 def _literal(text: str) -> str:
     """Write a text that a document would take for something else as an expression."""
-    if text and (text.startswith("$.") or REFERENCE.search(text) or parameters.check(text, None)):
+    if text and (text.startswith("$.") or "{%" in text or _REFERENCE in text or parameters.check(text, None)):
         return f"{{% {_string(text)} %}}"
     return text
 
@@ -341,8 +356,7 @@ def _written(trigger: _Trigger) -> Iterator[str]:
         yield f"    description: {_text(trigger.description)}"
     if not trigger.enabled:
         yield "    enabled: false"
-    ((source, asked),) = trigger.when.items()
-    yield f"    when: {{{source}: {_flow(asked)}}}"
+    yield from _tree("when", trigger.when, 4)
     if len(trigger.start) == 1:
         ((pipeline, values),) = trigger.start.items()
         yield f"    start: {_text(pipeline)}"
@@ -364,18 +378,27 @@ def _block(values: Mapping[str, str], indent: int) -> Iterator[str]:
     return (f"{' ' * indent}{_text(name)}: {_text(value)}" for name, value in values.items())
 
 
-def _flow(asked: Mapping[str, Any]) -> str:
-    """Write a mapping between braces; a pattern stays the JSON that it is, in several lines when it is long."""
-    fields = []
-    for name, value in asked.items():
-        if isinstance(value, str):
-            fields.append(f"{name}: {_text(value)}")
-            continue
-        pattern = json.dumps(value, ensure_ascii=False)
-        if len(pattern) > MAX_INLINE:
-            pattern = json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n      ")
-        fields.append(f"{name}: {pattern}")
-    return f"{{{', '.join(fields)}}}"
+def _tree(name: str, value: Any, indent: int) -> Iterator[str]:
+    """Write a mapping between braces while it is short; numbers and texts stay as apart as they are in JSON."""
+    flow = _flow(value)
+    if not isinstance(value, dict) or len(flow) <= MAX_INLINE:
+        yield f"{' ' * indent}{_text(name)}: {flow}"
+        return
+    yield f"{' ' * indent}{_text(name)}:"
+    for inner, below in value.items():
+        yield from _tree(inner, below, indent + 2)
+
+
+def _flow(value: Any) -> str:
+    match value:
+        case dict():
+            return f"{{{', '.join(f'{_text(name)}: {_flow(below)}' for name, below in value.items())}}}"
+        case list():
+            return f"[{', '.join(map(_flow, value))}]"
+        case str():
+            return _text(value)
+        case _:
+            return json.dumps(value)
 
 
 def _text(text: str) -> str:
