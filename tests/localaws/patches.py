@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ministack.services import eventbridge, scheduler
-from ministack.services.cloudformation import provisioners
+from ministack.services import eventbridge
 
-from tests.localaws import sagemaker
+from tests.localaws import firing, sagemaker
 
 
 def apply() -> None:
@@ -16,8 +15,10 @@ def apply() -> None:
     sagemaker.enforce_iam()
     sagemaker.be_strict()
     sagemaker.run_monitors()
+    firing.often()
+    firing.as_deployed()
+    firing.to_targets()
     let_tests_speak_for_aws()
-    deploy_schedules_in_full()
 
 
 def let_tests_speak_for_aws() -> None:
@@ -29,26 +30,3 @@ def let_tests_speak_for_aws() -> None:
         return put_events(data, True)
 
     eventbridge._put_events = put
-
-
-def deploy_schedules_in_full() -> None:
-    """Keep the zone and the bounds of a schedule that CloudFormation makes. Goes when the engine keeps them itself."""
-    handlers = provisioners._RESOURCE_HANDLERS["AWS::Scheduler::Schedule"]
-    create, update = handlers["create"], handlers["update"]
-
-    def kept(name: str, properties: Any, answer: Any) -> Any:
-        schedule = scheduler._schedules[f"{properties.get('GroupName', 'default')}/{name}"]
-        zone = properties.get("ScheduleExpressionTimezone", "UTC")
-        bounds = {bound: properties.get(bound) for bound in ("StartDate", "EndDate")}
-        schedule |= {"ScheduleExpressionTimezone": zone, **bounds}
-        return answer
-
-    def created(logical_id: str, properties: Any, stack: str) -> Any:
-        answer = create(logical_id, properties, stack)
-        return kept(answer[0], properties, answer)
-
-    def updated(physical_id: str, old: Any, new: Any, stack: str) -> Any:
-        answer = update(physical_id, old, new, stack)
-        return kept(answer[0], new, answer)
-
-    handlers |= {"create": created, "update": updated}

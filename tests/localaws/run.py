@@ -22,11 +22,10 @@ from pipeline_triggers.sources import SOURCES, topic
 from rich.console import Console
 
 from tests import PROJECT
-from tests.localaws import ACCOUNT, REGION, happenings
+from tests.localaws import ACCOUNT, REGION, STACK, happenings
 from tests.localaws.happenings import Happening
 from tests.localaws.local_aws import CommandFailed, LocalAws
 
-STACK = "pipeline-triggers-dev"
 STAGE = "dev"
 PIPELINES = Path(__file__).parent / "pipelines"
 

@@ -11,12 +11,15 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 import yaml
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from cfnlint.api import lint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,8 +45,24 @@ def _examples(share: float) -> settings:
 PSEUDO_PARAMETERS = {"AWS::AccountId": "123456789012", "AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-1"}
 
 STAGES = {
-    "dev": {"Name": "Dev", "Bucket": "raw-dev", "Long": "l" * 200, "Odd": "é'\"\n: $"},
-    "Prod1": {"Name": "prod", "Bucket": "raw.prod", "Long": "L", "Odd": "🚀"},
+    "dev": {
+        "Name": "Dev",
+        "Bucket": "raw-dev",
+        "Long": "l" * 200,
+        "Odd": "é'\"\n: $",
+        "Zone": "America/Argentina/ComodRivadavia",
+        "Often": "12 hours",
+        "Day": "SUN",
+    },
+    "Prod1": {
+        "Name": "prod",
+        "Bucket": "raw.prod",
+        "Long": "L",
+        "Odd": "🚀",
+        "Zone": "UTC",
+        "Often": "1 minute",
+        "Day": "7",
+    },
 }
 
 _ODD_TEXTS = ["é", "🚀 'single' \"double\"", "a\nb", "${Name}", "${Long}", "${Nope}", "${", "#!: {}[]", "x" * 300, ""]
@@ -83,6 +102,9 @@ _topics = _mostly(
 )
 
 
+_zones = _mostly(["UTC", "Europe/Berlin", "${Zone}"], ["Berlin", "${Name}"])
+
+
 def _words(*words: str) -> st.SearchStrategy[Any]:
     return st.sampled_from(words) | st.lists(st.sampled_from(words), min_size=1, max_size=9)
 
@@ -116,6 +138,26 @@ _whens = st.one_of(
     ),
     st.builds(lambda name, state: {"alarm": {"name": name, "state": state}}, _names, _words("OK", "alarm")),
     st.builds(lambda topic: {"sns": {"topic": topic}}, _topics),
+    st.builds(
+        lambda rate, more: {"schedule": {"rate": rate, **more}},
+        _mostly(["1 day", "5 minutes", "${Often}"], ["1 days", "0 minutes", "${Nope}"]),
+        _maybe(
+            timezone=_zones,
+            start=_mostly(["2190-01-01T00:00:00+14:00"], ["2190-01-01T00:00:00", "${Name}"]),
+            end=_mostly(["2190-01-01T00:00:00Z"], ["2189-01-01T00:00:00Z"]),
+            jitter=_mostly([1, "1440"], [0, 1441]),
+        ),
+    ),
+    st.builds(
+        lambda cron, zone: {"schedule": {"cron": cron, "timezone": zone}},
+        _mostly(["0 2 * * ? *", "0  2 ? *\tMON-FRI,${Day} *", "0/15 20-2 L-3 JAN ? 2030"], ["0 2 * * *"]),
+        _zones,
+    ),
+    st.builds(
+        lambda at, zone: {"schedule": {"at": at, "timezone": zone}},
+        _mostly(["2190-03-25T02:30:00"], ["2190-03-25", "2190-03-25T02:30:00Z"]),
+        _zones,
+    ),
     st.builds(
         lambda pattern, more: {"event": {"pattern": pattern, **more}},
         _patterns,
@@ -152,7 +194,7 @@ def _triggers(draw: st.DrawFn) -> dict[str, Any]:
         trigger |= {"parameters": draw(_parameters), "accept": {"A": draw(_keys), "B": ["x", "${Name}", "é"]}}
         return trigger
     trigger["when"] = draw(_whens)
-    if "sns" not in trigger["when"]:
+    if not {"sns", "schedule"} & trigger["when"].keys():
         trigger["tags"] = draw(_tags)
     if draw(st.booleans()):
         return trigger | {"start": draw(_pipelines), "parameters": draw(_parameters)}
@@ -237,6 +279,60 @@ def _resolved(value: Any, values: Mapping[str, str]) -> Any:
             return value
 
 
+def _schedules_hold(loaded: Documents, found: Mapping[str, Any], policies: list[str]) -> None:
+    """Hold the schedules of one stage against the limits of Scheduler's own service model."""
+    told = []
+    for schedule in found.values():
+        assert sorted(schedule["DependsOn"]) == policies
+        properties = schedule["Properties"]
+        request = {**properties, "Name": "n", "GroupName": "g", "Target": _with_arns(properties["Target"])}
+        for name in ("StartDate", "EndDate"):
+            if name in request:
+                assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", request[name])
+                request[name] = datetime.datetime.fromisoformat(request[name])
+        _fits(request, "CreateScheduleInput", "scheduler")
+        sent = json.loads(properties["Target"]["Input"])
+        assert sent["event"]["account"] == PSEUDO_PARAMETERS["AWS::AccountId"]
+        assert sent["event"]["detail"]["timezone"] == properties.get("ScheduleExpressionTimezone", "UTC")
+        told.append(sent["trigger"])
+    assert sorted(told) == sorted(trigger.id for trigger in loaded.triggers if trigger.when.source == "schedule")
+
+
+def _with_arns(target: Any) -> Any:
+    """Write ARNs for what the stack is handed."""
+    text = json.dumps(target).replace('"<ScheduleRoleArn>"', '"arn:aws:iam::123456789012:role/r"')
+    return json.loads(re.sub(r"<(\w+Queue)Arn>", r"arn:aws:sqs:eu-central-1:123456789012:\1", text))
+
+
+def _fits(value: Any, shape: str, service: str) -> None:
+    """Hold a request against a service model in full: botocore itself checks no pattern and no maximum."""
+    _fits_shape(value, _service_model(service).shape_for(shape), shape)
+
+
+@cache
+def _service_model(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"))
+
+
+def _fits_shape(value: Any, shape: Any, way: str) -> None:
+    kind, limits = shape.type_name, shape.metadata
+    size = value if kind in ("integer", "long") else len(value) if kind in ("string", "list") else None
+    if size is not None:
+        assert limits.get("min", size) <= size <= limits.get("max", size), way
+    match kind:
+        case "structure":
+            assert value.keys() <= shape.members.keys(), way
+            assert set(shape.required_members) <= value.keys(), way
+            for name, member in value.items():
+                _fits_shape(member, shape.members[name], f"{way}.{name}")
+        case "list":
+            for item in value:
+                _fits_shape(item, shape.member, f"{way}[]")
+        case "string":
+            assert "pattern" not in limits or re.fullmatch(limits["pattern"], value), (way, value)
+            assert not shape.enum or value in shape.enum, way
+
+
 def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> None:
     """Hold one stage's resources against AWS's limits, and against what the documents say."""
     values = {**loaded.stages[stage], **PSEUDO_PARAMETERS}
@@ -268,7 +364,8 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
         }
         assert set(granted) == {arn + spelling for name in started for spelling in (name, name.lower())}
     rules = by_kind.get("AWS::Events::Rule", {})
-    assert len(rules) == sum(trigger.when.source != "sns" for trigger in loaded.triggers)
+    by_rule = [trigger.id for trigger in loaded.triggers if trigger.when.source not in ("sns", "schedule")]
+    assert len(rules) == len(by_rule)
     told = []
     for rule in rules.values():
         properties = rule["Properties"]
@@ -285,7 +382,8 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
             told.append(json.loads(template.replace("<aws.events.event.json>", "{}"))["trigger"])
             handler = target["Arn"].removeprefix("<").removesuffix("QueueArn>")
             assert sorted(rule["DependsOn"]) == sorted(of_handler[handler])
-    assert sorted(told) == sorted(trigger.id for trigger in loaded.triggers if trigger.when.source != "sns")
+    assert sorted(told) == sorted(by_rule)
+    _schedules_hold(loaded, by_kind.get("AWS::Scheduler::Schedule", {}), sorted(of_handler["OnEvent"]))
     subscriptions = by_kind.get("AWS::SNS::Subscription", {})
     topics = Counter(subscription["Properties"]["TopicArn"] for subscription in subscriptions.values())
     assert all(count == 1 for count in topics.values())
@@ -356,6 +454,14 @@ def _document(*triggers: Mapping[str, Any]) -> dict[str, Any]:
                 for n in range(30)
             ),
             {"when": {"alarm": {"name": "a", "state": "alarm"}}, "start": "x", "description": "d" * 512},
+        ),
+        _document(
+            {"when": {"schedule": {"cron": "0 2 ? * ${Day} *", "timezone": "${Zone}"}}, "start": "x"},
+            {
+                "when": {"schedule": {"rate": "${Often}", "start": "2190-01-01T00:00:00+01:00", "jitter": 5}},
+                "start": {"x": {"A": "{% $scheduled.date %}"}, "y": {}},
+            },
+            {"when": {"schedule": {"at": "2190-01-01T00:00:00", "timezone": "UTC"}}, "start": "x", "enabled": False},
         ),
     ],
 )

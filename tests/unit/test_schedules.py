@@ -104,8 +104,9 @@ def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
         (
             {"rate": "1 hour", "start": "2027-01-01T00:00:00"},
             "start",
-            "2027-01-01T00:00:00 is a date-time without an offset: its reader takes it for its own local time (as "
-            "boto3 takes datetime.utcnow()), so it means another time each; write 2027-01-01T00:00:00Z, or +01:00 at its end",
+            "2027-01-01T00:00:00 is a date-time without an offset: its reader takes it for its own local time "
+            "(as boto3 takes datetime.utcnow()), so it means another time each; "
+            "write 2027-01-01T00:00:00Z, or +01:00 at its end",
         ),
         (
             {"rate": "1 hour", "start": "2027-01-01"},
