@@ -10,8 +10,8 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from pipeline_triggers import globs, parameters, patterns, schedules, yaml_source
-from pipeline_triggers.models import MAX_STARTS, Options, Start, Trigger, When
+from pipeline_triggers import direct, globs, parameters, patterns, schedules, yaml_source
+from pipeline_triggers.models import MAX_STARTS, Occurrence, Options, Start, Trigger, When
 from pipeline_triggers.samples import sample
 from pipeline_triggers.sources import SOURCES, topic
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references, resolve
@@ -61,6 +61,10 @@ def _no_version(text: str) -> str | None:
 _OPTIONS = {"source_execution": _no_execution, "mlflow_experiment": _no_experiment, "version": _no_version}
 
 
+def _check_direct(when: When, sample: Occurrence | None, text: str) -> str | None:
+    return parameters.check(text, sample) or direct.value_problem(when.source, text)
+
+
 def _places(path: Path, written: str | list[str]) -> list[tuple[Path, str]]:
     """Return where each text of a list stands; or the one text."""
     return [(path, written)] if isinstance(written, str) else [((*path, at), text) for at, text in enumerate(written)]
@@ -83,6 +87,7 @@ class Checked:
             raw.pop("start_one_of", None)  # that both stand there has been told
         when = self._when(raw["when"]) if "when" in raw and self.source.is_right((*self.path, "when")) else None
         occurrence = sample(when) if when else None
+        is_direct = raw.get("delivery") == "direct"
         check_value = partial(parameters.check, sample=occurrence)
         self._each(("if",), raw.get("if"), partial(parameters.check_condition, sample=occurrence))
         self._each(("dedupe",), raw.get("dedupe"), partial(parameters.check_key, sample=occurrence))
@@ -94,13 +99,15 @@ class Checked:
             self._resolved(("steps", at), step)
         start: tuple[Start, ...] = ()
         if {"start", "start_one_of"} & raw.keys():
-            start = self._starts(raw, check_value)
+            start = self._starts(raw, partial(_check_direct, when, occurrence) if is_direct and when else check_value)
         else:
             for name, value in raw.get("parameters", {}).items():
                 self._each(("parameters", name), value, check_value)
         if when:
             self._requests(raw, when)
             self._tags(raw, when)
+            for path, wrong in direct.problems(raw, when) if is_direct else ():
+                self._problem(path, wrong)
         if not is_whole or when is None or not self.source.is_right(self.path):
             return None
         return Trigger(
@@ -121,6 +128,7 @@ class Checked:
                 mlflow_experiment=raw.get("mlflow_experiment"),
             ),
             dry_run=raw.get("dry_run") == "true",
+            direct=is_direct,
             enabled=raw.get("enabled") != "false",
             description=raw.get("description", ""),
             tags=raw.get("tags", {}),

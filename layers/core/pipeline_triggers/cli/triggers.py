@@ -39,13 +39,19 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     with asking_the_account():
         there, trigger = _found(name, directory, stack)
         found = describing.describe(there, trigger)
-        last = deque(
+        last = deque[Told](
             verdicts(describing.log_group(there, trigger), datetime.now(UTC) - LOOKED_BACK, trigger=trigger.id),
             maxlen=SHOWN,
         )
     starts = {start.pipeline: dict(start.parameters) for start in trigger.start}
     if as_json:
-        known = {"trigger": trigger.id, "description": trigger.description, **asdict(found), "starts": starts}
+        known = {
+            "trigger": trigger.id,
+            "description": trigger.description,
+            "direct": trigger.direct,
+            **asdict(found),
+            "starts": starts,
+        }
         click.echo(_written({**known, "verdicts": [told.as_json() for told in last]}))
         return
     _tell("trigger", f"{trigger.id}: {trigger.description}".rstrip(": "))
@@ -58,7 +64,8 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
         _tell("role", found.role)
     for pipeline, parameters in starts.items():
         _tell("starts", pipeline, *(f"  {name} = {source}" for name, source in parameters.items()))
-    _tell("verdicts", *(map(_line, last) if last else (f"none in {LOOKED_BACK.days} days",)))
+    none = "none: AWS starts it itself" if trigger.direct else f"none in {LOOKED_BACK.days} days"
+    _tell("verdicts", *(map(_line, last) if last else (none,)))
 
 
 @click.command("run")
@@ -83,6 +90,8 @@ def run_command(
     """
     with asking_the_account():
         there, trigger = _found(name, directory, stack)
+        if trigger.direct:
+            raise click.UsageError(f"{trigger.id} is delivered directly, past every handler; start its pipeline itself")
         if trigger.when.source != "schedule" and path is None:
             remedy = "write it to a file, like those in events/, and name that with --event"
             raise click.UsageError(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
