@@ -10,7 +10,8 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from pipeline_triggers import direct, globs, parameters, patterns, schedules, yaml_source
+from pipeline_triggers import globs, parameters, patterns, schedules, yaml_source
+from pipeline_triggers.direct import attribute_problem, direct_problems, value_problem
 from pipeline_triggers.models import MAX_STARTS, Occurrence, Options, Start, Trigger, When
 from pipeline_triggers.samples import sample
 from pipeline_triggers.sources import SOURCES, topic
@@ -61,8 +62,9 @@ def _no_version(text: str) -> str | None:
 _OPTIONS = {"source_execution": _no_execution, "mlflow_experiment": _no_experiment, "version": _no_version}
 
 
-def _check_direct(when: When, sample: Occurrence | None, text: str) -> str | None:
-    return parameters.check(text, sample) or direct.value_problem(when.source, text)
+def _check_sent(when: When, sample: Occurrence | None, text: str, *, direct: bool) -> str | None:
+    problem = value_problem if direct else attribute_problem
+    return parameters.check(text, sample) or problem(when.source, text)
 
 
 def _places(path: Path, written: str | list[str]) -> list[tuple[Path, str]]:
@@ -99,14 +101,14 @@ class Checked:
             self._resolved(("steps", at), step)
         start: tuple[Start, ...] = ()
         if {"start", "start_one_of"} & raw.keys():
-            start = self._starts(raw, partial(_check_direct, when, occurrence) if is_direct and when else check_value)
+            start = self._starts(raw, partial(_check_sent, when, occurrence, direct=is_direct) if when else check_value)
         else:
             for name, value in raw.get("parameters", {}).items():
                 self._each(("parameters", name), value, check_value)
         if when:
             self._requests(raw, when)
             self._tags(raw, when)
-            for path, wrong in direct.problems(raw, when) if is_direct else ():
+            for path, wrong in direct_problems(raw, when) if is_direct else ():
                 self._problem(path, wrong)
         if not is_whole or when is None or not self.source.is_right(self.path):
             return None

@@ -32,7 +32,7 @@ _NO_TARGET = {"sns": "a topic starts no pipeline", "drift": "the event does not 
 _REMEDY = "leave out delivery: direct"
 
 
-def problems(raw: Mapping[str, Any], when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def direct_problems(raw: Mapping[str, Any], when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Give (where in the trigger, what can't be had directly, and why) besides the values."""
     if why := _NO_TARGET.get(when.source):
         yield ("delivery",), f"can't be direct for {when.source}: {why}; leave it out"
@@ -79,6 +79,13 @@ def value_problem(source: str, value: str) -> str | None:
         return f"may give several values; name one, as in [0], or {_REMEDY}"
     elif value.startswith("$") and not computed:
         return f"would be taken for a path by EventBridge; write another text, or {_REMEDY}"
+    return None
+
+
+def attribute_problem(source: str, value: str) -> str | None:
+    """Say that nobody fills in what stands in a value for Scheduler to fill in, or None."""
+    if source == "schedule" and "<aws.scheduler." in value:
+        return f"is filled in with delivery: direct only; write {{% {next(iter(_ATTRIBUTES))} %}}"
     return None
 
 
