@@ -190,12 +190,20 @@ def _of_rule(found: ExistingRule, here: Here) -> list[_Trigger]:
             enabled=rule["State"] != "DISABLED",
             description=description,
             tags=tags,
-            notes=[*notes, *told, *(f"its tag {key}" for key in found.tags if key not in tags and key[:4] != "aws:")],
+            notes=[*notes, *told, *_lost(found, when, start, tags)],
         )
         for when in _whens(found)
         for tags in [_tags(found, when)]
         for start, told in _starts(found, here)
     ]
+
+
+def _lost(
+    found: ExistingRule, when: Mapping[str, Any], start: Mapping[str, Mapping[str, str]], tags: Mapping[str, str]
+) -> Iterator[str]:
+    yield from (f"its tag {key}" for key in found.tags if key not in tags and key[:4] != "aws:")
+    if "schedule" in when and any(value.startswith("$.") for values in start.values() for value in values.values()):
+        yield "what its paths lead to: the event is Scheduler's, with its source, detail and resources"
 
 
 def _tags(found: ExistingRule, when: Mapping[str, Any]) -> dict[str, str]:
