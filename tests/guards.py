@@ -132,7 +132,7 @@ GUARDS = (
     Guard(
         "cap: what was not started does not count",
         "start.py",
-        "state.uncount(trigger.id)",
+        "state.uncount(hour)",
         "pass",
         (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
     ),

@@ -111,7 +111,8 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
         return Outcome.STARTED, execution
     try:
         run = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
-        if not state.count(trigger.id, trigger.max_starts):
+        hour = state.count(trigger.id, trigger.max_starts)
+        if hour is None:
             raise MaxStarts(f"{trigger.id} has started {trigger.max_starts} executions in this hour, its max_starts")
     except Exception:
         state.release(run.token)
@@ -121,7 +122,7 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
     except Exception as error:
         # Without an answer it may have been started, and is looked for when the message comes again.
         if isinstance(error, Rejected) or aws.was_answered(error):
-            state.uncount(trigger.id)
+            state.uncount(hour)
             state.release(run.token)
         raise
     state.started(run.token, execution)
