@@ -60,7 +60,8 @@ def asking_the_account() -> Iterator[None]:
         raise click.ClickException(f"the account can't be asked: {error}") from error
 
 
-def console() -> Console:
-    """Return where tables are printed."""
+def console(*, stderr: bool = False) -> Console:
+    """Return where tables are printed, or on standard error how far a command is."""
     # What goes into a pipe is not cut to a width.
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 1000)
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 1000
+    return Console(highlight=False, soft_wrap=True, width=width, stderr=stderr)
