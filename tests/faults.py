@@ -101,12 +101,14 @@ def played(world: World, scenario: Scenario, delays: tuple[int, ...] = (0,)) -> 
 
 
 def one_by_one(scenario: Scenario, mode: Mode, most: int) -> Iterator[World]:
-    """Let each fault happen at each call that the scenario makes by itself; of alike calls, at the first ``most``."""
+    """Let each fault happen at each call that the scenario makes; of alike calls, at the first few and the last."""
     undisturbed = played(World(scenario.trigger, *mode, faults=scenario.faults), scenario)
     yield undisturbed
-    for at in undisturbed.calls:
-        if at not in scenario.faults and at[1] <= most:
-            for fault in kinds(at[0]):
+    last = dict(undisturbed.calls)
+    for call, number in undisturbed.calls:
+        at = (call, number)
+        if at not in scenario.faults and (number <= most or number == last[call]):
+            for fault in kinds(call):
                 yield played(World(scenario.trigger, *mode, faults={**scenario.faults, at: fault}), scenario)
 
 

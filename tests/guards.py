@@ -67,6 +67,13 @@ GUARDS = (
         (f"{FAULTS}a_second_delivery_in_the_middle_of_the_first_waits",),
     ),
     Guard(
+        "lease: of two that take it over, one wins",
+        "state.py",
+        'Attr("lease").eq(lease) & Attr("execution").not_exists()',
+        'Attr("execution").not_exists()',
+        (f"{FAULTS}of_two_that_take_over_a_start_one_wins",),
+    ),
+    Guard(
         "search: an execution without a note is found",
         "start.py",
         "if before and (execution := _found(run, before.begun_at)):",
@@ -121,6 +128,20 @@ GUARDS = (
         "receives - state.waits(record.message_id) >= LAST_RECEIVE",
         "True",
         (f"{DELIVERY}what_waited_may_still_fail_as_often_as_anything",),
+    ),
+    Guard(
+        "quarantine: a verdict is told when the message is safe",
+        "delivery.py",
+        "_quarantine(record.body, rejections)\n    _report(decided.verdicts, decided)",
+        "pass\n    _report(decided.verdicts, decided)\n    if rejections:\n        _quarantine(record.body, rejections)",
+        (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
+    ),
+    Guard(
+        "waiting: no verdict is final while a pipeline waits",
+        "delivery.py",
+        'raise Waiting("not all of the message could be started")',
+        "pass",
+        ("test_histories.py::TestAnyHistory",),
     ),
     Guard(
         "cap: max_starts in an hour",

@@ -191,9 +191,13 @@ class World:
 
     # ---- Faults
 
+    def next(self, name: str) -> At:
+        """Return where a fault must be to happen at the next call of this name."""
+        return (name, 1 + sum(name == other for other, _ in self.calls))
+
     def call(self, name: str, work: Callable[[], Any]) -> Any:
         """Make a call, and let the fault happen there."""
-        at = (name, 1 + sum(name == other for other, _ in self.calls))
+        at = self.next(name)
         self.calls.append(at)
         fault = self.faults.get(at, "")
         if fault:

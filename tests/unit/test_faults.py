@@ -65,6 +65,16 @@ def test_a_second_delivery_in_the_middle_of_the_first_waits(honours_tokens: bool
     assert sorted(told) == [("m0", "STARTED"), ("m1", "DUPLICATE")]
 
 
+def test_of_two_that_take_over_a_start_one_wins() -> None:
+    """Both saw that the first function's lease was over; the one that was quicker has got no answer yet."""
+    scenario = SCENARIOS["begun and not started"]
+    seen = dict(played(World(ONE, *HARDEST, faults=scenario.faults), scenario).calls)["GetItem (begun before)"]
+    meanwhile = {("GetItem (begun before)", seen): "a copy", (START, 2): "no reply"}
+    world = played(World(ONE, *HARDEST, faults={**scenario.faults, **meanwhile}), scenario)
+    assert wrong(world, scenario) is None
+    assert len(world.happened) == 3
+
+
 def test_a_message_that_is_redriven_after_its_longest_life_starts_nothing() -> None:
     """Four days in its queue, fourteen in the dead-letter queue, and sent again."""
     world = World(ONE, honours_tokens=False)
