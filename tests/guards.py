@@ -133,7 +133,7 @@ GUARDS = (
         "quarantine: a verdict is told when the message is safe",
         "delivery.py",
         "_quarantine(record.body, rejections)\n    _report(decided.verdicts, decided)",
-        "pass\n    _report(decided.verdicts, decided)\n    if rejections:\n        _quarantine(record.body, rejections)",
+        "pass\n    _report(decided.verdicts, decided)\n    if rejections: _quarantine(record.body, rejections)",
         (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
     ),
     Guard(
