@@ -28,6 +28,7 @@ from pipeline_triggers.verdicts import logger
 
 from functions import on_s3_upload
 from tests.handler import ENVIRONMENT, TIME_OUT, VISIBILITY, context, record
+from tests.model import misfits
 
 # What SageMaker may take at most to list a started execution, for a search to find it: what is left of the lease
 # when a function has used all of its time.
@@ -79,6 +80,7 @@ class World:
     faults: Mapping[At, str] = field(default_factory=dict)
     chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - the same every time
     now: float = 1_800_000_000.0
+    declared: str = '{"Parameters": [{"Name": "Key"}]}'  # by the pipelines
     missing: bool = False  # the pipelines are not there
     deployed: bool = True  # the trigger is there
     calls: list[At] = field(default_factory=list)
@@ -86,6 +88,7 @@ class World:
     queue: dict[str, Message] = field(default_factory=dict)
     sent: dict[str, str] = field(default_factory=dict)  # message → key of the upload
     executions: list[dict[str, Any]] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)  # what of a start does not fit SageMaker's API
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     redriven: int = 0  # of them
     log: io.StringIO = field(default_factory=io.StringIO)
@@ -235,6 +238,7 @@ class World:
 
     def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
         """Start, unless the token is remembered."""
+        self.invalid += misfits(call)
 
         def work() -> dict[str, str]:
             self._be_there("StartPipelineExecution")
@@ -253,11 +257,11 @@ class World:
             execution["ClientRequestToken"] = ""
 
     def describe_pipeline(self, **_: str) -> dict[str, Any]:
-        """Declare one parameter."""
+        """Declare parameters."""
 
         def work() -> dict[str, str]:
             self._be_there("DescribePipeline")
-            return {"PipelineDefinition": '{"Parameters": [{"Name": "Key"}]}'}
+            return {"PipelineDefinition": self.declared}
 
         return dict(self.call("DescribePipeline", work))
 
@@ -314,9 +318,9 @@ class World:
         return [one for one in set(started) if started.count(one) > 1]
 
     def misled(self) -> list[Any]:
-        """Return the executions whose parameters no upload gives."""
+        """Return the executions whose parameters no upload gives, and what SageMaker should not have been asked."""
         right = [[{"Name": "Key", "Value": key}] for key in self.sent.values()]
-        return [one for one in self.executions if one["PipelineParameters"] not in right]
+        return [*self.invalid, *(one for one in self.executions if one["PipelineParameters"] not in right)]
 
     def unexplained(self) -> list[Any]:
         """Return what is in the dead-letter queue without a reason or an event's id."""
