@@ -109,6 +109,13 @@ GUARDS = (
         (f"{DELIVERY}a_function_without_time_leaves_the_rest_to_the_next",),
     ),
     Guard(
+        "time floor: no call is waited for too long",
+        "aws.py",
+        "read_timeout=10,",
+        "read_timeout=60,",
+        ("test_hung.py::test_what_was_started_before_stays_so",),
+    ),
+    Guard(
         "time floor: a rate is not waited for too long",
         "start.py",
         " or time_left() < pause:",
@@ -156,6 +163,34 @@ GUARDS = (
         "state.uncount(hour)",
         "pass",
         (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
+    ),
+    Guard(
+        "limits: a computed option is held against them",
+        "start.py",
+        "if told := wrong(text):",
+        "if told := None:",
+        ("test_limits.py::test_a_computed_option_is_one_that_sagemaker_takes",),
+    ),
+    Guard(
+        "limits: so is the number of parameters",
+        "start.py",
+        "if len(values) > MAX_PARAMETERS:",
+        "if False:",
+        ("test_limits.py::test_there_are_200_parameters_at_most",),
+    ),
+    Guard(
+        "stale definition: what does not fit is looked at again",
+        "definition.py",
+        " or misfits(definition, values):",
+        ":",
+        ("test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
+    ),
+    Guard(
+        "allow-list: a publisher sets what the document lets them set",
+        "requests.py",
+        "if wrong := _refused(trigger, name, value):",
+        "if wrong := None:",
+        ("test_publishers.py",),
     ),
     Guard(
         "depth: a chain of executions ends",
