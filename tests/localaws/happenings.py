@@ -6,14 +6,15 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from pipeline_triggers import globs, samples
+from pipeline_triggers import globs, samples, schedules
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.samples import sample
 from pipeline_triggers.sources import topic, topic_filter
 
-from tests.localaws import ACCOUNT, REGION
+from tests.localaws import ACCOUNT, REGION, STACK
 from tests.localaws.local_aws import LocalAws
 
 # What stands for a glob's stars.
@@ -68,6 +69,10 @@ def of_trigger(trigger: Trigger, requests_topic: str) -> Iterator[Happening]:
         case "event":
             if (event := _matching(trigger.when.fields["pattern"])) is not None:
                 yield _event(trigger, event)
+        case "schedule":
+            if not schedules.is_over(trigger, schedules.past([trigger], datetime.now(UTC))):
+                told = f"fires      the schedule of {trigger.id}, now"
+                yield Happening(told, lambda aws: aws.fire(STACK, trigger.id), wanted(trigger), len(trigger.start))
         case _:
             yield _event(trigger, _state_change(trigger))
 

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -211,6 +213,29 @@ class LocalAws:
         answer = self.client("events").put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise CommandFailed(str(answer))
+
+    def schedule(self, stack: str, trigger: str) -> dict[str, Any]:
+        """Return a trigger's deployed schedule, as Scheduler describes it."""
+        cloudformation, scheduler = self.client("cloudformation"), self.client("scheduler")
+        resource = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="ScheduleGroup")
+        group = resource["StackResourceDetail"]["PhysicalResourceId"]
+        pages = scheduler.get_paginator("list_schedules").paginate(GroupName=group)
+        # ministack lists those of all groups.
+        names = [one["Name"] for page in pages for one in page["Schedules"] if one["GroupName"] == group]
+        found = [scheduler.get_schedule(Name=name, GroupName=group) for name in names]
+        (schedule,) = [one for one in found if one["Description"].startswith(f"{trigger}: ")]
+        return dict(schedule)
+
+    def fire(self, stack: str, trigger: str, time: datetime | None = None) -> None:
+        """Let a trigger's deployed schedule fire now, or for a time that has passed: a copy of it, for that moment."""
+        schedule = self.schedule(stack, trigger)
+        self.client("scheduler").create_schedule(
+            Name=f"copy-{uuid.uuid4()}",
+            GroupName=schedule["GroupName"],
+            ScheduleExpression=f"at({time or datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target=schedule["Target"],
+        )
 
     def execution_parameters(self, execution: str) -> dict[str, str]:
         """Return the parameters that an execution really received."""

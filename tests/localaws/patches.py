@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack.services import eventbridge
 
-from tests.localaws import sagemaker
+from tests.localaws import firing, sagemaker
 
 
 def apply() -> None:
@@ -15,6 +15,9 @@ def apply() -> None:
     sagemaker.enforce_iam()
     sagemaker.be_strict()
     sagemaker.run_monitors()
+    firing.often()
+    firing.as_deployed()
+    firing.to_targets()
     let_tests_speak_for_aws()
 
 

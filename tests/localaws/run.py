@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline_triggers import catalog, documents
+from pipeline_triggers import catalog, documents, schedules
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.models import Trigger
@@ -21,11 +22,10 @@ from pipeline_triggers.sources import SOURCES, topic
 from rich.console import Console
 
 from tests import PROJECT
-from tests.localaws import ACCOUNT, REGION, happenings
+from tests.localaws import ACCOUNT, REGION, STACK, happenings
 from tests.localaws.happenings import Happening
 from tests.localaws.local_aws import CommandFailed, LocalAws
 
-STACK = "pipeline-triggers-dev"
 STAGE = "dev"
 PIPELINES = Path(__file__).parent / "pipelines"
 
@@ -74,7 +74,7 @@ def step(what: str) -> Iterator[None]:
 def compile_triggers(directory: Path) -> list[Trigger]:
     """Compile the documents, and return the triggers as the dev stage sees them."""
     loaded = documents.load(directory)
-    compiled = compiler.compile_documents(loaded)
+    compiled = compiler.compile_documents(loaded, schedules.past(loaded.triggers, datetime.now(UTC)))
     compiler.write(directory, compiled)
     pseudo_parameters = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT}
     triggers = catalog.load(compiled["triggers.json"], STAGE, pseudo_parameters).values()

@@ -10,7 +10,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from ministack.core import iam_actions, router
-from ministack.services import eventbridge
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import eventbridge, scheduler
+from ministack.services.cloudformation import provisioners
 from moto import mock_aws
 
 TOKEN = "t" * 32
@@ -79,3 +81,32 @@ def test_moto_has_an_error_code_of_its_own_for_a_missing_pipeline(sagemaker: Any
         with pytest.raises(ClientError) as error:
             call(PipelineName="missing", **({"ClientRequestToken": TOKEN} if "start" in call.__name__ else {}))
         assert error.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_ministack_deploys_schedules_without_their_zone_and_bounds() -> None:
+    """So a deployed schedule is completed."""
+    properties = {
+        "ScheduleExpression": "rate(1 day)",
+        "ScheduleExpressionTimezone": "Asia/Tokyo",
+        "StartDate": "2190-01-01T00:00:00Z",
+    }
+    name, _ = provisioners._scheduler_schedule_create("One", properties, "stack")
+    _, _, body = scheduler._get_schedule(name, {})
+    scheduler.reset()
+    assert json.loads(body)["ScheduleExpressionTimezone"] == "UTC"
+    assert "StartDate" not in json.loads(body)
+
+
+def test_ministack_fills_no_attribute_in_and_starts_no_pipeline(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A schedule's Input reaches its queue as it stands, and a pipeline is no target."""
+    sent: list[str] = []
+    monkeypatch.setattr(eventbridge, "_dispatch_to_sqs", lambda _, payload, __: sent.append(payload))
+    event = {"Source": "aws.scheduler", "DetailType": "x", "Detail": "{}", "Time": 0}
+    arn = f"arn:aws:{{}}:{get_region()}:{get_account_id()}:{{}}"
+    target = {"Arn": arn.format("sqs", "q"), "Input": "<aws.scheduler.scheduled-time>"}
+    eventbridge._invoke_target(target, event, {})
+    assert sent == ["<aws.scheduler.scheduled-time>"]
+    eventbridge._invoke_target({"Arn": arn.format("sagemaker", "pipeline/p")}, event, {})
+    assert "unsupported target type" in caplog.text

@@ -54,6 +54,13 @@ TRIGGERS = """
     when: {alarm: {name: drift, state: ALARM}}
     start: copy
     parameters: {Other: x}
+  hourly:
+    when: {schedule: {rate: 1 hour}}
+    start: copy
+    parameters: {Other: "{% $scheduled.time %}"}
+  done:
+    when: {schedule: {at: 2020-01-01T00:00:00, timezone: UTC}}
+    start: copy
 """
 
 
@@ -76,11 +83,13 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
             shown += line
             if line.startswith("sam logs"):
                 break
-        assert shown.count("verdict    STARTED") == 2 + 3 * 2 + 7, shown
+        assert shown.count("verdict    STARTED") == 2 + 3 * 2 + 8, shown
         assert shown.count("verdict    FILTERED") == 1
         assert shown.count("verdict    REJECTED") == 2
         assert "the request's parameter RoleArn may not be set" in shown
         assert "trigger    team/vague: publish an event of your own to see it" in shown
+        assert "fires      the schedule of team/hourly, now" in shown
+        assert "the schedule of team/done" not in shown
         assert shown.index("delete     pipeline churn-training") < shown.index("does not exist")
         assert "aws sns publish --topic-arn arn:aws:sns:eu-central-1:123456789012:" in shown
         assert "           InputDataUrl = s3://raw-dev/churn/2026-10/data.csv\n" in shown

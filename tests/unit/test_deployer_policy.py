@@ -1,4 +1,4 @@
-"""The deployer's policy in ``docs/operations.md``: enough for every resource, and no grant that can't apply."""
+"""The deployer's policies in ``docs/operations.md``: enough for every resource, and no grant that can't apply."""
 
 from __future__ import annotations
 
@@ -69,17 +69,23 @@ UNUSED = [
 ]
 
 
-def policy() -> dict[str, Any]:
-    """Return the policy as the documentation has it."""
+@cache
+def policies() -> list[dict[str, Any]]:
+    """Return the policies as the documentation has them."""
     text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
-    found = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    found = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
     assert found
-    return dict(json.loads(found[1]))
+    return found
+
+
+def statements() -> list[dict[str, Any]]:
+    """Return their statements."""
+    return [statement for policy in policies() for statement in policy["Statement"]]
 
 
 def granted() -> set[str]:
-    """Return the actions that the policy allows somewhere."""
-    actions = [statement["Action"] for statement in policy()["Statement"]]
+    """Return the actions that a policy allows somewhere."""
+    actions = [statement["Action"] for statement in statements()]
     return {action for some in actions for action in ([some] if isinstance(some, str) else some)}
 
 
@@ -120,19 +126,31 @@ def test_each_exception_is_one(unused: str) -> None:
 
 def test_each_action_can_apply_to_its_resources() -> None:
     """cfn-lint knows IAM's actions and the resources that they take."""
-    resource = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": policy()}}
-    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"Deployer": resource}}
+    resources = {
+        f"Deployer{number}": {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": policy}}
+        for number, policy in enumerate(policies())
+    }
+    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
     assert [str(finding) for finding in lint(json.dumps(template))] == []
 
 
-def test_the_policy_fits_into_a_managed_policy() -> None:
+def test_each_policy_fits_into_a_managed_policy() -> None:
     """IAM counts 6,144 characters without white space."""
-    assert len(json.dumps(policy(), separators=(",", ":"))) <= 6144
+    for policy in policies():
+        assert len(json.dumps(policy, separators=(",", ":"))) <= 6144
+
+
+@pytest.mark.parametrize("service", ["lambda", "scheduler"])
+def test_roles_may_be_passed_to_the_services_that_take_one(service: str) -> None:
+    """CloudFormation hands them the stack's own roles, with the deployer's rights."""
+    (passed,) = [statement for statement in statements() if statement["Action"] == "iam:PassRole"]
+    assert passed["Resource"] == "arn:aws:iam::*:role/pipeline-triggers-*"
+    assert f"{service}.amazonaws.com" in passed["Condition"]["StringEquals"]["iam:PassedToService"]
 
 
 @pytest.mark.parametrize("rule", ["pipeline-triggers-dev-Triggers-One", "shop/pipeline-triggers-dev-Triggers-One"])
 def test_rules_on_every_bus_can_be_deployed(rule: str) -> None:
     """A rule on another bus has the bus in its ARN."""
-    (rules,) = [statement for statement in policy()["Statement"] if statement["Sid"] == "Rules"]
+    (rules,) = [statement for statement in statements() if statement["Sid"] == "Rules"]
     arn = f"arn:aws:events:eu-central-1:123456789012:rule/{rule}"
     assert any(fnmatchcase(arn, resource) for resource in rules["Resource"])

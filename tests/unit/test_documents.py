@@ -75,7 +75,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             "    when: {queue: {bucket: raw}}\n    start: churn-training\n",
             "6: triggers.retrain.when.queue: is not known here; "
-            "known are s3, endpoint, drift, training_job, model_package, pipeline, alarm, sns, event",
+            "known are s3, endpoint, drift, training_job, model_package, pipeline, alarm, sns, schedule, event",
         ),
         (
             GOOD + "    enabled: yes\n",
@@ -266,6 +266,42 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             "    when: {alarm: {name: drift, state: []}}\n    start: churn-training\n",
             "6: triggers.retrain.when.alarm.state: is empty; write it: One or several states, as in ALARM.",
+        ),
+        (
+            "    when: {schedule: {timezone: UTC}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.schedule: lacks at or rate or cron; add one",
+        ),
+        (
+            "    when: {schedule: {at: 2027-12-13T10:15:20, cron: 0 2, timezone: UTC}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.schedule: has at and cron; keep one",
+        ),
+        (
+            "    when: {schedule: {cron: 0 2 * * ? *, timezone: UTC}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.schedule: has a ? in a value without quotes; "
+            'write it with them, as in cron: "0 2 * * ? *"',
+        ),
+        (
+            "    when: {schedule: {rate: 5 minutes, jitter: some}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.schedule.jitter: is 'some'; write a whole number of minutes, 1440 at most",
+        ),
+        (
+            '    when: {schedule: {cron: "cron(0 2 * * ? *)", timezone: UTC}}\n    start: churn-training\n',
+            "6: triggers.retrain.when.schedule.cron: 'cron(0 2 * * ? *)' has cron(…) around it, "
+            "which is added when it is compiled; write 0 2 * * ? *",
+        ),
+        (
+            "    when: {schedule: {rate: 5 minutes, end: '${RawBucket}'}}\n    start: churn-training\n",
+            "6: triggers.retrain.when.schedule.end: differs per stage, and when it has passed would, too; write it out",
+        ),
+        (
+            "    when: {schedule: {rate: 5 minutes}}\n    start: churn-training\n    tags: {a: b}\n",
+            "8: triggers.retrain.tags: are those of a rule, and a trigger on schedule has none; leave them out",
+        ),
+        (
+            "    when: {schedule: {rate: 5 minutes}}\n    start: churn-training\n"
+            '    parameters: {A: "{% $scheduled.month %}"}\n',
+            "8: triggers.retrain.parameters.A: '{% $scheduled.month %}' asks for $scheduled.month, which such an event "
+            "does not have; look at one in events/",
         ),
         (
             "    when: {s3: {bucket: raw}, alarm: {name: drift, state: alarm}}\n    start: churn-training\n",
@@ -936,3 +972,15 @@ def test_what_some_event_may_have_is_not_refused(tmp_path: Path, when: str, valu
     """The sample is one event of many."""
     text = f"    when: {{{when}}}\n    start: churn-training\n    parameters:\n      A: {value}\n"
     assert problems(tmp_path, HEAD + text) == []
+
+
+def test_a_schedule_is_checked_as_each_stage_sees_it(tmp_path: Path) -> None:
+    """A zone may differ per stage; when a schedule ends may not, because one stack serves all."""
+    stages = "dev: {Zone: Berlin, Often: 5 minutes}\nprod: {Zone: UTC, Often: 1 minute}\n"
+    when = '    when: {schedule: {cron: "0 2 * * ? *", timezone: "${Zone}"}}\n    start: churn-training\n'
+    assert problems(tmp_path, HEAD + when, stages=stages) == [
+        "churn.yaml:6: triggers.retrain.when.schedule.timezone: 'Berlin' is no time zone; did you mean Europe/Berlin?"
+    ]
+    assert problems(tmp_path, HEAD + when, stages=stages.replace("Berlin", "Europe/Berlin")) == []
+    rate = '    when: {schedule: {rate: "${Often}"}}\n    start: churn-training\n'
+    assert problems(tmp_path, HEAD + rate, stages=stages) == []

@@ -250,3 +250,78 @@ def test_no_payload_is_an_uncaught_error(payload: object) -> None:
                     arrival.occurrence()
         except Rejected:
             continue
+
+
+# ---- Schedules
+
+SCHEDULED = json.loads((PROJECT / "events" / "schedule.json").read_text(encoding="utf-8"))
+
+
+def scheduled(time: str, timezone: str = "Europe/Berlin") -> Occurrence:
+    """Return what a schedule's event is read as."""
+    return events.eventbridge({**SCHEDULED, "time": time, "detail": {"trigger": "team/one", "timezone": timezone}})
+
+
+def test_a_schedule_binds_its_time_and_its_own_date() -> None:
+    """The time that was asked for, in UTC and in the schedule's zone."""
+    assert events.eventbridge(SCHEDULED).bindings == {
+        "scheduled": {
+            "time": "2026-11-01T01:00:00Z",
+            "local": "2026-11-01T02:00:00+01:00",
+            "date": "2026-11-01",
+            "timezone": "Europe/Berlin",
+            "arn": "arn:aws:scheduler:eu-central-1:123456789012:schedule/churn/nightly",
+        }
+    }
+    assert events.eventbridge(SCHEDULED).subject == SCHEDULED["resources"][0]
+
+
+@pytest.mark.parametrize(
+    ("time", "timezone", "local"),
+    [
+        ("2027-03-28T00:59:00Z", "Europe/Berlin", "2027-03-28T01:59:00+01:00"),
+        ("2027-03-28T01:00:00Z", "Europe/Berlin", "2027-03-28T03:00:00+02:00"),
+        ("2027-10-31T00:30:00Z", "Europe/Berlin", "2027-10-31T02:30:00+02:00"),
+        ("2027-10-31T01:30:00Z", "Europe/Berlin", "2027-10-31T02:30:00+01:00"),
+        ("2026-12-31T23:30:00Z", "Asia/Tokyo", "2027-01-01T08:30:00+09:00"),
+        ("2027-01-01T00:30:00Z", "America/New_York", "2026-12-31T19:30:00-05:00"),
+        ("2027-01-01T00:30:00Z", "UTC", "2027-01-01T00:30:00+00:00"),
+    ],
+)
+def test_a_date_is_that_of_the_schedule_s_zone(time: str, timezone: str, local: str) -> None:
+    """Over both shifts of the clocks, and over midnight."""
+    bound = scheduled(time, timezone).bindings["scheduled"]
+    assert (bound["time"], bound["local"], bound["date"]) == (time, local, local[:10])
+
+
+def test_a_schedule_is_identified_by_its_time() -> None:
+    """Scheduler gives each attempt an id of its own; in the hour that comes twice, UTC tells the times apart."""
+    again = events.eventbridge({**SCHEDULED, "id": "another"})
+    assert again.identity == events.eventbridge(SCHEDULED).identity == ("schedule", "2026-11-01T01:00:00Z")
+    assert scheduled("2027-10-31T00:30:00Z").identity != scheduled("2027-10-31T01:30:00Z").identity
+    assert scheduled("2026-11-01T02:00:00+01:00").identity == ("schedule", "2026-11-01T01:00:00Z")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"time": "<aws.scheduler.scheduled-time>"},
+        {"time": "2026-11-01T01:00:00"},
+        {"time": 5},
+        {"time": "9999-12-31T23:59:59Z"},
+        {"resources": []},
+        {"detail": {"trigger": "team/one", "timezone": "../../etc/passwd"}},
+        {"detail": {"trigger": "team/one", "timezone": "Nowhere"}},
+    ],
+)
+def test_what_no_compiled_schedule_sends_is_rejected(change: dict[str, Any]) -> None:
+    """With the reason."""
+    with pytest.raises(Rejected, match=r"the event is none of a schedule as compiled: "):
+        events.eventbridge({**SCHEDULED, **change})
+
+
+def test_an_event_of_a_scheduled_rule_is_no_schedule_of_ours() -> None:
+    """EventBridge's own scheduled rules send with the same detail-type."""
+    event = {**SCHEDULED, "source": "aws.events", "detail": {}}
+    assert events.eventbridge(event).bindings == {}
+    assert events.eventbridge(event).identity == ("event", SCHEDULED["id"])

@@ -241,6 +241,7 @@ def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) 
         "alarm": "{name: a, state: ALARM}",
         "drift": "{monitoring_schedule: churn-prod}",
         "sns": "{}",
+        "schedule": "{rate: 1 hour}",
     }[source]
     there = "Timestamp" if source == "sns" else "time"
     load(tmp_path, f"{{{source}: {asked}}}", f'    parameters: {{A: $.{there}, B: "{{% {there} %}}"}}\n')
@@ -267,6 +268,7 @@ def test_what_a_team_names_itself_is_not_held_against_the_sample(tmp_path: Path)
         When("training_job", {"status": ["Failed"]}),
         When("drift", {"monitoring_schedule": "m"}),
         When("sns", {"topic": "arn"}),
+        When("schedule", {"rate": "1 hour"}),
     ],
 )
 def test_the_reference_names_every_field_of_every_variable(when: When) -> None:

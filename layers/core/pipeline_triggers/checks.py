@@ -10,7 +10,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from pipeline_triggers import globs, parameters, patterns, yaml_source
+from pipeline_triggers import globs, parameters, patterns, schedules, yaml_source
 from pipeline_triggers.models import MAX_STARTS, Options, Start, Trigger, When
 from pipeline_triggers.samples import sample
 from pipeline_triggers.sources import SOURCES, topic
@@ -150,7 +150,8 @@ class Checked:
     def _when(self, raw: Mapping[str, Any]) -> When:
         ((source, asked),) = raw.items()
         fields = {name: self._field(source, name, value) for name, value in asked.items()}
-        if check := {"s3": self._s3, "sns": self._sns, "event": self._event}.get(source):
+        checks = {"s3": self._s3, "sns": self._sns, "schedule": self._schedule, "event": self._event}
+        if check := checks.get(source):
             check(fields)
         return When(source, fields)
 
@@ -213,6 +214,18 @@ class Checked:
             if not _TOPIC.fullmatch(arn):
                 remedy = "write its ARN, as in arn:aws:sns:eu-central-1:123456789012:alarms"
                 self._problem(("when", "sns", "topic"), f"{brief(arn)} is no standard topic; {remedy}")
+
+    def _schedule(self, fields: Mapping[str, str]) -> None:
+        at = ("when", "schedule")
+        # What has passed is left out of a stack that is the same for all stages.
+        for name in ("at", "start", "end", *(["timezone"] if "at" in fields else [])):
+            if references(fields.get(name, "")):
+                self._problem((*at, name), "differs per stage, and when it has passed would, too; write it out")
+                return
+        by_stage = zip(*(self._resolved((*at, name), text) for name, text in fields.items()), strict=False)
+        for texts in by_stage:
+            for name, wrong in schedules.problems(dict(zip(fields, texts, strict=True))):
+                self._problem((*at, name) if name else at, wrong)
 
     def _s3(self, fields: Mapping[str, str]) -> None:
         at = ("when", "s3")

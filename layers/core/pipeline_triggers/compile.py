@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from pipeline_triggers import catalog, needs, quotas, sources
+from pipeline_triggers import catalog, needs, quotas, schedules, sources
 from pipeline_triggers.checks import Stages
 from pipeline_triggers.documents import Documents
 from pipeline_triggers.errors import DocumentsError, Problem
@@ -24,8 +24,10 @@ from pipeline_triggers.sources import HANDLERS, SOURCES
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references
 
 COMPILED = "compiled"
+_STACK = "stack.yaml"
+_PAST = "Past"  # in the stack's Metadata
 
-MAX_DESCRIPTION_LENGTH = 512  # AWS::Events::Rule
+MAX_DESCRIPTION_LENGTH = 512  # AWS::Events::Rule, AWS::Scheduler::Schedule
 MAX_READABLE = 100  # of a logical id, which may have 255 characters; EventBridge names its rule after it
 
 _STAGES = "Stages"
@@ -42,23 +44,25 @@ _HEADER = """\
 # Compiled from the documents in layers/triggers by `triggers compile`. Do not edit; commit it with them.
 """
 
-# What a rule's target can't take within a day goes to the dead-letter queue. Both figures are
-# EventBridge's own defaults, written down so that nobody has to look them up.
+# What a target can't take within a day goes to the dead-letter queue. Both figures are EventBridge's and
+# Scheduler's own defaults, written down so that nobody has to look them up.
 _RETRY_POLICY = {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
 
 
-def compile_documents(documents: Documents) -> dict[str, str]:
+def compile_documents(documents: Documents, past: frozenset[str] = frozenset()) -> dict[str, str]:
     """Return the compiled files' texts by name.
+
+    ``past`` says which times of schedules have passed (``schedules.past``): Scheduler would refuse them.
 
     Raises:
         DocumentsError: the stack would be larger than CloudFormation takes.
 
     """
-    stack = _stack(documents)
+    stack = _stack(documents, past)
     text = _HEADER + yaml.dump(stack, Dumper=_WithoutAliases, sort_keys=False, width=110, allow_unicode=True)
     if exceeded := quotas.of_template(len(stack["Resources"]), len(text.encode())):
         raise DocumentsError([Problem(STAGES_FILE, 1, "", told) for told in exceeded])
-    return {"triggers.json": catalog.dump(documents.triggers, documents.stages), "stack.yaml": text}
+    return {"triggers.json": catalog.dump(documents.triggers, documents.stages), _STACK: text}
 
 
 class _WithoutAliases(yaml.SafeDumper):
@@ -66,6 +70,15 @@ class _WithoutAliases(yaml.SafeDumper):
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
+
+
+def past_when_compiled(directory: Path) -> frozenset[str]:
+    """Return which times had passed when the committed files were compiled: time alone makes nothing stale."""
+    try:
+        text = (directory / COMPILED / _STACK).read_text(encoding="utf-8")
+        return frozenset(yaml.safe_load(text)["Metadata"][_PAST])
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        return frozenset()  # they are stale, or nothing had
 
 
 def stale(directory: Path, compiled: Mapping[str, str]) -> list[Path]:
@@ -81,22 +94,26 @@ def write(directory: Path, compiled: Mapping[str, str]) -> None:
         (directory / COMPILED / name).write_text(text, encoding="utf-8")
 
 
-def _stack(documents: Documents) -> dict[str, Any]:
+def _stack(documents: Documents, past: frozenset[str] = frozenset()) -> dict[str, Any]:
     resources: dict[str, Resource] = {}
     for handler in HANDLERS:
         handled = [trigger for trigger in documents.triggers if SOURCES[trigger.when.source].handler == handler]
         policies = _policies(handler, handled, documents.stages)
         # An event that comes before the handler may start its pipeline would be denied.
-        resources |= policies | _rules(handled, list(policies))
+        resources |= policies | _rules(handled, list(policies)) | _schedules(handled, list(policies), past)
         if handler == "OnSnsMessage":
             resources |= _subscriptions(handled, list(policies))
     handed_in = [f"{handler}{name}" for handler in HANDLERS for name in ("QueueArn", "DeadLetterQueueArn", "RoleName")]
     handed_in += ["OnSnsMessageQueueUrl", "OnSnsMessageDeadLetterQueueUrl", "RequestsTopicArn"]
+    handed_in += ["ScheduleGroup", "ScheduleRoleArn"]
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "Pipeline Triggers - rules, subscriptions and starters' policies, compiled from the documents",
+        "Description": "Pipeline Triggers - rules, schedules, subscriptions and policies, compiled from the documents",
         # Every source's queue is handed in, whether a trigger uses it now or not.
-        "Metadata": {"cfn-lint": {"config": {"ignore_checks": ["W2001", "W7001"]}}},
+        "Metadata": {
+            "cfn-lint": {"config": {"ignore_checks": ["W2001", "W7001"]}},
+            **({_PAST: sorted(past)} if past else {}),
+        },
         "Parameters": {
             "Stage": {"Type": "String", "AllowedValues": list(documents.stages)},
             **{name: {"Type": "String"} for name in handed_in},
@@ -132,8 +149,8 @@ def _rule(trigger: Trigger, pattern: Mapping[str, Any], policies: list[str]) -> 
         "Type": "AWS::Events::Rule",
         "DependsOn": policies,
         "Properties": {
-            "Description": f"{trigger.id}: {trigger.description}"[:MAX_DESCRIPTION_LENGTH],
-            "State": "ENABLED" if trigger.enabled else "DISABLED",
+            "Description": _description(trigger),
+            "State": _state(trigger),
             **({"EventBusName": _text(bus)} if bus else {}),
             "EventPattern": pattern,
             **({"Tags": tags} if tags else {}),
@@ -152,6 +169,70 @@ def _rule(trigger: Trigger, pattern: Mapping[str, Any], policies: list[str]) -> 
             ],
         },
     }
+
+
+def _schedules(triggers: Iterable[Trigger], policies: list[str], past: frozenset[str]) -> dict[str, Resource]:
+    return {
+        _logical_id(trigger.id, "Schedule"): _schedule(trigger, policies, past)
+        for trigger in triggers
+        if trigger.when.source == "schedule" and not schedules.is_over(trigger, past)
+    }
+
+
+def _schedule(trigger: Trigger, policies: list[str], past: frozenset[str]) -> Resource:
+    fields = trigger.when.fields
+    ((kind, expression),) = ((kind, fields[kind]) for kind in ("at", "rate", "cron") if kind in fields)
+    zone = {"ScheduleExpressionTimezone": _text(fields["timezone"])} if "timezone" in fields else {}
+    bounds = {
+        property_: schedules.utc(fields[name])
+        for property_, name in (("StartDate", "start"), ("EndDate", "end"))
+        if name in fields and f"{trigger.id}.{name}" not in past
+    }
+    window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": int(fields["jitter"])} if "jitter" in fields else None
+    return {
+        "Type": "AWS::Scheduler::Schedule",
+        "DependsOn": policies,
+        "Properties": {
+            "GroupName": {"Ref": "ScheduleGroup"},
+            "Description": _description(trigger),
+            "State": _state(trigger),
+            "ScheduleExpression": _text(f"{kind}({' '.join(expression.split())})"),
+            **zone,
+            **bounds,
+            "FlexibleTimeWindow": window or {"Mode": "OFF"},
+            "Target": {
+                "Arn": {"Ref": "OnEventQueueArn"},
+                "RoleArn": {"Ref": "ScheduleRoleArn"},
+                "Input": _sub(json.dumps(_scheduled_event(trigger))),
+                "DeadLetterConfig": {"Arn": {"Ref": "OnEventDeadLetterQueueArn"}},
+                "RetryPolicy": dict(_RETRY_POLICY),
+            },
+        },
+    }
+
+
+def _scheduled_event(trigger: Trigger) -> dict[str, Any]:
+    """Write what a schedule sends: an event as EventBridge's are, in which Scheduler fills in what stands in <…>."""
+    event = {
+        "version": "0",
+        "id": "<aws.scheduler.execution-id>",
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "account": "${AWS::AccountId}",
+        "time": "<aws.scheduler.scheduled-time>",
+        "region": "${AWS::Region}",
+        "resources": ["<aws.scheduler.schedule-arn>"],
+        "detail": {"trigger": trigger.id, "timezone": trigger.when.fields.get("timezone", "UTC")},
+    }
+    return {"trigger": trigger.id, "event": event}
+
+
+def _description(trigger: Trigger) -> str:
+    return f"{trigger.id}: {trigger.description}"[:MAX_DESCRIPTION_LENGTH]
+
+
+def _state(trigger: Trigger) -> str:
+    return "ENABLED" if trigger.enabled else "DISABLED"
 
 
 def _subscriptions(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resource]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.models import Occurrence, Request, Trigger
@@ -122,13 +123,16 @@ def eventbridge(event: Mapping[str, Any]) -> Occurrence:
     """Read any other event of EventBridge, and bind ``$endpoint`` or ``$job`` to what changed its state.
 
     SageMaker may send several events for one change; the resource, its status and the time of the change say that
-    they are one.
+    they are one. What EventBridge Scheduler sends for a schedule of ours looks like an event, and binds ``$scheduled``.
 
     Raises:
         Rejected: the event has no id or no detail.
 
     """
     match event:
+        case {"source": "aws.scheduler", "id": str(event_id), "detail": {"trigger": str(), "timezone": str(zone)}}:
+            bound = _scheduled(event, zone)
+            return Occurrence(event_id, bound["arn"], ("schedule", bound["time"]), event, {"scheduled": bound})
         case {"id": str(event_id), "detail-type": str(kind), "detail": dict(detail)}:
             try:
                 event = {**event, **({"time": _iso(event["time"])} if "time" in event else {})}
@@ -140,6 +144,26 @@ def eventbridge(event: Mapping[str, Any]) -> Occurrence:
             except (AttributeError, KeyError, TypeError) as error:
                 raise Rejected(f"the event is no {kind} as AWS sends it: {error}") from error
     raise Rejected("the event is none of EventBridge: it lacks id, detail-type or detail")
+
+
+def _scheduled(event: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    """Return ``$scheduled``: the time that was asked for, however much later it was sent."""
+    match event:
+        case {"time": str(time), "resources": [str(arn)]}:
+            try:
+                moment = datetime.fromisoformat(time)
+                here = moment.astimezone(ZoneInfo(zone))
+            except (ValueError, OverflowError, ZoneInfoNotFoundError) as error:
+                raise Rejected(f"the event is none of a schedule as compiled: {error}") from error
+            if moment.tzinfo is not None:
+                return {
+                    "time": moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "local": here.isoformat(timespec="seconds"),
+                    "date": here.date().isoformat(),
+                    "timezone": zone,
+                    "arn": arn,
+                }
+    raise Rejected("the event is none of a schedule as compiled: it lacks resources, or a time with its offset")
 
 
 def _identity(event_id: str, kind: str, event: Mapping[str, Any], detail: Mapping[str, Any]) -> tuple[str, ...]:

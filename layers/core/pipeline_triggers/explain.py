@@ -76,6 +76,12 @@ def _read(trigger: Trigger, event: Mapping[str, Any]) -> Occurrence | Rejected:
 
 
 def _matches(trigger: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapping[str, str]) -> bool:
+    # What Scheduler sends goes straight to the queue, and no rule sees it.
+    is_scheduled = event.get("source") == "aws.scheduler"
+    if is_scheduled or trigger.when.source == "schedule":
+        detail = event.get("detail")
+        asked_for = isinstance(detail, dict) and detail.get("trigger") == trigger.id
+        return is_scheduled and asked_for and trigger.when.source == "schedule"
     pattern = sources.pattern(trigger.when, lambda text: resolve(text, pseudo_parameters))
     if pattern is None:
         return False

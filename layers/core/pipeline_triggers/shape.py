@@ -62,8 +62,8 @@ def _message(error: Any) -> str:
             return f"lacks {', '.join(name for name in expected if name not in found)}; add it"
         case "oneOf":
             names = [name for option in expected for name in option["required"]]
-            both = all(name in found for name in names)
-            return f"has {' and '.join(names)}; keep one" if both else f"lacks {' or '.join(names)}; add one"
+            given = [name for name in names if name in found]
+            return f"has {' and '.join(given)}; keep one" if given else f"lacks {' or '.join(names)}; add one"
         case "type":
             return f"is {_kind(found)}; write {_WANTED[str(expected)]}: {what}"
         case "minLength" | "minProperties" | "minItems":

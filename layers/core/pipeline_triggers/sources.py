@@ -1,6 +1,6 @@
 """The sources of events: for each ``when``, who handles it, and the event pattern that its rule matches.
 
-``sns`` has no rule: its messages come by subscription.
+``sns`` has no rule: its messages come by subscription. ``schedule`` has none either: EventBridge Scheduler sends.
 
 A pattern holds as much as a rule can match without ``wildcard``, of which a bus allows 30 rules: an exact name, its
 beginning or its end. The handler matches what is left of a glob.
@@ -157,7 +157,7 @@ def _spellings(status: str) -> list[str]:
 
 
 def pattern(when: When, write: Write) -> Pattern | None:
-    """Write the event pattern of a trigger's rule; None where messages come by subscription."""
+    """Write the event pattern of a trigger's rule; None where messages come without one."""
     of_source = SOURCES[when.source].pattern
     return of_source(when.fields, write) if of_source else None
 
@@ -257,5 +257,6 @@ SOURCES: Mapping[str, Source] = {
         {"state": _one(_detail("state", "value"))},
     ),
     "sns": Source("OnSnsMessage", None, {}),
+    "schedule": Source("OnEvent", None, {}),
     "event": Source("OnEvent", _event, {}),
 }

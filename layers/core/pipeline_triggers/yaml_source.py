@@ -133,6 +133,8 @@ class _Reader:
                 )
             written = json.dumps(f"{value}{rest}"[:80], ensure_ascii=False)
             return f'has ": " in a value without quotes; write {name[:80]}: {written}'
+        if (error.problem or "").endswith("but got '?'"):
+            return 'has a ? in a value without quotes; write it with them, as in cron: "0 2 * * ? *"'
         if error.problem == "could not find expected ':'":
             return "has a name without a value; write a colon and a space after it"
         told = " ".join(filter(None, (error.context, error.problem)))

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_triggers import account, documents, quotas
+from pipeline_triggers import account, documents, quotas, schedules
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.cli.common import (
     asking_the_account,
@@ -33,7 +34,9 @@ from pipeline_triggers.explain import explain
 def compile_command(directory: Path, check: bool) -> None:
     """Compile the documents into compiled/triggers.json and compiled/stack.yaml."""
     loaded = load(directory)
-    compiled = _compile(loaded)
+    past = schedules.past(loaded.triggers, datetime.now(UTC))
+    with telling_problems():
+        compiled = compiler.compile_documents(loaded, compiler.past_when_compiled(directory) if check else past)
     with _writing_files():
         stale = compiler.stale(directory, compiled)
     if check and stale:
@@ -43,7 +46,7 @@ def compile_command(directory: Path, check: bool) -> None:
     if not check:
         with _writing_files():
             compiler.write(directory, compiled)
-    for told in quotas.to_raise(loaded.triggers, loaded.stages):
+    for told in (*quotas.to_raise(loaded.triggers, loaded.stages), *schedules.told(loaded.triggers, past)):
         click.echo(f"Note: {told}", err=True)
     click.echo(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
 
@@ -69,6 +72,8 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
             click.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2, ensure_ascii=False))
             raise click.exceptions.Exit(1) from error
         raise click.ClickException(f"the documents are wrong\n{error}") from error
+    for told in schedules.told(loaded.triggers, schedules.past(loaded.triggers, datetime.now(UTC))):
+        click.echo(f"Note: {told}", err=True)
     click.echo("[]" if as_json else f"{_count(loaded)}, all well")
 
 
@@ -128,11 +133,6 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
         told = "\n".join(filter(None, [explanation.reason, *sent]))
         table.add_row(*map(Text, (explanation.trigger, explanation.outcome, explanation.pipeline or "", told)))
     console().print(table)
-
-
-def _compile(loaded: documents.Documents) -> dict[str, str]:
-    with telling_problems():
-        return compiler.compile_documents(loaded)
 
 
 def _count(loaded: documents.Documents) -> str:

@@ -1,0 +1,82 @@
+"""Schedules → executions, through the deployed stack: they really fire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.conftest import Project, pipeline_definition
+from tests.localaws.local_aws import LocalAws
+
+STACK = "schedules"
+
+SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10)
+
+TRIGGERS = f"""
+  soon:
+    when: {{schedule: {{at: {SOON:%Y-%m-%dT%H:%M:%S}, timezone: UTC}}}}
+    start: echo
+    parameters: {{Value: "{{% $scheduled.time & ' ' & $scheduled.date %}}"}}
+  nightly:
+    description: For the day in Tokyo
+    when: {{schedule: {{cron: "0 2 L * ? 2199", timezone: Asia/Tokyo}}}}
+    start: echo
+    parameters: {{Value: "{{% $scheduled.date & ' ' & $scheduled.local & ' ' & $scheduled.timezone %}}"}}
+  often:
+    enabled: false
+    when:
+      schedule: {{rate: 12 hours, start: 2190-01-01T01:00:00+01:00, end: 2199-12-31T00:00:00Z, jitter: 30}}
+    start: echo
+    parameters: {{Value: $.time}}
+"""
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
+    """The stack with a schedule of each kind."""
+    aws.create_pipeline("echo", pipeline_definition({"Value": "String"}))
+    project = new_project()
+    project.compile(TRIGGERS)
+    project.deploy(aws, STACK)
+    return aws
+
+
+def test_a_schedule_fires_once_at_its_time(deployed: LocalAws) -> None:
+    """The execution gets the time that was asked for."""
+    (verdict,) = deployed.new_verdicts(STACK, "team/soon", 1, "OnEvent")
+    assert verdict["outcome"] == "STARTED"
+    assert verdict["subject"] == deployed.schedule(STACK, "team/soon")["Arn"]
+    value = f"{SOON:%Y-%m-%dT%H:%M:%SZ} {SOON:%Y-%m-%d}"
+    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": value}
+
+
+def test_the_date_is_that_of_the_schedule_s_zone(deployed: LocalAws) -> None:
+    """New year comes to Tokyo nine hours earlier; a second delivery for the same time starts nothing."""
+    for outcome in ("STARTED", "DUPLICATE"):
+        deployed.fire(STACK, "team/nightly", datetime(2025, 12, 31, 17, tzinfo=UTC))
+        (verdict,) = deployed.new_verdicts(STACK, "team/nightly", 1, "OnEvent")
+        assert verdict["outcome"] == outcome
+    value = "2026-01-01 2026-01-01T02:00:00+09:00 Asia/Tokyo"
+    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": value}
+
+
+def test_what_is_deployed_is_what_the_document_says(deployed: LocalAws) -> None:
+    """Read back from Scheduler."""
+    nightly, often = (deployed.schedule(STACK, f"team/{name}") for name in ("nightly", "often"))
+    assert nightly["ScheduleExpression"] == "cron(0 2 L * ? 2199)"
+    assert nightly["ScheduleExpressionTimezone"] == "Asia/Tokyo"
+    assert nightly["State"] == "ENABLED"
+    assert nightly["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert nightly["Description"] == "team/nightly: For the day in Tokyo"
+    assert often["ScheduleExpression"] == "rate(12 hours)"
+    assert often["StartDate"] == datetime(2190, 1, 1, tzinfo=UTC)
+    assert often["EndDate"] == datetime(2199, 12, 31, tzinfo=UTC)
+    assert often["State"] == "DISABLED"
+    assert often["FlexibleTimeWindow"] == {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 30}
+    for found in (nightly, often):
+        assert f":{STACK}-OnEventQueue-" in found["Target"]["Arn"]
+        assert f":role/{STACK}-ScheduleRole" in found["Target"]["RoleArn"]
+        assert f"{STACK}-OnEventDeadLetterQueue" in found["Target"]["DeadLetterConfig"]["Arn"]
+        assert found["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
