@@ -186,6 +186,13 @@ GUARDS = (
         ("test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
     ),
     Guard(
+        "stale definition: what SageMaker refuses is looked at again",
+        "start.py",
+        "if anew == fitting:",
+        "if True:",
+        (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again_when_sagemaker_refuses",),
+    ),
+    Guard(
         "allow-list: a publisher sets what the document lets them set",
         "requests.py",
         "if wrong := _refused(trigger, name, value):",

@@ -81,6 +81,7 @@ class World:
     chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - the same every time
     now: float = 1_800_000_000.0
     declared: str = '{"Parameters": [{"Name": "Key"}]}'  # by the pipelines
+    spellings: tuple[str, ...] = ()  # of a value, those that a start takes; all when there are none
     missing: bool = False  # the pipelines are not there
     deployed: bool = True  # the trigger is there
     calls: list[At] = field(default_factory=list)
@@ -242,6 +243,8 @@ class World:
 
         def work() -> dict[str, str]:
             self._be_there("StartPipelineExecution")
+            if self.spellings and call["PipelineParameters"][0]["Value"] not in self.spellings:
+                raise _error("ValidationException", 400, "StartPipelineExecution")
             for execution in self.executions:
                 if self.honours_tokens and execution["ClientRequestToken"] == call["ClientRequestToken"]:
                     return {"PipelineExecutionArn": execution["arn"]}

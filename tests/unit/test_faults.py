@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,6 +119,44 @@ def test_a_start_that_is_refused_in_the_next_hour_is_taken_back_in_its_own() -> 
         world.deliver("m0")
     hours = [world.table.get_item({"id": f"hour#team/one#{500_000 + at}"}, ConsistentRead=True) for at in (-1, 0)]
     assert [hour.get("Item", {}).get("starts") for hour in hours] == [0, None]
+
+
+def test_a_definition_that_changes_while_it_is_remembered_is_read_again_when_sagemaker_refuses() -> None:
+    """What it refuses is spelt anew, and rejected only when it does not fit the definition as it is now."""
+    world = World(ONE)
+    world.upload("yes")
+    world.upload("true")
+    world.upload("no")
+    with world.installed():
+        world.deliver("m0")
+        world.declared = '{"Parameters": [{"Name": "Key", "Type": "Boolean"}]}'
+        world.spellings = ("True", "False")
+        world.drain()
+    told = {verdict["subject"]: (verdict["outcome"], verdict.get("reason")) for verdict in world.final_verdicts()}
+    assert told == {
+        "s3://raw/yes": ("STARTED", None),
+        "s3://raw/true": ("STARTED", None),
+        "s3://raw/no": ("REJECTED", "parameter Key is 'no', which is no Boolean; write true or false"),
+    }
+    assert [one["PipelineParameters"][0]["Value"] for one in world.executions] == ["yes", "True"]
+
+
+def test_a_pipeline_that_sets_off_its_own_trigger_is_held_up_by_max_starts() -> None:
+    """It writes to where it is started from; each hour it starts as often as it may, and nothing is lost."""
+    world = World(replace(ONE, max_starts=5))
+    with world.installed():
+        world.upload("out/0")
+        for _ in range(200):
+            before = len(world.executions)
+            world.now = max(world.now, min(held.visible_at for held in world.queue.values()))
+            world.deliver(next(iter(world.queue)))
+            for number in range(before, len(world.executions)):
+                world.upload(f"out/{number + 1}")
+    hours = Counter(one["at"] // 3600 for one in world.executions)
+    assert set(hours.values()) <= {5, hours[max(hours)]}
+    assert len(hours) > 2
+    assert len(world.executions) + len(world.queue) == len(world.sent)
+    assert world.quarantined == []
 
 
 def test_what_sagemaker_lists_too_late_is_what_the_token_is_for() -> None:

@@ -122,7 +122,7 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
         state.started(run.token, execution)
         return Outcome.STARTED, execution
     try:
-        run = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
+        fitting = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
         hour = state.count(trigger.id, trigger.max_starts)
         if hour is None:
             raise MaxStarts(f"{trigger.id} has started {trigger.max_starts} executions in this hour, its max_starts")
@@ -130,7 +130,14 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
         state.release(run.token)
         raise
     try:
-        execution = execute(run, time_left)
+        try:
+            execution = execute(fitting, time_left)
+        except Rejected:
+            # Perhaps because the definition has changed since it was read.
+            anew = replace(run, parameters=definition.refit(run.pipeline, run.parameters))
+            if anew == fitting:
+                raise
+            execution = execute(anew, time_left)
     except Exception as error:
         # Without an answer it may have been started, and is looked for when the message comes again.
         if isinstance(error, Rejected) or aws.was_answered(error):
