@@ -190,7 +190,7 @@ GUARDS = (
         "start.py",
         "if anew == fitting:",
         "if True:",
-        (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again_when_sagemaker_refuses",),
+        (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again",),
     ),
     Guard(
         "allow-list: a publisher sets what the document lets them set",
