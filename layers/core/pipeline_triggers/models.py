@@ -49,7 +49,8 @@ class Trigger:
 
     ``id`` is ``<team>/<name>``; ``condition`` is the document's ``if`` and ``dedupe`` its business key, both value
     sources. All of ``start`` are started; with ``one_of`` the publisher names which one. ``accept`` holds what a
-    publisher may set: by parameter name a glob for the value, or the values themselves.
+    publisher may set: by parameter name a glob for the value, or the values themselves. ``direct`` is started by AWS
+    itself, past the handlers.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Trigger:
     max_starts: int = MAX_STARTS
     options: Options = Options()
     dry_run: bool = False
+    direct: bool = False
     enabled: bool = True
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
