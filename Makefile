@@ -1,6 +1,6 @@
 # The same commands on a laptop and in CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults benchmark check format compile plan deploy build requirements clean
+.PHONY: help setup run test faults burst guards benchmark check format compile plan deploy build requirements clean
 
 BIN := .venv/bin
 STAGE ?= dev
@@ -42,6 +42,12 @@ test: setup .venv-sdk/ready ## run all tests, those against the deployed stack i
 
 faults: setup ## let faults happen at every call to AWS, and count what is lost or repeated
 	@$(BIN)/python -m tests.faults
+
+burst: setup ## let far more be uploaded at once than SageMaker may start, and count what is lost
+	@$(BIN)/python -m tests.burst
+
+guards: setup ## take each guard out of the code, and see that a test notices
+	@$(BIN)/python -m tests.guards
 
 benchmark: setup ## measure what 300 triggers cost
 	@$(BIN)/python -m tests.benchmark

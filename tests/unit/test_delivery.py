@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 from pipeline_triggers import aws, definition, delivery
 from pipeline_triggers.models import Start, Trigger, When
@@ -120,13 +121,31 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-@pytest.mark.parametrize("failing", list(itertools.product([False, True], repeat=4)))
-def test_exactly_the_failed_messages_come_back(fake: Aws, failing: tuple[bool, ...]) -> None:
-    """Whichever of a batch fail, those and no others are delivered again."""
-    bodies = [uploaded(f"in/{'denied' if fails else 'good'}-{number}") for number, fails in enumerate(failing)]
-    assert handle(*bodies) == [f"m{number}" for number, fails in enumerate(failing) if fails]
-    assert len(fake.started) == failing.count(False)
-    assert fake.quarantined == []
+def test_exactly_the_failed_messages_come_back(fake: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of a batch of ten fail, those and no others are delivered again."""
+    ids = [f"m{number}" for number in range(10)]
+    done: list[str] = []
+
+    def decided(message: SQSRecord, *_: object) -> None:
+        if message.body == "fails":
+            raise PermissionError
+
+    monkeypatch.setattr(delivery, "_decided", decided)
+    monkeypatch.setattr(delivery, "_conclude", lambda message, _: done.append(message.message_id))
+    monkeypatch.setattr(logger, "exception", lambda _: None)
+    for fails in itertools.product([False, True], repeat=10):
+        done.clear()
+        assert handle(*("fails" if one else "" for one in fails)) == list(itertools.compress(ids, fails))
+        assert done == [message for message, failed in zip(ids, fails, strict=True) if not failed]
+    assert fake.lines == []
+
+
+def test_what_is_done_with_one_message_of_a_batch_is_not_done_with_another(fake: Aws) -> None:
+    """One comes back, one is quarantined, the others start."""
+    bodies = [uploaded("in/a"), uploaded("in/denied"), "no JSON", uploaded("in/b")]
+    assert handle(*bodies) == ["m1"]
+    assert fake.started == ["in/a", "in/b"]
+    assert [sent["MessageBody"] for sent in fake.quarantined] == ["no JSON"]
 
 
 def test_a_start_is_one_line_and_one_count(fake: Aws, capsys: pytest.CaptureFixture[str]) -> None:

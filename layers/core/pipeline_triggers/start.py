@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError, ParamValidationError
 from pipeline_triggers import aws, definition, state
 from pipeline_triggers.errors import MaxStarts, Rejected
 from pipeline_triggers.models import Occurrence, Outcome, Run, Trigger
-from pipeline_triggers.parameters import evaluate
+from pipeline_triggers.parameters import evaluate, no_execution, no_experiment
+from pipeline_triggers.words import brief
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
@@ -30,7 +31,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds
 
 MAX_DEPTH = 10  # of executions, each started by the end of the one before
 
-MAX_DISPLAY_NAME_LENGTH = 82  # StartPipelineExecution: PipelineExecutionDisplayName
+MAX_PARAMETERS = 200  # StartPipelineExecution: PipelineParameters
+
+# StartPipelineExecution: PipelineExecutionDisplayName, PipelineExecutionDescription
+MAX_DISPLAY_NAME_LENGTH, MAX_DESCRIPTION_LENGTH = 82, 3072
 
 
 def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> Run:
@@ -53,7 +57,10 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
     token = hashlib.sha256(identity.encode()).hexdigest()
     computed = {name: _evaluated(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
     requested = occurrence.request.parameters if occurrence.request else {}
-    return Run(start.pipeline, {**computed, **requested}, token, _options(trigger, occurrence, token))
+    values = {**computed, **requested}
+    if len(values) > MAX_PARAMETERS:
+        raise Rejected(f"{len(values)} parameters are set, with those of the request; SageMaker takes {MAX_PARAMETERS}")
+    return Run(start.pipeline, values, token, _options(trigger, occurrence, token))
 
 
 def _identity(trigger: Trigger, occurrence: Occurrence) -> tuple[str, ...]:
@@ -73,26 +80,31 @@ def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, 
     """Return StartPipelineExecution's arguments besides the pipeline, its parameters and the token."""
     options = trigger.options
 
-    def value(field: str, source: str | None) -> str | None:
-        return None if source is None else _evaluated(field, source, occurrence)
+    def value(field: str, source: str | None, wrong: Callable[[str], str | None] = lambda _: None) -> str | None:
+        if source is None:
+            return None
+        text = _evaluated(field, source, occurrence)
+        if told := wrong(text):
+            raise Rejected(f"{field}: {brief(text)} {told}")
+        return text
 
     depth = f"depth {occurrence.depth}" if occurrence.depth else ""
     ends_with = (*_again(occurrence), depth, _identified(token))
     told = ", ".join(filter(None, (f"trigger {trigger.id}, event {occurrence.event_id}", *ends_with)))
     selected = {
         "SelectedSteps": [{"StepName": step} for step in options.steps],
-        "SourcePipelineExecutionArn": value("source_execution", options.source_execution),
+        "SourcePipelineExecutionArn": value("source_execution", options.source_execution, no_execution),
     }
     version = options.version
     by_number = version is not None and version.isdecimal()
     return _given(
         PipelineExecutionDisplayName=_display_name(trigger.id, token, value("display_name", options.display_name)),
-        PipelineExecutionDescription="; ".join(filter(None, (" ".join(trigger.description.split()), told))),
+        PipelineExecutionDescription=_one_line("; ".join(filter(None, (trigger.description, told)))),
         ParallelismConfiguration=_given(MaxParallelExecutionSteps=options.max_parallel_steps),
         SelectiveExecutionConfig=_given(**selected) if options.steps else None,
         PipelineVersionId=int(version) if version and by_number else None,
         PipelineVersionAlias=None if by_number else version,
-        MlflowExperimentName=value("mlflow_experiment", options.mlflow_experiment),
+        MlflowExperimentName=value("mlflow_experiment", options.mlflow_experiment, no_experiment),
     )
 
 
@@ -118,18 +130,26 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
         state.started(run.token, execution)
         return Outcome.STARTED, execution
     try:
-        run = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
-        if not state.count(trigger.id, trigger.max_starts):
+        fitting = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
+        hour = state.count(trigger.id, trigger.max_starts)
+        if hour is None:
             raise MaxStarts(f"{trigger.id} has started {trigger.max_starts} executions in this hour, its max_starts")
     except Exception:
         state.release(run.token)
         raise
     try:
-        execution = execute(run, time_left)
+        try:
+            execution = execute(fitting, time_left)
+        except Rejected:
+            # Perhaps because the definition has changed since it was read.
+            anew = replace(run, parameters=definition.refit(run.pipeline, run.parameters))
+            if anew == fitting:
+                raise
+            execution = execute(anew, time_left)
     except Exception as error:
         # Without an answer it may have been started, and is looked for when the message comes again.
         if isinstance(error, Rejected) or aws.was_answered(error):
-            state.uncount(trigger.id)
+            state.uncount(hour)
             state.release(run.token)
         raise
     state.started(run.token, execution)
@@ -203,6 +223,11 @@ def _display_name(trigger_id: str, token: str, wanted: str | None) -> str:
         return name
     suffix = f"-{token[:8]}"
     return _allowed(trigger_id)[: MAX_DISPLAY_NAME_LENGTH - len(suffix)].strip("-") + suffix
+
+
+def _one_line(description: str) -> str:
+    """Write a description as SageMaker allows it; its end stays, by which an execution is found."""
+    return " ".join(description.split())[-MAX_DESCRIPTION_LENGTH:]
 
 
 def _allowed(name: str) -> str:
