@@ -252,6 +252,13 @@ def test_the_bounds_to_come_and_the_window_are_carried_over(tmp_path: Path) -> N
     }
 
 
+def test_a_rate_counts_from_its_start_while_that_is_to_come(tmp_path: Path) -> None:
+    """Which is carried over, so that nothing is lost."""
+    written = imported(schedule(ScheduleExpression="rate(5 minutes)", StartDate=datetime(2098, 1, 1, tzinfo=UTC)))
+    assert loaded(tmp_path, written)[0].when.fields == {"rate": "5 minutes", "start": "2098-01-01T00:00:00Z"}
+    assert "Not carried over" not in written.text
+
+
 def test_names_that_would_be_the_same_are_numbered(tmp_path: Path) -> None:
     """In the order of the account's names, so that the same account gives the same document."""
     names = ("Nightly_Run", "nightly.run", "n" * 64, "---")

@@ -116,7 +116,7 @@ def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
             raise _LeftOut(f"its end, {told}, has passed")
         else:
             notes.append(f"its start, {told}, has passed")
-    if "rate" in when:
+    if "rate" in when and "start" not in when:
         notes.append("its rate counts from the deploy")
     if minutes := answer["FlexibleTimeWindow"].get("MaximumWindowInMinutes"):
         when["jitter"] = minutes
