@@ -6,312 +6,196 @@ messages as SQS does until the handler has done with them.
 
 from __future__ import annotations
 
-import io
 import itertools
-import json
-import os
 import random
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
-from types import SimpleNamespace
-from typing import Any
-from unittest.mock import patch
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-import boto3
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
-from moto import mock_aws
-from pipeline_triggers import aws, definition, delivery, state
 from pipeline_triggers.models import Start, Trigger, When
-from pipeline_triggers.settings import settings
-from pipeline_triggers.verdicts import logger
 from rich.console import Console
 from rich.table import Table
 
-from functions import on_s3_upload
-from tests.handler import CONTEXT, ENVIRONMENT, TIME_OUT, VISIBILITY, record
+from tests.world import FAULTS, KILLS, LIMITS, LONGEST_LAG, At, World
 
-# What SageMaker may take at most to list a started execution, for a search to find it: what is left of the lease
-# when a function has used all of its time.
-LONGEST_LAG = state.LEASE - TIME_OUT
+START = "StartPipelineExecution"
 
-KILLS = ("killed before", "killed after")
-FAULTS = (*KILLS, "no reply", "server error", "throttled", "no connection")
+# All calls, each by its purpose. The matrix has a row for each.
+CALLS = (
+    "PutItem (begin)",
+    "GetItem (begun before)",
+    "UpdateItem (begun before)",
+    "ListPipelineExecutions",
+    "HeadObject",
+    "DescribePipeline",
+    "UpdateItem (count)",
+    START,
+    "UpdateItem (started)",
+    "UpdateItem (uncount)",
+    "DeleteItem (release)",
+    "SendMessage",
+    "UpdateItem (waited)",
+    "ChangeMessageVisibility",
+    "GetItem (waits)",
+)
 
 WHEN = When("s3", {"bucket": "raw"})
 KEY = {"Key": "$.detail.object.key"}
-
-
-class Killed(BaseException):
-    """What ends a function in the middle: no handler of exceptions sees it."""
+ONE = Trigger("team/one", WHEN, (Start("train", KEY),))
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A trigger, and how often SQS holds a message of the one event; which pipelines start, and what is rejected."""
+    """What is uploaded, how much of it is told twice, which pipelines start, and whether something is rejected.
 
-    trigger: Trigger
-    starts: tuple[str, ...]
-    rejects: int = 0
-    copies: int = 1
+    ``faults`` are the scenario's own, which lead to the calls that mend them.
+    """
+
+    trigger: Trigger = ONE
+    starts: tuple[str, ...] = ("train",)
+    rejects: bool = False
+    uploads: int = 1
+    copies: int = 0
+    faults: Mapping[At, str] = field(default_factory=dict)
 
 
 SCENARIOS = {
-    "one pipeline": Scenario(Trigger("team/one", WHEN, (Start("train", KEY),)), ("train",)),
+    "one pipeline": Scenario(),
     "three pipelines": Scenario(
         Trigger("team/three", WHEN, tuple(Start(name, KEY) for name in ("a", "b", "c"))), ("a", "b", "c")
     ),
-    "delivered twice": Scenario(Trigger("team/twice", WHEN, (Start("train", KEY),)), ("train",), copies=2),
-    "asks S3": Scenario(
-        Trigger("team/asks", WHEN, (Start("train", {"Key": "{% $object.metadata.key %}"}),)), ("train",)
-    ),
+    "two uploads, one delivered twice": Scenario(uploads=2, copies=1),
+    "asks S3": Scenario(Trigger("team/asks", WHEN, (Start("train", {"Key": "{% $object.metadata.key %}"}),))),
     "one is rejected": Scenario(
-        Trigger("team/rejected", WHEN, (Start("train", KEY), Start("train", {"Undeclared": "x"}))), ("train",), 1
+        Trigger("team/rejected", WHEN, (Start("train", KEY), Start("train", {"Undeclared": "x"}))), rejects=True
     ),
+    "begun and not started": Scenario(faults={(START, 1): "killed before"}),
+    "started and not noted": Scenario(faults={(START, 1): "no reply"}),
+    "the limit is met": Scenario(faults={(START, 1): "limit"}),
+    "denied three times": Scenario(faults={(START, time): "denied" for time in (1, 2, 3)}),
 }
 
-
-@dataclass
-class World:
-    """AWS around a handler: SageMaker with its executions, S3, SQS, a clock, and faults at the calls of given numbers.
-
-    Stands for what neither moto nor the embedded AWS can do: forget tokens, list late, and break off.
-    """
-
-    table: Any
-    honours_tokens: bool
-    lag: float
-    faults: Mapping[int, str] = field(default_factory=dict)
-    now: float = 1_800_000_000.0
-    calls: list[str] = field(default_factory=list)
-    happened: list[tuple[str, str]] = field(default_factory=list)
-    executions: list[dict[str, Any]] = field(default_factory=list)
-    quarantined: list[dict[str, Any]] = field(default_factory=list)
-    log: io.StringIO = field(default_factory=io.StringIO)
-    after_call: Callable[[int], None] = lambda _: None
-
-    def call(self, name: str, work: Callable[[], Any]) -> Any:
-        """Make a call, and let the fault happen there."""
-        self.calls.append(name)
-        number = len(self.calls)
-        fault = self.faults.get(number, "")
-        if fault:
-            self.happened.append((name, fault))
-        if fault == "killed before":
-            raise Killed
-        if fault == "throttled":
-            raise _error("ThrottlingException", 400, name)
-        if fault == "no connection":
-            raise EndpointConnectionError(endpoint_url="https://aws")
-        answer = work()
-        if fault == "killed after":
-            raise Killed
-        if fault == "no reply":
-            raise ReadTimeoutError(endpoint_url="https://aws")
-        if fault == "server error":
-            raise _error("InternalFailure", 500, name)
-        self.after_call(number)
-        return answer
-
-    def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
-        """Start, unless the token is remembered."""
-
-        def work() -> dict[str, str]:
-            for execution in self.executions:
-                if self.honours_tokens and execution["ClientRequestToken"] == call["ClientRequestToken"]:
-                    return {"PipelineExecutionArn": execution["arn"]}
-            arn = f"arn:{len(self.executions)}"
-            self.executions.append({**call, "arn": arn, "at": self.now})
-            return {"PipelineExecutionArn": arn}
-
-        return dict(self.call("StartPipelineExecution", work))
-
-    def describe_pipeline(self, **_: str) -> dict[str, Any]:
-        """Declare one parameter."""
-        return dict(self.call("DescribePipeline", lambda: {"PipelineDefinition": '{"Parameters": [{"Name": "Key"}]}'}))
-
-    def get_paginator(self, _: str) -> Any:
-        """List the executions, those of the last moments left out."""
-
-        def paginate(PipelineName: str, CreatedAfter: datetime) -> Iterator[Any]:  # noqa: N803 - boto3's names
-            def listed() -> Any:
-                found = [
-                    {name: one[name] for name in ("PipelineExecutionDescription",)}
-                    | {"PipelineExecutionArn": one["arn"]}
-                    for one in self.executions
-                    if one["PipelineName"] == PipelineName
-                    and CreatedAfter.timestamp() <= one["at"] <= self.now - self.lag
-                ]
-                return {"PipelineExecutionSummaries": found}
-
-            yield self.call("ListPipelineExecutions", listed)
-
-        return SimpleNamespace(paginate=paginate)
-
-    def head_object(self, **_: Any) -> Any:
-        """Answer with the object's metadata."""
-        return self.call("HeadObject", lambda: {"Metadata": {"key": "in/x"}})
-
-    def send_message(self, **call: Any) -> None:
-        """Take a message into the dead-letter queue."""
-        self.call("SendMessage", lambda: self.quarantined.append(call))
-
-    def change_message_visibility(self, **_: Any) -> None:
-        """Hide the message, which comes again when the visibility is over."""
-        self.call("ChangeMessageVisibility", lambda: None)
-
-    def of_table(self) -> Any:
-        """Return the table, with each of its calls one of these."""
-        names = {"put_item": "PutItem", "get_item": "GetItem", "update_item": "UpdateItem", "delete_item": "DeleteItem"}
-        return SimpleNamespace(**{method: self._of_table(method, name) for method, name in names.items()})
-
-    def _of_table(self, method: str, name: str) -> Callable[..., Any]:
-        return lambda **arguments: self.call(name, lambda: getattr(self.table, method)(**arguments))
-
-    @contextmanager
-    def installed(self, trigger: Trigger) -> Iterator[None]:
-        """Put this world around the handler, with nothing remembered."""
-        definition._cache.clear()
-        for item in self.table.scan()["Items"]:
-            self.table.delete_item(Key={"id": item["id"]})
-        with ExitStack() as stack:
-            for target, name, instead in (
-                (delivery, "triggers", lambda: {trigger.id: trigger}),
-                (logger.registered_handler, "stream", self.log),
-                (state, "_table", self.of_table),
-                (time, "time", lambda: self.now),
-                (time, "monotonic", lambda: self.now),
-                *((aws, client, lambda: self) for client in ("sagemaker", "starter", "sqs", "s3")),
-            ):
-                stack.enter_context(patch.object(target, name, instead))
-            yield
-
-    def deliver(self, trigger: str, receives: int, message: str = "m") -> bool:
-        """Hand a message to the handler, and say whether it has done with it."""
-        upload = {"id": "event", "detail": {"bucket": {"name": "raw"}, "object": {"key": "in/x", "etag": "e"}}}
-        body = json.dumps({"trigger": trigger, "event": upload})
-        try:
-            batch = {"Records": [record(message, body, receives, sent_at=1_800_000_000.0)]}
-            answer = on_s3_upload.handler(batch, CONTEXT)  # type: ignore[arg-type]
-        except Killed:
-            return False
-        return answer == {"batchItemFailures": []}
-
-    def final_verdicts(self) -> list[dict[str, Any]]:
-        """Return the verdicts that were told, without the waiting."""
-        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
-        return [line for line in lines if line["message"] == "verdict" and line["outcome"] != "WAITING"]
+# SageMaker honours tokens or has forgotten them at once, and lists an execution at once or late.
+MODES = tuple(itertools.product((True, False), (0, LONGEST_LAG)))
+HARDEST = (False, LONGEST_LAG)
+Mode = tuple[bool, float]
 
 
-def _error(code: str, status: int, operation: str) -> ClientError:
-    details: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(details, operation)
+def kinds(call: str) -> tuple[str, ...]:
+    """Return the faults that a call can meet."""
+    return (*FAULTS, *LIMITS) if call == START else FAULTS
 
 
-def until_done(world: World, scenario: Scenario) -> None:
-    """Deliver the scenario's messages as SQS does, in turn, until the handler has done with each."""
-    left = [f"m{number}" for number in range(scenario.copies)]
-    for receives in range(1, 30):
-        left = [message for message in left if not world.deliver(scenario.trigger.id, receives, message)]
-        if not left:
-            return
-        world.now += VISIBILITY
-    raise AssertionError("never done")
+def played(world: World, scenario: Scenario, delays: tuple[int, ...] = (0,)) -> World:
+    """Run the scenario in the world."""
+    with world.installed():
+        for number in range(scenario.uploads):
+            world.upload(f"in/{number}")
+        for number in range(scenario.copies):
+            world.upload(f"in/{number}")
+        world.drain(delays)
+        world.redrive()
+        world.drain(delays)
+    return world
+
+
+def one_by_one(scenario: Scenario, mode: Mode, most: int) -> Iterator[World]:
+    """Let each fault happen at each call that the scenario makes; of alike calls, at the first few and the last."""
+    undisturbed = played(World(scenario.trigger, *mode, faults=scenario.faults), scenario)
+    yield undisturbed
+    last = dict(undisturbed.calls)
+    for call, number in undisturbed.calls:
+        at = (call, number)
+        if at not in scenario.faults and (number <= most or number == last[call]):
+            for fault in kinds(call):
+                yield played(World(scenario.trigger, *mode, faults={**scenario.faults, at: fault}), scenario)
+
+
+def pairs(scenario: Scenario, mode: Mode, most: int) -> Iterator[World]:
+    """Let each fault happen, and then each at each call that the first one leads to."""
+    for first in one_by_one(scenario, mode, most):
+        yield from one_by_one(replace(scenario, faults=first.faults), mode, most)
+
+
+def at_random(scenario: Scenario, mode: Mode, seed: int) -> World:
+    """Let several faults happen, some of them to what mends the others, and deliveries come late and in any order."""
+    chance = random.Random(seed)  # noqa: S311 - the same faults every time
+    places = [(chance.choice(CALLS), chance.randrange(1, 4)) for _ in range(chance.randrange(2, 12))]
+    faults = {(call, time): chance.choice(kinds(call)) for call, time in places}
+    world = World(scenario.trigger, *mode, faults={**faults, **scenario.faults}, chance=chance)
+    return played(world, scenario, delays=(0, 0, 60, 1200))
 
 
 def wrong(world: World, scenario: Scenario) -> str | None:
     """Say what is lost, started twice or started wrongly, or None."""
-    started = Counter(execution["PipelineName"] for execution in world.executions)
-    if any(count > 1 for count in started.values()):
-        return "started twice"
-    if started != Counter(scenario.starts):
-        return "lost a start"
-    if any(one["PipelineParameters"] != [{"Name": "Key", "Value": "in/x"}] for one in world.executions):
+    if world.misled():
         return "wrong parameters"
-    told = {(line["outcome"], line.get("execution_arn")) for line in world.final_verdicts()}
-    if not {("STARTED", execution["arn"]) for execution in world.executions} <= told:
+    if world.repeated():
+        return "started twice"
+    if len(world.executions) != len(set(world.sent.values())) * len(scenario.starts):
+        return "lost a start"
+    told = {(line["outcome"], line["message_id"], line.get("execution_arn")) for line in world.final_verdicts()}
+    started = Counter(arn for outcome, _, arn in told if outcome == "STARTED")
+    if started != Counter(one["arn"] for one in world.executions):
+        return "not one verdict for a start"
+    if {message for _, message, _ in told} != world.sent.keys():
         return "lost a verdict"
-    if scenario.rejects and not (world.quarantined and ("REJECTED", None) in told):
+    if scenario.rejects and len({message for outcome, message, _ in told if outcome == "REJECTED"}) != len(world.sent):
         return "lost a rejection"
-    for sent in world.quarantined:
-        if not {"reason", "event_id"} <= sent["MessageAttributes"].keys():
-            return "quarantined without a reason"
+    if len(world.quarantined) < len(world.sent) * scenario.rejects or world.unexplained():
+        return "not quarantined with a reason"
     return None
 
 
-@contextmanager
-def embedded() -> Iterator[Any]:
-    """Give the state's table in moto, and a handler's environment."""
-    with patch.dict(os.environ, ENVIRONMENT), mock_aws():
-        settings.cache_clear()
-        yield boto3.resource("dynamodb").create_table(
-            TableName=ENVIRONMENT["STATE_TABLE"],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-    settings.cache_clear()
+WRONG = (
+    *("lost a start", "started twice", "wrong parameters", "not one verdict for a start", "lost a verdict"),
+    *("lost a rejection", "not quarantined with a reason"),
+)
 
 
-def one_by_one(table: Any, scenario: Scenario, honours_tokens: bool, lag: float) -> Iterator[World]:
-    """Let each fault happen at each call that the scenario makes when nothing is wrong."""
-    undisturbed = World(table, honours_tokens, lag)
-    yield played(undisturbed, scenario)
-    for at, fault in itertools.product(range(1, len(undisturbed.calls) + 1), FAULTS):
-        yield played(World(table, honours_tokens, lag, {at: fault}), scenario)
-
-
-def at_random(table: Any, scenario: Scenario, honours_tokens: bool, lag: float, seed: int) -> World:
-    """Let several faults happen, some of them to what mends the others."""
-    chance = random.Random(seed)  # noqa: S311 - the same faults every time
-    faults = {chance.randrange(1, 25): chance.choice(FAULTS) for _ in range(chance.randrange(2, 5))}
-    return played(World(table, honours_tokens, lag, faults), scenario)
-
-
-def played(world: World, scenario: Scenario) -> World:
-    """Run the scenario in the world."""
-    with world.installed(scenario.trigger):
-        until_done(world, scenario)
-    return world
-
-
-MODES = tuple(itertools.product((True, False), (0, LONGEST_LAG)))
+def runs() -> Iterator[tuple[Scenario, World]]:
+    """Run every scenario in every mode, with every fault at every call, with several at random, and one with pairs."""
+    for scenario, mode in itertools.product(SCENARIOS.values(), MODES):
+        for world in one_by_one(scenario, mode, most=3):
+            yield scenario, world
+        for seed in range(100):
+            yield scenario, at_random(scenario, mode, seed)
+    for world in pairs(Scenario(), HARDEST, most=2):
+        yield Scenario(), world
 
 
 def main() -> int:
-    """Print the matrix of calls and faults, and the sums; the exit code says whether anything was lost or repeated."""
-    matrix: Counter[tuple[str, str, str]] = Counter()
-    results: Counter[str] = Counter()
-    with embedded() as table:
-        for name, scenario in SCENARIOS.items():
-            for honours_tokens, lag in MODES:
-                runs = itertools.chain(
-                    one_by_one(table, scenario, honours_tokens, lag),
-                    (at_random(table, scenario, honours_tokens, lag, seed) for seed in range(30)),
-                )
-                for world in runs:
-                    matrix.update((name, *happened) for happened in world.happened)
-                    results[wrong(world, scenario) or "right"] += 1
+    """Print the matrix of calls and faults, and the sums; the exit code says whether all was tried and all is right."""
+    matrix: Counter[tuple[str, str]] = Counter()
+    results: Counter[tuple[str, bool]] = Counter()
+    for scenario, world in runs():
+        matrix.update(world.happened)
+        results[wrong(world, scenario) or "right", world.honours_tokens] += 1
     show(matrix, results)
-    return 0 if set(results) == {"right"} else 1
+    return 0 if {result for result, _ in results} == {"right"} and not empty(matrix) else 1
 
 
-def show(matrix: Counter[tuple[str, str, str]], results: Counter[str]) -> None:
+def empty(matrix: Mapping[tuple[str, str], int]) -> set[tuple[str, str]]:
+    """Return the cells of the matrix in which nothing was tried, and those that it does not have."""
+    return {(call, fault) for call in CALLS for fault in kinds(call)} ^ set(matrix)
+
+
+def show(matrix: Counter[tuple[str, str]], results: Counter[tuple[str, bool]]) -> None:
     """Print what was tried, and what came of it."""
-    console = Console(highlight=False, width=150)
-    table = Table("scenario", "call", *FAULTS, box=None, pad_edge=False)
-    for name, call in sorted({(name, call) for name, call, _ in matrix}):
-        table.add_row(name, call, *(str(matrix[name, call, fault] or "-") for fault in FAULTS))
+    console = Console(highlight=False, width=190)
+    table = Table("", *FAULTS, *LIMITS, box=None, pad_edge=False)
+    for call in CALLS:
+        cells = (str(matrix[call, fault]) if fault in kinds(call) else "" for fault in (*FAULTS, *LIMITS))
+        table.add_row(call, *cells)
     console.print(table)
-    kills = sum(count for (_, _, fault), count in matrix.items() if fault in KILLS)
+    kills = sum(count for (_, fault), count in matrix.items() if fault in KILLS)
     console.print(f"\n{matrix.total()} faults, {kills} of them kills, in {results.total()} runs;", end=" ")
-    console.print(f"half of them with SageMaker forgetting tokens, half with executions listed {LONGEST_LAG} s late")
-    for result in ("right", "lost a start", "started twice", "lost a verdict", "lost a rejection", "wrong parameters"):
-        console.print(f"{results[result]:6} {result}")
+    console.print(f"{len(empty(matrix))} cells empty; executions listed at once, or {LONGEST_LAG} s late\n")
+    table = Table("SageMaker's tokens", "honoured", "forgotten at once", box=None, pad_edge=False)
+    for result in ("right", *WRONG):
+        table.add_row(result, str(results[result, True]), str(results[result, False]))
+    console.print(table)
 
 
 if __name__ == "__main__":

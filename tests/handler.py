@@ -25,13 +25,17 @@ ENVIRONMENT = {
     "GIVE_UP_AFTER_HOURS": "72",
 }
 
-CONTEXT = SimpleNamespace(
-    function_name="handler",
-    memory_limit_in_mb=256,
-    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:handler",
-    aws_request_id="request",
-    get_remaining_time_in_millis=lambda: TIME_OUT * 1000,
-)
+
+def context() -> SimpleNamespace:
+    """Return what Lambda tells a handler of its invocation: the function's time runs from now on."""
+    ends_at = time.monotonic() + TIME_OUT
+    return SimpleNamespace(
+        function_name="handler",
+        memory_limit_in_mb=256,
+        invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:handler",
+        aws_request_id="request",
+        get_remaining_time_in_millis=lambda: int((ends_at - time.monotonic()) * 1000),
+    )
 
 
 def record(message_id: str, body: str, receives: int = 1, sent_at: float | None = None) -> dict[str, Any]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.conftest import Project, pipeline_definition
 from tests.localaws import REGION
@@ -22,24 +18,14 @@ TRIGGERS = """
 """
 
 
-def check(aws: LocalAws, project: Project) -> subprocess.CompletedProcess[str]:
-    """Run the check as ``make deploy`` does."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("triggers")), "check", "--aws", "--documents", str(project.documents)],
-        env={"PATH": os.environ["PATH"], **aws.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_project: Callable[[], Project]) -> None:
     """Pipelines, buckets, and a bucket that sends no events, each with its remedy."""
     aws.client("s3").create_bucket(Bucket="silent-bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     aws.create_pipeline("checked", pipeline_definition({}))
     project = new_project()
     project.compile(TRIGGERS)
-    checked = check(aws, project)
+    check = ("check", "--aws", "--documents", str(project.documents))
+    checked = aws.triggers(*check)
     assert checked.returncode == 1
     told = checked.stderr.splitlines()
     where = f"{project.documents}/team.yaml"
@@ -53,4 +39,4 @@ def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_pro
     aws.client("s3").put_bucket_notification_configuration(
         Bucket="silent-bucket", NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
-    assert check(aws, project).stdout == "2 triggers, all well\n"
+    assert aws.triggers(*check).stdout == "2 triggers, all well\n"

@@ -142,6 +142,12 @@ class LocalAws:
             raise CommandFailed(printed)
         return printed
 
+    def triggers(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the ``triggers`` command against it."""
+        environment = {"PATH": os.environ["PATH"], **self.environment}
+        command = [str(_BIN / "triggers"), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
     def build(self, stack: str, project: Path = PROJECT) -> Path:
         """Run ``sam build`` outside the project's own ``.aws-sam``, and return the built template."""
         directory = self.directory / f"build-{stack}"

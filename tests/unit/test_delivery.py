@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 from pipeline_triggers import aws, definition, delivery
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.verdicts import logger
 
 from functions import on_s3_upload
-from tests.handler import CONTEXT, record
+from tests.handler import TIME_OUT, context, record
 
 
 @dataclass
@@ -26,6 +27,9 @@ class Aws:
     started: list[str] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     hidden: list[int] = field(default_factory=list)
+    clock: float = 0.0  # seconds
+    # How long a start takes, in seconds.
+    slow: float = 0.0
     log: io.StringIO = field(default_factory=io.StringIO)
     # What a start fails with whose parameter or pipeline holds the word.
     errors: dict[str, str] = field(
@@ -49,12 +53,17 @@ class Aws:
     def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
         """Start, unless the parameter or the pipeline says to fail."""
         (parameter,) = call["PipelineParameters"]
+        self.pass_time(self.slow)
         for word, code in self.errors.items():
             if word in parameter["Value"] or call["PipelineName"] == word:
                 error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
                 raise ClientError(error, "StartPipelineExecution")  # type: ignore[arg-type]
         self.started.append(parameter["Value"])
         return {"PipelineExecutionArn": f"arn:{parameter['Value']}"}
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the function's time pass."""
+        self.clock += seconds
 
     def change_message_visibility(self, **call: Any) -> None:
         """Note for how long a message is hidden."""
@@ -75,18 +84,21 @@ def fake(monkeypatch: pytest.MonkeyPatch, state_table: object) -> Aws:  # noqa: 
     dry = Trigger("team/dry", when, (start,), dry_run=True)
     rejected = Start("rejected", {"Undeclared": "x"})
     several = Trigger("team/several", when, (rejected, start, Start("denied", start.parameters), start))
+    two = Trigger("team/two", when, (start, start))
     capped = Trigger("team/capped", when, (start,), max_starts=2)
     world = Aws()
     # Powertools' logger keeps the standard output that it found when it was made, before any capturing.
     monkeypatch.setattr(logger.registered_handler, "stream", world.log)
     monkeypatch.setattr(
-        delivery, "triggers", lambda: {trigger.id: trigger for trigger in (one, guarded, dry, several, capped)}
+        delivery, "triggers", lambda: {trigger.id: trigger for trigger in (one, guarded, dry, several, two, capped)}
     )
     monkeypatch.setattr(definition, "describe", lambda _: definition.parse('{"Parameters": [{"Name": "Key"}]}'))
     monkeypatch.setattr(definition, "_cache", {})
     monkeypatch.setattr(aws, "sagemaker", lambda: world)
     monkeypatch.setattr(aws, "starter", lambda: world)
     monkeypatch.setattr(aws, "sqs", lambda: world)
+    monkeypatch.setattr(time, "monotonic", lambda: world.clock)
+    monkeypatch.setattr(time, "sleep", world.pass_time)
     return world
 
 
@@ -100,7 +112,7 @@ def uploaded(key: str, trigger: str = "team/one", **more: Any) -> str:
 def handle(*bodies: str, receives: int = 1, age: float = 0, names: str = "m") -> list[str]:
     """Run the handler on a batch, and return the ids of the messages that come back."""
     batch = {"Records": [record(f"{names}{at}", body, receives, time.time() - age) for at, body in enumerate(bodies)]}
-    answer = on_s3_upload.handler(batch, CONTEXT)  # type: ignore[arg-type]
+    answer = on_s3_upload.handler(batch, context())  # type: ignore[arg-type]
     return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
 
@@ -109,13 +121,31 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-@pytest.mark.parametrize("failing", list(itertools.product([False, True], repeat=4)))
-def test_exactly_the_failed_messages_come_back(fake: Aws, failing: tuple[bool, ...]) -> None:
-    """Whichever of a batch fail, those and no others are delivered again."""
-    bodies = [uploaded(f"in/{'denied' if fails else 'good'}-{number}") for number, fails in enumerate(failing)]
-    assert handle(*bodies) == [f"m{number}" for number, fails in enumerate(failing) if fails]
-    assert len(fake.started) == failing.count(False)
-    assert fake.quarantined == []
+def test_exactly_the_failed_messages_come_back(fake: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of a batch of ten fail, those and no others are delivered again."""
+    ids = [f"m{number}" for number in range(10)]
+    done: list[str] = []
+
+    def decided(message: SQSRecord, *_: object) -> None:
+        if message.body == "fails":
+            raise PermissionError
+
+    monkeypatch.setattr(delivery, "_decided", decided)
+    monkeypatch.setattr(delivery, "_conclude", lambda message, _: done.append(message.message_id))
+    monkeypatch.setattr(logger, "exception", lambda _: None)
+    for fails in itertools.product([False, True], repeat=10):
+        done.clear()
+        assert handle(*("fails" if one else "" for one in fails)) == list(itertools.compress(ids, fails))
+        assert done == [message for message, failed in zip(ids, fails, strict=True) if not failed]
+    assert fake.lines == []
+
+
+def test_what_is_done_with_one_message_of_a_batch_is_not_done_with_another(fake: Aws) -> None:
+    """One comes back, one is quarantined, the others start."""
+    bodies = [uploaded("in/a"), uploaded("in/denied"), "no JSON", uploaded("in/b")]
+    assert handle(*bodies) == ["m1"]
+    assert fake.started == ["in/a", "in/b"]
+    assert [sent["MessageBody"] for sent in fake.quarantined] == ["no JSON"]
 
 
 def test_a_start_is_one_line_and_one_count(fake: Aws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +179,7 @@ def test_a_key_beyond_the_glob_is_filtered(fake: Aws, capsys: pytest.CaptureFixt
 def test_a_rejection_is_quarantined_with_its_reason(fake: Aws) -> None:
     """The message moves as it came, with what the user needs as attributes SQS accepts."""
     body = uploaded("in/x", trigger="team/\ud800\x00gone")
-    assert handle(body) == []
+    assert handle(body, receives=2) == []
     (verdict,) = fake.verdicts
     assert (verdict["level"], verdict["outcome"]) == ("WARNING", "REJECTED")
     assert verdict["trigger"] == "team/\ud800\x00gone"
@@ -160,6 +190,29 @@ def test_a_rejection_is_quarantined_with_its_reason(fake: Aws) -> None:
         "trigger": "team/\\ud800\\x00gone",
         "event_id": "event of in/x",
     }
+
+
+def test_a_removed_trigger_is_looked_for_once_more(fake: Aws) -> None:
+    """While a deploy goes on, a rule may be there before the function knows its trigger."""
+    assert handle(uploaded("in/x", "team/gone")) == ["m0"]
+    (verdict,) = fake.verdicts
+    reason = "no deployed document holds this trigger; looked for once more"
+    assert (verdict["outcome"], verdict["reason"]) == ("WAITING", reason)
+    assert (len(fake.hidden), fake.quarantined) == (1, [])
+    assert handle(uploaded("in/x", "team/gone"), receives=2) == []
+    assert fake.verdicts[-1]["reason"] == "trigger removed: no deployed document holds it any more"
+    assert len(fake.quarantined) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "[]", '{"trigger": 1}', '{"trigger": "team/one", "event": []}', '{"trigger": "team/one", "event": {}}'],
+)
+def test_what_can_not_be_read_is_called_by_its_message(fake: Aws, body: str) -> None:
+    """So that each message in the dead-letter queue can be found in the log."""
+    assert handle(body) == []
+    (sent,) = fake.quarantined
+    assert sent["MessageAttributes"]["event_id"]["StringValue"] == "m0"
 
 
 def test_what_is_retried_says_so_loudly(fake: Aws) -> None:
@@ -248,13 +301,34 @@ def test_more_starts_than_a_trigger_may_make_wait(fake: Aws, capsys: pytest.Capt
             if "MAX_STARTS_REACHED" in metric] == [("stack", [1.0])]  # fmt: skip
 
 
-def test_a_function_without_time_leaves_the_rest_to_the_next(fake: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would else be stopped in the middle of a start."""
-    left = iter([120_000, delivery.TIME_FOR_A_MESSAGE * 1000 - 1, 0])
-    monkeypatch.setattr(CONTEXT, "get_remaining_time_in_millis", lambda: next(left))
+def test_a_function_without_time_leaves_the_rest_to_the_next(fake: Aws) -> None:
+    """It would else be stopped in the middle of a start; what it has no time to hide, SQS hides by itself."""
+    fake.slow = TIME_OUT - delivery.TIME_FOR_A_START + 1
     assert handle(*(uploaded(f"in/{key}") for key in "abc")) == ["m1", "m2"]
     assert fake.started == ["in/a"]
     assert len(fake.hidden) == 2
+
+    fake.slow = TIME_OUT - delivery.TIME_TO_FINISH + 1
+    assert handle(*(uploaded(f"in/{key}") for key in "de"), names="n") == ["n1"]
+    assert fake.started == ["in/a", "in/d"]
+    assert len(fake.hidden) == 2
+
+
+def test_a_message_s_pipelines_share_its_time(fake: Aws) -> None:
+    """Those that come too late wait; those that were started stay so."""
+    fake.slow = TIME_OUT - delivery.TIME_FOR_A_START + 1
+    assert handle(uploaded("in/x", "team/two")) == ["m0"]
+    assert fake.started == ["in/x"]
+    assert [verdict["reason"] for verdict in fake.verdicts] == ["the function has no time left for it"]
+    assert handle(uploaded("in/x", "team/two"), receives=2) == []
+    assert fake.started == ["in/x", "in/x"]
+
+
+def test_a_rate_that_is_met_takes_no_more_time_than_there_is(fake: Aws) -> None:
+    """It is tried again until then, and leaves enough to end in order."""
+    assert handle(uploaded("in/throttled")) == ["m0"]
+    assert 0 < fake.clock <= TIME_OUT - delivery.TIME_TO_FINISH
+    assert len(fake.hidden) == 1
 
 
 @pytest.mark.parametrize(
@@ -318,10 +392,11 @@ def test_a_bug_is_given_up_with_its_name(fake: Aws, monkeypatch: pytest.MonkeyPa
     assert handle(uploaded("in/x")) == ["m0"]
     assert handle(uploaded("in/x"), receives=delivery.LAST_RECEIVE) == []
     (sent,) = fake.quarantined
-    assert sent["MessageAttributes"]["reason"]["StringValue"] == "failed 4 times: ZeroDivisionError: our bug"
+    known = {name: attribute["StringValue"] for name, attribute in sent["MessageAttributes"].items()}
+    assert known == {"reason": "failed 4 times: ZeroDivisionError: our bug", "trigger": "unknown", "event_id": "m0"}
 
 
-@pytest.mark.parametrize("receives", [1, delivery.LAST_RECEIVE])
+@pytest.mark.parametrize("receives", [2, delivery.LAST_RECEIVE])
 def test_a_quarantine_that_fails_is_loud_and_loses_nothing(
     fake: Aws, monkeypatch: pytest.MonkeyPatch, receives: int
 ) -> None:

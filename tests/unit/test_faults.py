@@ -2,91 +2,204 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import random
+import time
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pipeline_triggers import state
+from pipeline_triggers.errors import Waiting
 
-from tests import faults
-from tests.faults import FAULTS, LONGEST_LAG, MODES, SCENARIOS, Scenario, World, played, wrong
+from tests.faults import (
+    HARDEST,
+    MODES,
+    ONE,
+    SCENARIOS,
+    START,
+    Scenario,
+    at_random,
+    empty,
+    one_by_one,
+    played,
+    wrong,
+)
 from tests.handler import VISIBILITY
+from tests.world import LONGEST_LAG, At, Table, World
 
-ONE = SCENARIOS["one pipeline"]
-
-
-@pytest.fixture(scope="module")
-def table() -> Iterator[Any]:
-    """The state's table."""
-    with faults.embedded() as table:
-        yield table
+DAY = 24 * 3600
 
 
-def test_a_start_takes_four_calls_more_than_none(table: Any) -> None:
+def test_a_start_takes_four_calls_more_than_none() -> None:
     """And one to DescribePipeline now and then."""
-    undisturbed = played(World(table, honours_tokens=True, lag=0), ONE)
-    assert undisturbed.calls == [
-        "PutItem",
-        "DescribePipeline",
-        "UpdateItem",
-        "StartPipelineExecution",
-        "UpdateItem",
-    ]
+    calls = ["PutItem (begin)", "DescribePipeline", "UpdateItem (count)", START, "UpdateItem (started)"]
+    assert played(World(ONE), Scenario()).calls == [(call, 1) for call in calls]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
-@pytest.mark.parametrize(("honours_tokens", "lag"), [MODES[0], MODES[-1]])
-def test_a_fault_at_any_call_loses_nothing_and_repeats_nothing(
-    table: Any, scenario: Scenario, honours_tokens: bool, lag: float
-) -> None:
-    """Whether SageMaker remembers tokens or not, and lists a start at once or late."""
-    worlds = list(faults.one_by_one(table, scenario, honours_tokens, lag))
-    assert [(world.faults, wrong(world, scenario)) for world in worlds if wrong(world, scenario)] == []
-    tried = {happened for world in worlds for happened in world.happened}
-    assert tried == {(call, fault) for call in worlds[0].calls for fault in FAULTS}
+def test_a_fault_at_any_call_loses_nothing_and_repeats_nothing() -> None:
+    """Whether SageMaker remembers tokens or not, and lists a start at once or late; every kind, at every call."""
+    tried = set()
+    for scenario, mode in itertools.product(SCENARIOS.values(), (MODES[0], HARDEST)):
+        for world in one_by_one(scenario, mode, most=1):
+            assert wrong(world, scenario) is None, world.happened
+            tried |= set(world.happened)
+    assert empty(dict.fromkeys(tried, 1)) == set()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_several_faults_lose_nothing_and_repeat_nothing(table: Any, seed: int) -> None:
-    """Some of them happen to what mends the others."""
-    for scenario in SCENARIOS.values():
-        world = faults.at_random(table, scenario, honours_tokens=False, lag=LONGEST_LAG, seed=seed)
-        assert wrong(world, scenario) is None, world.faults
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_several_faults_lose_nothing_and_repeat_nothing(name: str) -> None:
+    """Some of them happen to what mends the others; messages come late and in any order."""
+    for seed in range(20):
+        world = at_random(SCENARIOS[name], HARDEST, seed)
+        assert wrong(world, SCENARIOS[name]) is None, world.happened
 
 
+@pytest.mark.parametrize("at", played(World(ONE), Scenario()).calls, ids=str)
 @pytest.mark.parametrize("honours_tokens", [True, False], ids=["tokens honoured", "tokens forgotten"])
-def test_a_second_delivery_in_the_middle_of_the_first_waits(table: Any, honours_tokens: bool) -> None:
+def test_a_second_delivery_in_the_middle_of_the_first_waits(honours_tokens: bool, at: At) -> None:
     """EventBridge may deliver an event twice, and two functions may have it at the same time."""
-    for at in range(1, 6):
-        world = World(table, honours_tokens, LONGEST_LAG)
-
-        def deliver_twin(number: int, world: World = world, at: int = at) -> None:
-            if number == at:
-                world.deliver(ONE.trigger.id, 1, "twin")
-
-        world.after_call = deliver_twin
-        with world.installed(ONE.trigger):
-            faults.until_done(world, ONE)
-            world.now += VISIBILITY
-            assert world.deliver(ONE.trigger.id, 2, "twin")
-        assert wrong(world, ONE) is None
-        assert world.final_verdicts()[-1]["outcome"] == "DUPLICATE"
+    world = played(World(ONE, honours_tokens, LONGEST_LAG, {at: "a copy"}), Scenario())
+    assert wrong(world, Scenario()) is None
+    told = [(verdict["message_id"], verdict["outcome"]) for verdict in world.final_verdicts()]
+    assert sorted(told) == [("m0", "STARTED"), ("m1", "DUPLICATE")]
 
 
-def test_a_message_that_is_redriven_after_its_longest_life_starts_nothing(table: Any) -> None:
+def test_of_two_that_take_over_a_start_one_wins() -> None:
+    """Both saw that the first function's lease was over; the one that was quicker has got no answer yet."""
+    scenario = SCENARIOS["begun and not started"]
+    seen = dict(played(World(ONE, *HARDEST, faults=scenario.faults), scenario).calls)["GetItem (begun before)"]
+    meanwhile = {("GetItem (begun before)", seen): "a copy", (START, 2): "no reply"}
+    world = played(World(ONE, *HARDEST, faults={**scenario.faults, **meanwhile}), scenario)
+    assert wrong(world, scenario) is None
+    assert len(world.happened) == 3
+
+
+def test_a_message_that_is_redriven_after_its_longest_life_starts_nothing() -> None:
     """Four days in its queue, fourteen in the dead-letter queue, and sent again."""
-    world = World(table, honours_tokens=False, lag=0)
-    with world.installed(ONE.trigger):
-        assert world.deliver(ONE.trigger.id, 1)
-        world.now += 18 * 24 * 3600
-        assert world.deliver(ONE.trigger.id, 1, "redriven")
+    world = World(ONE, honours_tokens=False)
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        world.now += 18 * DAY
+        world.upload("in/x")
+        world.drain()
+    assert [verdict["outcome"] for verdict in world.final_verdicts()] == ["STARTED", "DUPLICATE"]
     assert len(world.executions) == 1
-    assert world.final_verdicts()[-1]["outcome"] == "DUPLICATE"
-    assert world.now - 1_800_000_000 < state.KEPT
 
 
-def test_what_sagemaker_lists_too_late_is_what_the_token_is_for(table: Any) -> None:
+def test_what_is_redriven_after_fourteen_days_starts_only_what_was_not_started() -> None:
+    """Two of three pipelines were started at once, the third was refused, and is mended now."""
+    scenario = SCENARIOS["three pipelines"]
+    refused = {(START, at): "denied" for at in (2, 4, 5, 6)}
+    world = World(scenario.trigger, honours_tokens=False, faults=refused)
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        assert [one["PipelineName"] for one in world.executions] == ["a", "c"]
+        for _ in range(2):  # nobody stops a user from doing it again
+            world.now += 14 * DAY
+            world.redrive()
+            world.drain()
+    told = [(verdict["message_id"], verdict["pipeline"], verdict["outcome"]) for verdict in world.final_verdicts()]
+    assert told == [
+        *(("m0", "a", "STARTED"), ("m0", "b", "REJECTED"), ("m0", "c", "STARTED")),
+        *(("m1", "a", "DUPLICATE"), ("m1", "b", "STARTED"), ("m1", "c", "DUPLICATE")),
+    ]
+    assert world.repeated() == []
+
+
+def test_a_start_that_is_refused_in_the_next_hour_is_taken_back_in_its_own() -> None:
+    """Else the next hour would allow one start more than max_starts."""
+    world = World(ONE, faults={("UpdateItem (count)", 1): "slow", (START, 1): "limit"}, now=1_800_000_000 - 60.0)
+    with world.installed():
+        world.upload("in/x")
+        world.deliver("m0")
+    hours = [world.table.get_item({"id": f"hour#team/one#{500_000 + at}"}, ConsistentRead=True) for at in (-1, 0)]
+    assert [hour.get("Item", {}).get("starts") for hour in hours] == [0, None]
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome", "reason"),
+    [
+        ("true", "STARTED", None),
+        ("True", "STARTED", None),
+        ("no", "REJECTED", "parameter Key is 'no', which is no Boolean; write true or false"),
+    ],
+)
+def test_a_definition_that_changes_while_it_is_remembered_is_read_again(
+    key: str, outcome: str, reason: str | None
+) -> None:
+    """What SageMaker refuses is spelt anew, and rejected only when it does not fit the definition as it is now."""
+    world = World(ONE)
+    with world.installed():
+        world.upload("yes")
+        world.drain()
+        world.declared, world.spellings = '{"Parameters": [{"Name": "Key", "Type": "Boolean"}]}', ("True", "False")
+        world.upload(key)
+        world.drain()
+    before, after = world.final_verdicts()
+    assert (before["outcome"], after["outcome"], after.get("reason")) == ("STARTED", outcome, reason)
+    assert all(one["PipelineParameters"][0]["Value"] in ("yes", "True") for one in world.executions)
+
+
+def test_a_pipeline_that_sets_off_its_own_trigger_is_held_up_by_max_starts() -> None:
+    """It writes to where it is started from; each hour it starts as often as it may, and nothing is lost."""
+    world = World(replace(ONE, max_starts=5))
+    with world.installed():
+        world.upload("out/0")
+        for _ in range(200):
+            before = len(world.executions)
+            world.now = max(world.now, min(held.visible_at for held in world.queue.values()))
+            world.deliver(next(iter(world.queue)))
+            for number in range(before, len(world.executions)):
+                world.upload(f"out/{number + 1}")
+    hours = Counter(one["at"] // 3600 for one in world.executions)
+    assert set(hours.values()) <= {5, hours[max(hours)]}
+    assert len(hours) > 2
+    assert len(world.executions) + len(world.queue) == len(world.sent)
+    assert world.quarantined == []
+
+
+def test_what_sagemaker_lists_too_late_is_what_the_token_is_for() -> None:
     """The bound of the search: with tokens forgotten AND a listing later than the lease, an event starts twice."""
-    killed, lag = {4: "killed after"}, LONGEST_LAG + 10 * VISIBILITY
-    assert wrong(played(World(table, honours_tokens=True, lag=lag, faults=killed), ONE), ONE) is None
-    assert wrong(played(World(table, honours_tokens=False, lag=lag, faults=killed), ONE), ONE) == "started twice"
+    killed, lag = {(START, 1): "killed after"}, LONGEST_LAG + 10 * VISIBILITY
+    assert wrong(played(World(ONE, honours_tokens=True, lag=lag, faults=killed), Scenario()), Scenario()) is None
+    assert wrong(played(World(ONE, honours_tokens=False, lag=lag, faults=killed), Scenario()), Scenario()) == (
+        "started twice"
+    )
+
+
+def test_the_table_in_memory_answers_as_dynamodb_does(state_table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``state`` asks of it in any order: the same answers, the same errors, the same items in the end."""
+    now = 1_800_000_000.0
+    ours = Table(lambda: now)
+    chance = random.Random(1)  # noqa: S311 - the same every time
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    def answer(table: Any, asked: Any, arguments: tuple[Any, ...]) -> object:
+        monkeypatch.setattr(state, "_table", lambda: table)
+        try:
+            return asked(*arguments)
+        except (ClientError, KeyError, Waiting) as error:
+            return str(error).partition(":")[0]
+
+    for _ in range(300):
+        token = chance.choice("ab")
+        asked, arguments = chance.choice(
+            [
+                (state.begin, (token, "team/one", chance.choice(["m1", "m2"]))),
+                (state.started, (token, "arn")),
+                (state.release, (token,)),
+                (state.count, ("team/one", 3)),
+                (state.uncount, (f"hour#team/one#{int(now) // 3600}",)),
+                (state.waited, ("m1",)),
+                (state.waits, ("m1",)),
+            ]
+        )
+        assert answer(ours, asked, arguments) == answer(state_table, asked, arguments)
+        now += chance.choice([0, 1, state.LEASE])
+    items = {item["id"]: item for item in state_table.scan()["Items"] if item.get("expires", now) >= now}
+    assert {id_: ours.get_item({"id": id_}, ConsistentRead=True)["Item"] for id_ in items} == items

@@ -16,7 +16,7 @@ from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
 from functions import on_sns_message
-from tests.handler import CONTEXT, ENVIRONMENT, record
+from tests.handler import ENVIRONMENT, context, record
 
 MESSAGES = 10_000
 OWN = ENVIRONMENT["REQUESTS_TOPIC_ARN"]
@@ -111,7 +111,7 @@ def test_nothing_starts_that_is_not_allowed_and_nothing_goes_without_a_verdict(
     monkeypatch.setattr(logger.registered_handler, "stream", log)
     for start in range(0, MESSAGES, 10):
         records = [published(f"m{at}", message(chance)) for at in range(start, start + 10)]
-        assert on_sns_message.handler({"Records": records}, CONTEXT) == {"batchItemFailures": []}  # type: ignore[arg-type]
+        assert on_sns_message.handler({"Records": records}, context()) == {"batchItemFailures": []}  # type: ignore[arg-type]
     capsys.readouterr()
     verdicts = [json.loads(line) for line in log.getvalue().splitlines()]
     assert {line["message"] for line in verdicts} == {"verdict"}

@@ -189,7 +189,8 @@ def test_a_start_that_has_passed_is_left_out_and_told() -> None:
     assert "StartDate" not in after
     assert after["EndDate"] == "2028-01-01T00:00:00Z"
     assert list(schedules.told([trigger], past)) == [
-        "team/one has begun: its start, 2027-01-01T01:00:00+01:00, has passed, and is left out"
+        "team/one has begun: its start, 2027-01-01T01:00:00+01:00, has passed, and is left out;"
+        " its rate counts from the deploy that leaves it out"
     ]
 
 

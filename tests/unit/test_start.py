@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -29,6 +31,11 @@ OPTIONS = {
     "PipelineExecutionDescription": "trigger team/one, event e-1",
 }
 RUN = Run("train", {"Key": "a/b"}, "t" * 64, OPTIONS)
+
+
+def no_time() -> float:
+    """Return that nothing may be tried again."""
+    return 0
 
 
 @pytest.fixture
@@ -102,7 +109,7 @@ def test_a_run_is_one_call(sagemaker: Stubber) -> None:
             **OPTIONS,
         },
     )
-    assert start.execute(RUN) == ARN
+    assert start.execute(RUN, no_time) == ARN
     sagemaker.assert_no_pending_responses()
 
 
@@ -137,7 +144,7 @@ def test_every_option_reaches_the_call(sagemaker: Stubber) -> None:
         "PipelineParameters": [{"Name": "Key", "Value": "a/b"}],
     }
     sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN}, {**call, **expected})
-    assert start.execute(run) == ARN
+    assert start.execute(run, no_time) == ARN
 
 
 def test_nothing_is_left_out_of_what_sagemaker_takes() -> None:
@@ -156,7 +163,7 @@ def test_a_call_that_the_runtime_s_boto3_can_not_make_is_a_rejection(sagemaker: 
     """An argument that it does not know yet: no retry mends that."""
     sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN})
     with pytest.raises(Rejected, match="Unknown parameter in input"):
-        start.execute(replace(RUN, options={"NewArgument": 1}))
+        start.execute(replace(RUN, options={"NewArgument": 1}), no_time)
 
 
 @pytest.mark.parametrize("wanted", ["日本", "--", "x" * 200, "-a-"])
@@ -198,7 +205,7 @@ def test_a_permanent_refusal_is_a_rejection(sagemaker: Stubber, code: str) -> No
     """No retry mends it; the reason says what SageMaker said."""
     sagemaker.add_client_error("start_pipeline_execution", code, "why")
     with pytest.raises(Rejected, match=f"SageMaker refused the start: {code}: why"):
-        start.execute(RUN)
+        start.execute(RUN, no_time)
 
 
 @pytest.mark.parametrize("code", ["ResourceLimitExceeded", "ConflictException", "AccessDeniedException"])
@@ -206,4 +213,24 @@ def test_what_may_work_later_is_no_rejection(sagemaker: Stubber, code: str) -> N
     """The error goes up to the queue, which delivers the event again."""
     sagemaker.add_client_error("start_pipeline_execution", code, "later")
     with pytest.raises(ClientError):
-        start.execute(RUN)
+        start.execute(RUN, no_time)
+
+
+def test_a_rate_that_is_met_is_tried_again_while_there_is_time(
+    sagemaker: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After pauses that grow, and differ, so that those who met the rate together do not come together."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
+    for _ in range(8):
+        sagemaker.add_client_error("start_pipeline_execution", "ThrottlingException", "Rate exceeded")
+    sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN})
+    assert start.execute(RUN, lambda: 60) == ARN
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 20, 20]
+
+    sagemaker.add_client_error("start_pipeline_execution", "ThrottlingException", "Rate exceeded")
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        start.execute(RUN, lambda: 0.4)
+    assert len(pauses) == 8
+    sagemaker.assert_no_pending_responses()

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
@@ -28,26 +30,39 @@ _CONFIG = Config(
     user_agent_extra="pipeline-triggers",
 )
 
+# DynamoDB and SQS answer within milliseconds, and must leave time for SageMaker.
+_QUICK = _CONFIG.merge(Config(connect_timeout=2, read_timeout=3))
+
+# Who lists a whole account meets its rates: such calls slow down by themselves, and are tried more often.
+_PATIENT = _CONFIG.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
+
 # The error codes with which SageMaker says no for good; they have no "Exception" behind them. A denial is none of
 # them: right after a deploy a new grant may not be known everywhere yet.
 PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
 
-# Those that pass: limits of concurrent executions, a pipeline that is being updated, and rates. SageMaker's and
-# DynamoDB's; botocore has retried the rates already.
-_PASSING = frozenset(
+# Rates that are met.
+RATES = frozenset(
     {
-        *("ResourceLimitExceeded", "ConflictException"),
-        *("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"),
-        *("ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestThrottled"),
+        *("ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestThrottled"),
+        *("RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException"),
     }
 )
+
+# What else passes: limits of concurrent executions, a pipeline or an item that is being updated.
+_PASSING = RATES | {"ResourceLimitExceeded", "ConflictException", "TransactionInProgressException"}
 
 
 @cache
 def sagemaker() -> SageMakerClient:
     """Return the client that describes pipelines and lists their executions."""
     return boto3.client("sagemaker", config=_CONFIG)
+
+
+@cache
+def patient_sagemaker() -> SageMakerClient:
+    """Return the client that asks whether pipelines are there, many of them one after another."""
+    return boto3.client("sagemaker", config=_PATIENT)
 
 
 @cache
@@ -59,7 +74,7 @@ def starter() -> SageMakerClient:
 @cache
 def table(name: str) -> Table:
     """Return the table that holds the state."""
-    return boto3.resource("dynamodb", config=_CONFIG).Table(name)
+    return boto3.resource("dynamodb", config=_QUICK).Table(name)
 
 
 def passes(error: Exception) -> bool:
@@ -78,8 +93,8 @@ def was_answered(error: Exception) -> bool:
 
 @cache
 def sqs() -> SQSClient:
-    """Return the client that sends to the dead-letter queues."""
-    return boto3.client("sqs", config=_CONFIG)
+    """Return the client that hides messages and sends to queues."""
+    return boto3.client("sqs", config=_QUICK)
 
 
 @cache
@@ -102,11 +117,23 @@ def sns(region: str) -> SNSClient:
 
 @cache
 def events() -> EventBridgeClient:
-    """Return the client that says whether a pattern matches an event."""
-    return boto3.client("events", config=_CONFIG)
+    """Return the client that lists, removes and restores rules, and says whether a pattern matches an event."""
+    return boto3.client("events", config=_PATIENT)
 
 
 @cache
 def cloudformation() -> CloudFormationClient:
-    """Return the client that knows the deployed stack."""
-    return boto3.client("cloudformation", config=_CONFIG)
+    """Return the client that knows the deployed stack, and what belongs to any stack."""
+    return boto3.client("cloudformation", config=_PATIENT)
+
+
+@cache
+def scheduler() -> EventBridgeSchedulerClient:
+    """Return the client that lists, removes and restores schedules."""
+    return boto3.client("scheduler", config=_PATIENT)
+
+
+@cache
+def logs() -> CloudWatchLogsClient:
+    """Return the client that reads the functions' logs."""
+    return boto3.client("logs", config=_PATIENT)

@@ -31,25 +31,16 @@ _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,25
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NAMES = re.compile(r"[A-Za-z0-9*-]+")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
-_EXECUTION = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:pipeline/[^/]+/execution/[^/]+")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}|(?=.*[^0-9])[A-Za-z0-9._-]{1,128}")
-_MAX_EXPERIMENT = 256  # StartPipelineExecution: MlflowExperimentName
 _MAX_KEY_BYTES = 1024
 _JSON_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 _OF_ONE_PIPELINE = frozenset({"steps", "source_execution", "version"})
 
 
-def _no_execution(text: str) -> str | None:
-    if parameters.literal(text) is None or _EXECUTION.fullmatch(text):
-        return None
-    return "is no execution; write its ARN, arn:aws:sagemaker:…:pipeline/…/execution/…, or $.a.b or {% … %}"
-
-
-def _no_experiment(text: str) -> str | None:
-    if parameters.literal(text) is None or len(text) <= _MAX_EXPERIMENT:
-        return None
-    return f"has {len(text)} characters; an MLflow experiment's name has {_MAX_EXPERIMENT} at most"
+def _if_literal(wrong: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """Leave what is computed to the event."""
+    return lambda text: None if parameters.literal(text) is None else wrong(text)
 
 
 def _no_version(text: str) -> str | None:
@@ -59,7 +50,11 @@ def _no_version(text: str) -> str | None:
 
 
 # What a literal has to be besides a value.
-_OPTIONS = {"source_execution": _no_execution, "mlflow_experiment": _no_experiment, "version": _no_version}
+_OPTIONS = {
+    "source_execution": _if_literal(parameters.no_execution),
+    "mlflow_experiment": _if_literal(parameters.no_experiment),
+    "version": _no_version,
+}
 
 
 def _check_sent(when: When, sample: Occurrence | None, text: str, *, direct: bool) -> str | None:

@@ -139,7 +139,7 @@ def _rules(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resour
     rules = {}
     for trigger in triggers:
         if (pattern := sources.pattern(trigger.when, _text)) is not None:
-            rules[_logical_id(trigger.id, "Rule")] = _rule(trigger, pattern, policies)
+            rules[logical_id(trigger.id, "Rule")] = _rule(trigger, pattern, policies)
     return rules
 
 
@@ -239,7 +239,7 @@ def _direct_role(service: str, of: str) -> Resource:
 
 def _schedules(triggers: Iterable[Trigger], policies: list[str], past: frozenset[str]) -> dict[str, Resource]:
     return {
-        _logical_id(trigger.id, "Schedule"): _schedule(trigger, policies, past)
+        logical_id(trigger.id, "Schedule"): _schedule(trigger, policies, past)
         for trigger in triggers
         if trigger.when.source == "schedule" and not schedules.is_over(trigger, past)
     }
@@ -311,7 +311,7 @@ def _subscriptions(triggers: Iterable[Trigger], policies: list[str]) -> dict[str
     # SNS does not repeat what a queue denies, so the queue's policy comes first.
     before = [_QUEUE_POLICY, *policies]
     others = {
-        _logical_id(topic.rpartition(":")[2], "Subscription", of=topic): _subscription(_text(topic), before, trigger)
+        logical_id(topic.rpartition(":")[2], "Subscription", of=topic): _subscription(_text(topic), before, trigger)
         for topic, trigger in users.items()
     }
     return {
@@ -448,7 +448,7 @@ def _lower(text: str) -> str:
     return "".join(part.lower() if at % 2 == 0 else f"${{{part}}}" for at, part in literals_and_names)
 
 
-def _logical_id(name: str, kind: str, of: str | None = None) -> str:
+def logical_id(name: str, kind: str, of: str | None = None) -> str:
     """Name a resource: readable, and with a hash of what it is for, as churn/a-b and churn-a/b read the same."""
     words = re.split(r"[^A-Za-z0-9]+", name)
     readable = "".join(word[:1].upper() + word[1:] for word in words)[:MAX_READABLE]

@@ -96,6 +96,12 @@ def fit(pipeline: str, values: Mapping[str, str]) -> dict[str, str]:
     return {name: value.capitalize() if definition[name].type == "Boolean" else value for name, value in values.items()}
 
 
+def refit(pipeline: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Return what ``fit`` does, with the definition as it is now, whatever is remembered."""
+    _cache.pop(pipeline, None)
+    return fit(pipeline, values)
+
+
 def describe(pipeline: str) -> Definition:
     """Ask SageMaker for a pipeline's definition.
 

@@ -20,6 +20,7 @@ from pipeline_triggers.events import Arrival
 from pipeline_triggers.models import Outcome, Trigger, Verdict
 from pipeline_triggers.requests import targets
 from pipeline_triggers.settings import settings
+from pipeline_triggers.start import TimeLeft
 from pipeline_triggers.verdicts import count_max_starts, logger, report
 
 if TYPE_CHECKING:
@@ -39,21 +40,27 @@ LAST_RECEIVE = 4
 # Seconds that a message waits: twice as long each time, up to the most.
 FIRST_WAIT, LONGEST_WAIT = 30, 900
 
-# What a message may take when SageMaker answers nothing: three calls, each tried as often as aws says.
-TIME_FOR_A_MESSAGE = 90  # seconds
+# What must be left of the function's time to begin with a pipeline, and to end with what was begun: the longest that
+# a call takes to fail when AWS answers nothing, and the calls that hide a message or quarantine it.
+TIME_FOR_A_START = 90  # seconds
+TIME_TO_FINISH = 45  # seconds
 
 
 def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> PartialItemFailureResponse:
     """Handle an SQS batch; ``read`` reads the handler's kind of message. Only failed messages come back."""
 
+    def time_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - TIME_TO_FINISH
+
     def deliver(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
         try:
-            if context.get_remaining_time_in_millis() < TIME_FOR_A_MESSAGE * 1000:
-                raise Waiting("the function has no time left for this message")
-            _conclude(record, _decided(record, read))
+            _need_time(time_left)
+            _conclude(record, _decided(record, read, time_left))
         except Waiting:
-            _hide(record)
+            # Without time for it, SQS hides the message for as long as the queue's visibility time-out says.
+            if time_left() > 0:
+                _hide(record)
             raise
         except Exception:
             logger.exception("will be retried")
@@ -76,12 +83,15 @@ def triggers() -> dict[str, Trigger]:
 class _Decided:
     """What a message has come to so far.
 
-    ``last``: a failure is a verdict, because the message has failed often enough; ``too_old``: so is having to wait.
-    ``deployed`` are the triggers that it names and that there are.
+    ``first`` and ``last`` say which receive it is: with the last one a failure is a verdict; ``too_old``: so is having
+    to wait. ``deployed`` are the triggers that it names and that there are.
     """
 
+    message: str
+    first: bool
     last: bool
     too_old: bool
+    time_left: TimeLeft
     deployed: set[str] = field(default_factory=set)
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -117,31 +127,38 @@ class _Decided:
             self.verdicts.append(Verdict(Outcome.WAITING, reason=_named(error), **known))
 
 
-def _decided(record: SQSRecord, read: Read) -> _Decided:
+def _decided(record: SQSRecord, read: Read, time_left: TimeLeft) -> _Decided:
     """Decide a message in full: what is retried is decided anew, and so has no final verdict before."""
     receives = int(record.attributes.approximate_receive_count)
     age = time.time() - int(record.attributes.sent_timestamp) / 1000
     decided = _Decided(
+        message=record.message_id,
+        first=receives == 1,
         last=receives >= LAST_RECEIVE and receives - state.waits(record.message_id) >= LAST_RECEIVE,
         too_old=age >= settings().give_up_after,
+        time_left=time_left,
     )
-    with decided.end({"trigger": "unknown", "event_id": "unknown"}):
+    # What can't be read is called by its message's id.
+    with decided.end({"trigger": "unknown", "event_id": record.message_id}):
         for arrival in read(record.body, triggers()):
-            _decide(arrival, decided, record.message_id)
+            _decide(arrival, decided)
     if decided.failures:
         raise decided.failures[0]
     return decided
 
 
-def _decide(arrival: Arrival, decided: _Decided, message_id: str) -> None:
+def _decide(arrival: Arrival, decided: _Decided) -> None:
     """Start what the trigger says; every pipeline is tried, though another one fails."""
-    logger.append_keys(trigger=arrival.trigger, event_id=arrival.event_id)
-    known = {"trigger": arrival.trigger, "event_id": arrival.event_id}
+    known: dict[str, Any] = {"trigger": arrival.trigger, "event_id": arrival.event_id or decided.message}
+    logger.append_keys(**known)
     with decided.end(known):
         occurrence = arrival.occurrence()
         known["subject"] = occurrence.subject
         trigger = triggers().get(arrival.trigger)
         if trigger is None:
+            # A rule may be newer than the function for a moment; a publisher's word is no rule.
+            if decided.first and occurrence.request is None:
+                raise Waiting("no deployed document holds this trigger; looked for once more")
             raise Rejected("trigger removed: no deployed document holds it any more")
         decided.deployed.add(trigger.id)
         positions = targets(trigger, occurrence)
@@ -149,13 +166,19 @@ def _decide(arrival: Arrival, decided: _Decided, message_id: str) -> None:
         for target in positions:
             about = {**known, "pipeline": trigger.start[target].pipeline}
             with decided.end(about):
+                _need_time(decided.time_left)
                 run = start.plan(trigger, target, occurrence, settings().stack)
                 if trigger.dry_run:
                     definition.fit(run.pipeline, run.parameters)
                     decided.verdicts.append(Verdict(Outcome.DRY_RUN, **about))
                 else:
-                    outcome, execution = start.once(run, trigger, message_id)
+                    outcome, execution = start.once(run, trigger, decided.message, decided.time_left)
                     decided.verdicts.append(Verdict(outcome, execution_arn=execution, **about))
+
+
+def _need_time(time_left: TimeLeft) -> None:
+    if time_left() < TIME_FOR_A_START - TIME_TO_FINISH:
+        raise Waiting("the function has no time left for it")
 
 
 def _named(error: Exception) -> str:

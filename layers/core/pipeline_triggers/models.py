@@ -87,7 +87,8 @@ class Occurrence:
     it does not change with a redelivery. ``bindings`` are the variables that expressions may use, such as
     ``object`` for ``$object``; ``event`` is the whole EventBridge event, as it arrived. ``subject`` is what a user
     calls it by: an object's URI, a resource's ARN. ``request`` is what a publisher asked for, on the stack's own topic.
-    ``depth`` counts the executions that led to it, each started by the end of the one before.
+    ``depth`` counts the executions that led to it, each started by the end of the one before. ``again`` tells it from
+    the same occurrence before, when somebody runs it once more by hand.
     """
 
     event_id: str
@@ -97,6 +98,7 @@ class Occurrence:
     bindings: Mapping[str, Any]
     request: Request | None = None
     depth: int = 0
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)

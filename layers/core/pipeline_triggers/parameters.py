@@ -16,8 +16,10 @@ from pipeline_triggers.misfits import FREE, is_constant, misfit
 from pipeline_triggers.models import Occurrence
 
 MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
+MAX_EXPERIMENT_LENGTH = 256  # StartPipelineExecution: MlflowExperimentName
 
 _JSONATA = re.compile(r"\{%(.*)%\}", re.DOTALL)
+_EXECUTION = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:pipeline/[^/]+/execution/[^/\s]+")
 _PATH = re.compile(r"\$(?:\.(?:[A-Za-z0-9_/-]+|\*)|\[(?:[0-9]+|\*)\])+")
 _LIKE_A_VARIABLE = re.compile(r"\s*\$[A-Za-z$\[]|\s+\$")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+|\*)\]")
@@ -90,6 +92,22 @@ def check_key(source: str, sample: Occurrence | None) -> str | None:
     if wrong is None and (literal(source) is not None or _is_constant(source)):
         return "is the same on every event, and so would start once for ever; write $.a.b or {% … %}"
     return wrong
+
+
+def no_execution(text: str) -> str | None:
+    """Say why a value is no ARN of an execution, or None."""
+    if _EXECUTION.fullmatch(text):
+        return None
+    return "is no execution; write its ARN, arn:aws:sagemaker:…:pipeline/…/execution/…, or $.a.b or {% … %}"
+
+
+def no_experiment(text: str) -> str | None:
+    """Say why a value is no name of an MLflow experiment, or None."""
+    if len(text) > MAX_EXPERIMENT_LENGTH:
+        return f"has {len(text)} characters; an MLflow experiment's name has {MAX_EXPERIMENT_LENGTH} at most"
+    if len(text.splitlines()) > 1:
+        return "has several lines; an MLflow experiment's name has one"
+    return None
 
 
 def _is_constant(source: str) -> bool:

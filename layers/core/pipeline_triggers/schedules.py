@@ -126,4 +126,5 @@ def told(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[str]:
             if f"{trigger.id}.{name}" in past:
                 yield f"{trigger.id} is done: its {name}, {fields[name]}, has passed; its schedule is not made again"
         if f"{trigger.id}.start" in past and not is_over(trigger, past):
-            yield f"{trigger.id} has begun: its start, {fields['start']}, has passed, and is left out"
+            since = "; its rate counts from the deploy that leaves it out" if "rate" in fields else ""
+            yield f"{trigger.id} has begun: its start, {fields['start']}, has passed, and is left out{since}"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,13 +18,23 @@ from botocore.exceptions import ClientError, ParamValidationError
 from pipeline_triggers import aws, definition, state
 from pipeline_triggers.errors import MaxStarts, Rejected
 from pipeline_triggers.models import Occurrence, Outcome, Run, Trigger
-from pipeline_triggers.parameters import evaluate
+from pipeline_triggers.parameters import evaluate, no_execution, no_experiment
+from pipeline_triggers.words import brief
 
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
+# How long a start may still be tried again, in seconds.
+TimeLeft = Callable[[], float]
+
+# Before a start is tried again because of SageMaker's rate: up to twice as long each time, up to the most.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds
+
 MAX_DEPTH = 10  # of executions, each started by the end of the one before
 
-MAX_DISPLAY_NAME_LENGTH = 82  # StartPipelineExecution: PipelineExecutionDisplayName
+MAX_PARAMETERS = 200  # StartPipelineExecution: PipelineParameters
+
+# StartPipelineExecution: PipelineExecutionDisplayName, PipelineExecutionDescription
+MAX_DISPLAY_NAME_LENGTH, MAX_DESCRIPTION_LENGTH = 82, 3072
 
 
 def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> Run:
@@ -38,11 +51,16 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
     if occurrence.depth > MAX_DEPTH:
         told = "such a chain is a loop, most likely; end it in the documents, or start it anew"
         raise Rejected(f"{MAX_DEPTH} pipelines in a row were each started by the end of the one before; {told}")
-    identity = json.dumps([stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence)])
+    identity = json.dumps(
+        [stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence), *_again(occurrence)]
+    )
     token = hashlib.sha256(identity.encode()).hexdigest()
     computed = {name: _evaluated(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
     requested = occurrence.request.parameters if occurrence.request else {}
-    return Run(start.pipeline, {**computed, **requested}, token, _options(trigger, occurrence, token))
+    values = {**computed, **requested}
+    if len(values) > MAX_PARAMETERS:
+        raise Rejected(f"{len(values)} parameters are set, with those of the request; SageMaker takes {MAX_PARAMETERS}")
+    return Run(start.pipeline, values, token, _options(trigger, occurrence, token))
 
 
 def _identity(trigger: Trigger, occurrence: Occurrence) -> tuple[str, ...]:
@@ -53,29 +71,40 @@ def _identity(trigger: Trigger, occurrence: Occurrence) -> tuple[str, ...]:
     return occurrence.identity
 
 
+def _again(occurrence: Occurrence) -> tuple[str, ...]:
+    """Return what tells it from the same occurrence before, whatever names that, a business key included."""
+    return (f"again {occurrence.again}",) if occurrence.again else ()
+
+
 def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, Any]:
     """Return StartPipelineExecution's arguments besides the pipeline, its parameters and the token."""
     options = trigger.options
 
-    def value(field: str, source: str | None) -> str | None:
-        return None if source is None else _evaluated(field, source, occurrence)
+    def value(field: str, source: str | None, wrong: Callable[[str], str | None] = lambda _: None) -> str | None:
+        if source is None:
+            return None
+        text = _evaluated(field, source, occurrence)
+        if told := wrong(text):
+            raise Rejected(f"{field}: {brief(text)} {told}")
+        return text
 
     depth = f"depth {occurrence.depth}" if occurrence.depth else ""
-    told = ", ".join(filter(None, (f"trigger {trigger.id}, event {occurrence.event_id}", depth, _identified(token))))
+    ends_with = (*_again(occurrence), depth, _identified(token))
+    told = ", ".join(filter(None, (f"trigger {trigger.id}, event {occurrence.event_id}", *ends_with)))
     selected = {
         "SelectedSteps": [{"StepName": step} for step in options.steps],
-        "SourcePipelineExecutionArn": value("source_execution", options.source_execution),
+        "SourcePipelineExecutionArn": value("source_execution", options.source_execution, no_execution),
     }
     version = options.version
     by_number = version is not None and version.isdecimal()
     return _given(
         PipelineExecutionDisplayName=_display_name(trigger.id, token, value("display_name", options.display_name)),
-        PipelineExecutionDescription="; ".join(filter(None, (" ".join(trigger.description.split()), told))),
+        PipelineExecutionDescription=_one_line("; ".join(filter(None, (trigger.description, told)))),
         ParallelismConfiguration=_given(MaxParallelExecutionSteps=options.max_parallel_steps),
         SelectiveExecutionConfig=_given(**selected) if options.steps else None,
         PipelineVersionId=int(version) if version and by_number else None,
         PipelineVersionAlias=None if by_number else version,
-        MlflowExperimentName=value("mlflow_experiment", options.mlflow_experiment),
+        MlflowExperimentName=value("mlflow_experiment", options.mlflow_experiment, no_experiment),
     )
 
 
@@ -83,7 +112,7 @@ def _given(**arguments: Any) -> dict[str, Any]:
     return {name: argument for name, argument in arguments.items() if argument not in (None, "", {}, [])}
 
 
-def once(run: Run, trigger: Trigger, message: str) -> tuple[Outcome, str]:
+def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple[Outcome, str]:
     """Start a run unless it was started before, and return what came of it with the execution's ARN.
 
     ``message`` is the SQS message that asks for it: when it is delivered again, what it started is no duplicate.
@@ -101,18 +130,26 @@ def once(run: Run, trigger: Trigger, message: str) -> tuple[Outcome, str]:
         state.started(run.token, execution)
         return Outcome.STARTED, execution
     try:
-        run = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
-        if not state.count(trigger.id, trigger.max_starts):
+        fitting = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
+        hour = state.count(trigger.id, trigger.max_starts)
+        if hour is None:
             raise MaxStarts(f"{trigger.id} has started {trigger.max_starts} executions in this hour, its max_starts")
     except Exception:
         state.release(run.token)
         raise
     try:
-        execution = execute(run)
+        try:
+            execution = execute(fitting, time_left)
+        except Rejected:
+            # Perhaps because the definition has changed since it was read.
+            anew = replace(run, parameters=definition.refit(run.pipeline, run.parameters))
+            if anew == fitting:
+                raise
+            execution = execute(anew, time_left)
     except Exception as error:
         # Without an answer it may have been started, and is looked for when the message comes again.
         if isinstance(error, Rejected) or aws.was_answered(error):
-            state.uncount(trigger.id)
+            state.uncount(hour)
             state.release(run.token)
         raise
     state.started(run.token, execution)
@@ -134,14 +171,27 @@ def _identified(token: str) -> str:
     return f"identity {token}"
 
 
-def execute(run: Run) -> str:
-    """Call StartPipelineExecution and return the execution's ARN.
+def execute(run: Run, time_left: TimeLeft) -> str:
+    """Call StartPipelineExecution, again while its rate is met and there is time, and return the execution's ARN.
 
     Raises:
         Rejected: SageMaker refuses this start for good.
         botocore.exceptions.ClientError, BotoCoreError: it may work later.
 
     """
+    longest = FIRST_PAUSE
+    while True:
+        try:
+            return _execute(run)
+        except ClientError as error:
+            pause = random.uniform(0, longest)  # noqa: S311 - no secret
+            if error.response["Error"]["Code"] not in aws.RATES or time_left() < pause:
+                raise
+        time.sleep(pause)
+        longest = min(LONGEST_PAUSE, 2 * longest)
+
+
+def _execute(run: Run) -> str:
     try:
         answer = aws.starter().start_pipeline_execution(
             PipelineName=run.pipeline,
@@ -173,6 +223,11 @@ def _display_name(trigger_id: str, token: str, wanted: str | None) -> str:
         return name
     suffix = f"-{token[:8]}"
     return _allowed(trigger_id)[: MAX_DISPLAY_NAME_LENGTH - len(suffix)].strip("-") + suffix
+
+
+def _one_line(description: str) -> str:
+    """Write a description as SageMaker allows it; its end stays, by which an execution is found."""
+    return " ".join(description.split())[-MAX_DESCRIPTION_LENGTH:]
 
 
 def _allowed(name: str) -> str:

@@ -86,27 +86,28 @@ def release(token: str) -> None:
     _table().delete_item(Key={"id": _start(token)})
 
 
-def count(trigger: str, most: int) -> bool:
-    """Count a start of this hour; False when there were as many as there may be."""
+def count(trigger: str, most: int) -> str | None:
+    """Count a start of this hour, and return what it was counted in; None when there were as many as there may be."""
     now = int(time.time())
+    hour = f"hour#{trigger}#{now // 3600}"
     try:
         _table().update_item(
-            Key={"id": _hour(trigger, now)},
+            Key={"id": hour},
             UpdateExpression="ADD starts :one SET expires = :expires",
             ConditionExpression=Attr("starts").not_exists() | Attr("starts").lt(most),
             ExpressionAttributeValues={":one": 1, ":expires": now + 2 * 3600},
         )
     except ClientError as error:
         if _condition_failed(error):
-            return False
+            return None
         raise
-    return True
+    return hour
 
 
-def uncount(trigger: str) -> None:
-    """Take back the count of a start that was not made."""
+def uncount(hour: str) -> None:
+    """Take back the count of a start that was not made, in the hour in which ``count`` counted it."""
     _table().update_item(
-        Key={"id": _hour(trigger, int(time.time()))},
+        Key={"id": hour},
         UpdateExpression="ADD starts :less",
         ExpressionAttributeValues={":less": -1},
     )
@@ -135,10 +136,6 @@ def _table() -> Any:
 
 def _start(token: str) -> str:
     return f"start#{token}"
-
-
-def _hour(trigger: str, now: int) -> str:
-    return f"hour#{trigger}#{now // 3600}"
 
 
 def _integer(value: Any) -> int:

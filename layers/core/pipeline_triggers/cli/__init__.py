@@ -1,4 +1,4 @@
-"""``triggers``: check, compile, list and explain the trigger documents.
+"""``triggers``: check, compile, list and explain the trigger documents, and look after the deployed stack.
 
 Exit codes: 0 all is well; 1 something is wrong, and stands on standard error; 2 the command line is wrong.
 """
@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from pipeline_triggers.cli import documents
+from pipeline_triggers.cli import documents, moving, redrive, triggers
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,5 +23,14 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (documents.compile_command, documents.check_command, documents.list_command, documents.explain_command):
+for command in (
+    documents.compile_command,
+    documents.check_command,
+    documents.list_command,
+    documents.explain_command,
+    redrive.redrive_command,
+    moving.import_command,
+    triggers.describe_command,
+    triggers.run_command,
+):
     main.add_command(command)

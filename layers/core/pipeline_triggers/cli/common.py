@@ -31,6 +31,7 @@ stack_option = click.option(
     show_default=True,
     help="The deployed stack, as samconfig.toml names it.",
 )
+trigger_argument = click.argument("name", metavar="TRIGGER")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
@@ -60,7 +61,8 @@ def asking_the_account() -> Iterator[None]:
         raise click.ClickException(f"the account can't be asked: {error}") from error
 
 
-def console() -> Console:
-    """Return where tables are printed."""
+def console(*, stderr: bool = False) -> Console:
+    """Return where tables are printed, or on standard error how far a command is."""
     # What goes into a pipe is not cut to a width.
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 1000)
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 1000
+    return Console(highlight=False, soft_wrap=True, width=width, stderr=stderr)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from botocore.exceptions import ClientError
 from rich.table import Table
 from rich.text import Text
 
@@ -66,6 +67,7 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
                 problems = account.problems(loaded, stage)
             if problems:
                 raise DocumentsError(problems)
+            _tell_of_others(loaded, stage)
     except DocumentsError as error:
         if as_json:
             click.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2, ensure_ascii=False))
@@ -142,6 +144,14 @@ def _told(loaded: documents.Documents, past: frozenset[str]) -> Iterator[str]:
 def _note(*notes: str) -> None:
     for note in notes:
         click.echo(f"Note: {note}", err=True)
+
+
+def _tell_of_others(loaded: documents.Documents, stage: str) -> None:
+    """Warn of what else starts the same pipelines, where the account lets itself be looked at for that."""
+    try:
+        _note(*account.others(loaded, stage))
+    except ClientError as error:
+        _note(f"what else starts these pipelines can't be looked for: {error}")
 
 
 def _count(loaded: documents.Documents) -> str:

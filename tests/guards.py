@@ -1,0 +1,259 @@
+"""``make guards``: take each guard out of the code, one at a time, and see that a test notices.
+
+A guard is taken out in a copy of the library, never in the working tree, and only the tests that are named with it run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests import PROJECT
+
+CORE = PROJECT / "layers" / "core"
+
+# How pytest ends; all but these two say that it could not run the tests.
+PASSED, FAILED = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What keeps a promise: ``held``, which ``file`` of the library holds once, and ``broken``, which takes it out.
+
+    ``tests`` are pytest's names of tests, below tests/unit, at least one of which must then fail.
+    """
+
+    name: str
+    file: str
+    held: str
+    broken: str
+    tests: tuple[str, ...]
+
+
+DELIVERY = "test_delivery.py::test_"
+FAULTS = "test_faults.py::test_"
+START = "test_start.py::test_"
+
+GUARDS = (
+    Guard(
+        "ledger: what was begun before is known",
+        "state.py",
+        '"expires": now + KEPT}, ConditionExpression=Attr("id").not_exists())',
+        '"expires": now + KEPT})',
+        (f"{DELIVERY}a_repeated_delivery_starts_nothing_more",),
+    ),
+    Guard(
+        "ledger: kept longer than a message can live",
+        "state.py",
+        "KEPT = 30 * 24 * 3600",
+        "KEPT = 14 * 24 * 3600",
+        (f"{FAULTS}a_message_that_is_redriven_after_its_longest_life_starts_nothing",),
+    ),
+    Guard(
+        "lease: a start is left to who began it",
+        "state.py",
+        "if now < lease:",
+        "if False:",
+        (f"{FAULTS}a_second_delivery_in_the_middle_of_the_first_waits",),
+    ),
+    Guard(
+        "lease: of two that take it over, one wins",
+        "state.py",
+        'Attr("lease").eq(lease) & Attr("execution").not_exists()',
+        'Attr("execution").not_exists()',
+        (f"{FAULTS}of_two_that_take_over_a_start_one_wins",),
+    ),
+    Guard(
+        "search: an execution without a note is found",
+        "start.py",
+        "if before and (execution := _found(run, before.begun_at)):",
+        "if before and (execution := None):",
+        (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
+    ),
+    Guard(
+        "token: SageMaker itself starts once",
+        "start.py",
+        "ClientRequestToken=run.token,",
+        "ClientRequestToken=str(random.random()),",
+        (f"{FAULTS}what_sagemaker_lists_too_late_is_what_the_token_is_for",),
+    ),
+    Guard(
+        "no answer is no refusal",
+        "aws.py",
+        '["HTTPStatusCode"] < 500)',
+        '["HTTPStatusCode"] < 600)',
+        (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
+    ),
+    Guard(
+        "partial failure: what failed comes back",
+        "delivery.py",
+        "raise_on_entire_batch_failure=False)\n    return ",
+        "raise_on_entire_batch_failure=False)\n    return {'batchItemFailures': []}\n    return ",
+        (f"{DELIVERY}exactly_the_failed_messages_come_back",),
+    ),
+    Guard(
+        "time floor: nothing begins that can't end",
+        "delivery.py",
+        "if time_left() < TIME_FOR_A_START - TIME_TO_FINISH:",
+        "if False:",
+        (f"{DELIVERY}a_function_without_time_leaves_the_rest_to_the_next",),
+    ),
+    Guard(
+        "time floor: no call is waited for too long",
+        "aws.py",
+        "read_timeout=10,",
+        "read_timeout=60,",
+        ("test_hung.py::test_what_was_started_before_stays_so",),
+    ),
+    Guard(
+        "time floor: a rate is not waited for too long",
+        "start.py",
+        " or time_left() < pause:",
+        ":",
+        (f"{START}a_rate_that_is_met_is_tried_again_while_there_is_time",),
+    ),
+    Guard(
+        "quarantine: what is rejected is kept",
+        "delivery.py",
+        "_quarantine(record.body, rejections)\n    _report",
+        "_report",
+        (f"{DELIVERY}a_rejection_is_quarantined_with_its_reason",),
+    ),
+    Guard(
+        "quarantine: no failure is the last because of waiting",
+        "delivery.py",
+        "receives - state.waits(record.message_id) >= LAST_RECEIVE",
+        "True",
+        (f"{DELIVERY}what_waited_may_still_fail_as_often_as_anything",),
+    ),
+    Guard(
+        "quarantine: a verdict is told when the message is safe",
+        "delivery.py",
+        "_quarantine(record.body, rejections)\n    _report(decided.verdicts, decided)",
+        "pass\n    _report(decided.verdicts, decided)\n    if rejections: _quarantine(record.body, rejections)",
+        (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
+    ),
+    Guard(
+        "waiting: no verdict is final while a pipeline waits",
+        "delivery.py",
+        'raise Waiting("not all of the message could be started")',
+        "pass",
+        ("test_histories.py::TestAnyHistory",),
+    ),
+    Guard(
+        "cap: max_starts in an hour",
+        "state.py",
+        'ConditionExpression=Attr("starts").not_exists() | Attr("starts").lt(most),',
+        "",
+        (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
+    ),
+    Guard(
+        "cap: what was not started does not count",
+        "start.py",
+        "state.uncount(hour)",
+        "pass",
+        (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
+    ),
+    Guard(
+        "limits: a computed option is held against them",
+        "start.py",
+        "if told := wrong(text):",
+        "if told := None:",
+        ("test_limits.py::test_a_computed_option_is_one_that_sagemaker_takes",),
+    ),
+    Guard(
+        "limits: so is the number of parameters",
+        "start.py",
+        "if len(values) > MAX_PARAMETERS:",
+        "if False:",
+        ("test_limits.py::test_there_are_200_parameters_at_most",),
+    ),
+    Guard(
+        "stale definition: what does not fit is looked at again",
+        "definition.py",
+        " or misfits(definition, values):",
+        ":",
+        ("test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
+    ),
+    Guard(
+        "stale definition: what SageMaker refuses is looked at again",
+        "start.py",
+        "if anew == fitting:",
+        "if True:",
+        (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again",),
+    ),
+    Guard(
+        "allow-list: a publisher sets what the document lets them set",
+        "requests.py",
+        "if wrong := _refused(trigger, name, value):",
+        "if wrong := None:",
+        ("test_publishers.py",),
+    ),
+    Guard(
+        "depth: a chain of executions ends",
+        "start.py",
+        "if occurrence.depth > MAX_DEPTH:",
+        "if False:",
+        (f"{START}a_chain_of_executions_ends",),
+    ),
+)
+
+
+def found(guard: Guard) -> int:
+    """Count how often the library holds a guard's text."""
+    return (CORE / "pipeline_triggers" / guard.file).read_text(encoding="utf-8").count(guard.held)
+
+
+def without(guard: Guard) -> int:
+    """Run a guard's tests on a copy of the library without it, and return how pytest ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        core = Path(folder)
+        shutil.copytree(
+            CORE / "pipeline_triggers", core / "pipeline_triggers", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        module = core / "pipeline_triggers" / guard.file
+        module.write_text(module.read_text(encoding="utf-8").replace(guard.held, guard.broken), encoding="utf-8")
+        return run(guard.tests, core)
+
+
+def run(tests: Iterable[str], core: Path) -> int:
+    """Run tests with the library that is in a folder, and return how pytest ends."""
+    names = [f"tests/unit/{test}" for test in tests]
+    quietly = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+    # What PYTHONPATH names comes before what is installed.
+    environment = {**os.environ, "PYTHONPATH": str(core), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", *quietly, *names]
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False).returncode
+
+
+def main() -> int:
+    """Print each guard and whether a test noticed that it was gone; the exit code says whether all were noticed."""
+    rotten = [guard for guard in GUARDS if found(guard) != 1]
+    rows = Table("guard", "module", "without it", box=None, pad_edge=False)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        whole = pool.submit(run, sorted({test for guard in GUARDS for test in guard.tests}), CORE)
+        ends = dict(zip(GUARDS, pool.map(without, GUARDS), strict=True))
+        said = {PASSED: "NOT NOTICED", FAILED: "a test fails"}
+        for guard, end in ends.items():
+            told = f"found {found(guard)} times" if guard in rotten else said.get(end, f"pytest ended with {end}")
+            rows.add_row(guard.name, guard.file, told)
+        console = Console(highlight=False, width=120)
+        console.print(rows)
+        noticed = sum(end == FAILED for guard, end in ends.items() if guard not in rotten)
+        console.print(f"\n{noticed} of {len(GUARDS)} noticed; with all of them the tests", end=" ")
+        console.print("pass" if whole.result() == PASSED else f"do NOT pass: pytest ended with {whole.result()}")
+    return 0 if noticed == len(GUARDS) and whole.result() == PASSED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
