@@ -30,7 +30,7 @@ from pipeline_triggers.documents import Documents
 from pipeline_triggers.errors import DocumentsError, Filtered, Rejected
 from pipeline_triggers.expressions import compile_expression
 from pipeline_triggers.models import Occurrence, Options, Run, Start, Trigger, When
-from pipeline_triggers.sources import HANDLERS, SOURCES
+from pipeline_triggers.sources import HANDLERS, starter
 from pipeline_triggers.stages import resolve
 
 
@@ -287,13 +287,6 @@ def _resolved(value: Any, values: Mapping[str, str]) -> Any:
             return value
 
 
-def _starter(trigger: Trigger) -> str:
-    """Return who starts a trigger's pipelines."""
-    if trigger.direct:
-        return "DirectSchedules" if trigger.when.source == "schedule" else "DirectRules"
-    return SOURCES[trigger.when.source].handler
-
-
 def _schedules_hold(loaded: Documents, found: Mapping[str, Any], policies: Mapping[str, list[str]]) -> None:
     """Hold the schedules of one stage against the limits of Scheduler's own service model."""
     told = []
@@ -369,7 +362,7 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
         handler: [name for name, found in policies.items() if found["Properties"]["Roles"] == [f"<{role}>"]]
         for role, handler in roles.items()
     }
-    assert set(direct) == {_starter(trigger) for trigger in loaded.triggers if trigger.direct}
+    assert set(direct) == {starter(trigger) for trigger in loaded.triggers if trigger.direct}
     assert sum(map(len, of_handler.values())) == len(policies)
     for handler, names in of_handler.items():
         granted: list[str] = []
@@ -383,7 +376,7 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
         started = {
             resolve(target.pipeline, values)
             for trigger in loaded.triggers
-            if _starter(trigger) == handler
+            if starter(trigger) == handler
             for target in trigger.start
         }
         assert set(granted) == {arn + spelling for name in started for spelling in (name, name.lower())}

@@ -20,7 +20,7 @@ from pipeline_triggers.checks import Stages
 from pipeline_triggers.documents import Documents
 from pipeline_triggers.errors import DocumentsError, Problem
 from pipeline_triggers.models import Start, Trigger
-from pipeline_triggers.sources import HANDLERS, SOURCES
+from pipeline_triggers.sources import DIRECT_RULES, DIRECT_SCHEDULES, HANDLERS, SOURCES
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references
 
 COMPILED = "compiled"
@@ -99,7 +99,7 @@ def write(directory: Path, compiled: Mapping[str, str]) -> None:
 def _stack(documents: Documents, past: frozenset[str] = frozenset()) -> dict[str, Any]:
     resources = _started_directly(documents, past)
     for handler in HANDLERS:
-        handled = [trigger for trigger in documents.triggers if _handler(trigger) == handler and not trigger.direct]
+        handled = [trigger for trigger in documents.triggers if sources.starter(trigger) == handler]
         policies = _policies(handler, handled, documents.stages)
         # An event that comes before the handler may start its pipeline would be denied.
         resources |= policies | _rules(handled, list(policies)) | _schedules(handled, list(policies), past)
@@ -185,7 +185,7 @@ def _pipeline_target(trigger: Trigger, start: Start) -> Resource:
     values = [{"Name": name, "Value": _text(direct.sent(value))} for name, value in start.parameters.items()]
     return {
         "Arn": _sub(_PIPELINE + start.pipeline),
-        "RoleArn": {"Fn::GetAtt": [f"{_direct_starter(trigger)}Role", "Arn"]},
+        "RoleArn": {"Fn::GetAtt": [f"{sources.starter(trigger)}Role", "Arn"]},
         **({"SageMakerPipelineParameters": {"PipelineParameterList": values}} if values else {}),
         **_failures(trigger),
     }
@@ -203,18 +203,14 @@ def _handler(trigger: Trigger) -> str:
     return SOURCES[trigger.when.source].handler
 
 
-def _direct_starter(trigger: Trigger) -> str:
-    return "DirectSchedules" if trigger.when.source == "schedule" else "DirectRules"
-
-
 def _started_directly(documents: Documents, past: frozenset[str]) -> dict[str, Resource]:
     """Write the direct triggers, with a role for EventBridge and one for Scheduler that may start their pipelines."""
     resources: dict[str, Resource] = {}
     for name, service, of in (
-        ("DirectRules", "events", "rule/*"),
-        ("DirectSchedules", "scheduler", "schedule-group/${ScheduleGroup}"),
+        (DIRECT_RULES, "events", "rule/*"),
+        (DIRECT_SCHEDULES, "scheduler", "schedule-group/${ScheduleGroup}"),
     ):
-        triggers = [trigger for trigger in documents.triggers if trigger.direct and _direct_starter(trigger) == name]
+        triggers = [trigger for trigger in documents.triggers if sources.starter(trigger) == name]
         if triggers:
             resources[f"{name}Role"] = _direct_role(service, of)
             policies = _starts(name, {"Ref": f"{name}Role"}, _STARTS[:1], triggers, documents.stages)

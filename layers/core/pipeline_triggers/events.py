@@ -157,7 +157,7 @@ def _scheduled(event: Mapping[str, Any], zone: str) -> dict[str, Any]:
             try:
                 moment = datetime.fromisoformat(time)
                 here = moment.astimezone(ZoneInfo(zone))
-            except (ValueError, OverflowError, ZoneInfoNotFoundError) as error:
+            except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError) as error:
                 raise Rejected(f"the event is none of a schedule as compiled: {error}") from error
             if moment.tzinfo is not None:
                 return {

@@ -17,7 +17,7 @@ from pipeline_triggers.words import brief
 
 MAX_JITTER = 1440  # minutes; EventBridge Scheduler: MaximumWindowInMinutes
 
-_LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
+_LOCAL = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
 _OFFSET = re.compile(r"(Z|[+-][0-9]{2}:[0-9]{2})\Z")
 _NAIVE = "its reader takes it for its own local time (as boto3 takes datetime.utcnow()), so it means another time each"
 
