@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +40,11 @@ TRIGGERS = """
     enabled: false
     start: run
     parameters: {Value: $.detail.month}
+  direct:
+    when: {schedule: {cron: "0 2 * * ? 2099", timezone: UTC}}
+    delivery: direct
+    start: run
+    parameters: {Value: x}
   requests:
     when: {sns: {}}
     start: run
@@ -62,14 +65,8 @@ class Deployed:
 
     def triggers(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command as its users do."""
-        where = ("--stack", STACK, "--documents", str(self.project.documents))
-        return subprocess.run(
-            [str(Path(sys.executable).with_name("triggers")), *arguments, *where],
-            env={"PATH": os.environ["PATH"], **self.aws.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        where = () if "--stack" in arguments else ("--stack", STACK)
+        return self.aws.triggers(*arguments, *where, "--documents", str(self.project.documents))
 
     def json(self, *arguments: str) -> Any:
         """Run a command for machines."""
@@ -160,6 +157,9 @@ def test_what_is_deployed_of_a_trigger_is_told(deployed: Deployed) -> None:
     assert subscription["fires"] == {"topic": "arn:aws:sns:eu-central-1:123456789012:run-topic"}
     assert subscription["arn"].startswith("arn:aws:sns:eu-central-1:123456789012:run-topic:")
     assert all(":sqs:" in target for found in (rule, schedule, subscription) for target in found["targets"])
+    direct = deployed.json("describe", "direct")
+    assert (direct["direct"], direct["targets"]) == (True, ["arn:aws:sagemaker:eu-central-1:123456789012:pipeline/run"])
+    assert "none: AWS starts it itself" in deployed.triggers("describe", "direct").stdout
     assert ":run-topic:" not in deployed.json("describe", "requests")["arn"]
 
 
@@ -175,6 +175,7 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("run", "direct"), "team/direct is delivered directly, past every handler; start its pipeline itself"),
         (("run", "uploads"), "write it to a file, like those in events/, and name that with --event"),
         (("run", "other"), "the documents have no triggers other; name one of team/uploads"),
         (("describe", "uploads", "--stack", "none-such"), "there is no stack none-such in eu-central-1"),
@@ -182,14 +183,6 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
 )
 def test_what_can_t_be_run_is_told_with_its_remedy(deployed: Deployed, arguments: tuple[str, ...], told: str) -> None:
     """And the exit code says so."""
-    where = () if "--stack" in arguments else ("--stack", STACK)
-    command = str(Path(sys.executable).with_name("triggers"))
-    done = subprocess.run(
-        [command, *arguments, *where, "--documents", str(deployed.project.documents)],
-        env={"PATH": os.environ["PATH"], **deployed.aws.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = deployed.triggers(*arguments)
     assert done.returncode != 0
     assert told in done.stderr

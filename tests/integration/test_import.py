@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +56,10 @@ class Moved:
     document: str
     told: str
 
+    def triggers(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command about the project's documents."""
+        return self.aws.triggers(*arguments, "--documents", str(self.project.documents))
+
     def schedule(self, name: str) -> dict[str, Any]:
         """Return the deployed schedule of an imported trigger."""
         resources = self._resources(STACK)
@@ -79,17 +80,6 @@ class Moved:
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in listed}
 
 
-def triggers(aws: LocalAws, project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as its users do."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("triggers")), *arguments, "--documents", str(project.documents)],
-        env={"PATH": os.environ["PATH"], **aws.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def moved(new_project: Callable[[], Project]) -> Iterator[Moved]:
     """Schedules of the SDK, one as its feature processor makes them, a rule of boto3's; imported and deployed.
@@ -100,7 +90,9 @@ def moved(new_project: Callable[[], Project]) -> Iterator[Moved]:
         _make(aws)
         project = new_project()
         output = project.documents / "moved.yaml"
-        imported = triggers(aws, project, "import", "--team", "moved", "--output", str(output))
+        imported = aws.triggers(
+            "import", "--team", "moved", "--output", str(output), "--documents", str(project.documents)
+        )
         assert imported.returncode == 0, imported.stderr
         compiler.write(project.documents, compiler.compile_documents(documents.load(project.documents)))
         project.deploy(aws, STACK)
@@ -161,7 +153,7 @@ def test_an_imported_rule_starts_what_theirs_did(moved: Moved) -> None:
 
 def test_an_imported_schedule_gives_the_scheduled_time(moved: Moved) -> None:
     """As Scheduler put it into theirs."""
-    done = triggers(moved.aws, moved.project, "run", "moved/feature-processor", "--stack", STACK, "--json")
+    done = moved.triggers("run", "moved/feature-processor", "--stack", STACK, "--json")
     (verdict,) = json.loads(done.stdout)["verdicts"]
     values = moved.aws.execution_parameters(verdict["execution_arn"])
     (name,) = values
@@ -182,18 +174,19 @@ def test_what_could_not_be_moved_is_told(moved: Moved) -> None:
 
 def test_what_was_not_removed_yet_is_warned_of(moved: Moved) -> None:
     """By the check before each deploy; what the stack made itself is none of it."""
-    checked = triggers(moved.aws, moved.project, "check", "--aws")
+    checked = moved.triggers("check", "--aws")
     assert checked.returncode == 0, checked.stderr
     notes = [line for line in checked.stderr.splitlines() if line.startswith("Note: ")]
     names = ("schedule default/Once_At", "schedule default/every-5-minutes", "rule moved-bus/orders")
     assert all(any(note.startswith(f"Note: {name} starts Moved-In as well") for note in notes) for name in names)
-    assert len(notes) == 6
+    # The one that is switched off does not run beside its trigger.
+    assert len(notes) == 5
 
 
 def test_a_file_that_is_there_is_not_written_over(moved: Moved) -> None:
     """It may have been edited since."""
     output = moved.project.documents / "moved.yaml"
-    done = triggers(moved.aws, moved.project, "import", "--output", str(output))
+    done = moved.triggers("import", "--output", str(output))
     assert done.returncode == 2
     assert "is there already; name another file" in done.stderr
     assert output.read_text(encoding="utf-8") == moved.document

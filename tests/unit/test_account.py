@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
 
 import boto3
 import jmespath
@@ -24,7 +26,7 @@ TRIGGER = Trigger("team/one", When("s3", {"bucket": "${Bucket}", "key": "in/*"})
 def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account, and clients that talk to it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    clients = (aws.sagemaker, aws.s3, aws.sts, aws.sns, aws.events)
+    clients = (aws.sagemaker, aws.s3, aws.sts, aws.sns, aws.events, aws.scheduler)
     with mock_aws():
         for client in clients:
             client.cache_clear()
@@ -209,3 +211,43 @@ def test_a_problem_stands_where_its_pipeline_is_written() -> None:
             found = account.problems(Documents((trigger,), STAGES), "dev")
         fields = [problem.field.partition(".")[2].partition(".")[2] for problem in found]
         assert fields[:2] == places
+
+
+def point(pipeline: str, name: str, description: str = "", state: Literal["ENABLED", "DISABLED"] = "ENABLED") -> None:
+    """Let a schedule start a pipeline."""
+    boto3.client("scheduler").create_schedule(
+        Name=name,
+        Description=description,
+        State=state,
+        ScheduleExpression="rate(1 hour)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": f"arn:aws:sagemaker:{REGION}:123456789012:pipeline/{pipeline}",
+            "RoleArn": "arn:aws:iam::123456789012:role/x",
+        },
+    )
+
+
+def others(trigger: Trigger) -> list[str]:
+    """Return what else starts the pipelines of a trigger."""
+    return list(account.others(Documents((trigger,), STAGES), "dev"))
+
+
+def test_what_else_starts_a_trigger_s_pipeline_is_told() -> None:
+    """In any spelling; what starts another pipeline, is off, or was compiled from the trigger is none of it."""
+    point("TRAIN", "by-hand", "Train every hour")
+    point("train-v2", "of-another")
+    point("train", "switched-off", state="DISABLED")
+    point("train", "compiled", "team/one: what the trigger became")
+    point("train", "of-a-trigger-that-is-gone", "team/former: what a trigger became")
+    told = [note.partition(":")[0] for note in others(TRIGGER)]
+    assert told == [
+        "schedule default/by-hand starts TRAIN as well as team/one does",
+        "schedule default/of-a-trigger-that-is-gone starts train as well as team/one does",
+    ]
+
+
+def test_a_trigger_that_is_switched_off_runs_beside_nothing() -> None:
+    """So that a move can be prepared."""
+    point("train", "by-hand")
+    assert others(replace(TRIGGER, enabled=False)) == []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
+from pipeline_triggers import account
 from pipeline_triggers.cli import main
 
 DOCUMENT = """\
@@ -86,6 +89,26 @@ def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.
     checked = run(directory, "check", "--aws")
     assert checked.exit_code == 1
     assert "the account can't be asked: Unable to locate credentials" in checked.stderr
+
+
+def test_what_else_runs_is_a_note_and_no_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is an account that does not let itself be looked at for that; JSON stays JSON."""
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListSchedules")
+
+    def others(*_: object) -> Iterator[str]:
+        yield "schedule default/x starts train"
+        raise denied
+
+    monkeypatch.setattr(account, "problems", lambda *_: [])
+    monkeypatch.setattr(account, "others", lambda *_: iter(["schedule default/x starts train"]))
+    checked = run(directory, "check", "--aws", "--json")
+    assert (checked.exit_code, checked.stdout) == (0, "[]\n")
+    assert checked.stderr == "Note: schedule default/x starts train\n"
+    monkeypatch.setattr(account, "others", others)
+    checked = run(directory, "check", "--aws")
+    assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
+    assert checked.stderr.startswith("Note: what else starts these pipelines can't be looked for: ")
+    assert "AccessDeniedException" in checked.stderr
 
 
 def test_list_shows_each_trigger(directory: Path) -> None:

@@ -170,11 +170,12 @@ def test_a_rule_that_starts_a_pipeline_twice_becomes_two_triggers(tmp_path: Path
 
 def test_a_rule_with_a_schedule_fires_on_utc_s_clock(tmp_path: Path) -> None:
     """And a rule that has a pattern as well becomes two triggers."""
-    written = imported(rule(("train", {}), ScheduleExpression="cron(0 8 ? * MON#1 *)"))
+    written = imported(rule(("train", {"At": "$.time"}), ScheduleExpression="cron(0 8 ? * MON#1 *)"))
     by_event, by_time = loaded(tmp_path, written)
     assert by_event.when.source == "event"
     assert by_time.when.fields == {"cron": "0 8 ? * MON#1 *", "timezone": "UTC"}
     assert "# Not carried over: its tag team\n" in written.text
+    assert "# Not carried over: what its paths lead to: the event is Scheduler's" in written.text
 
 
 def test_a_call_that_scheduler_makes_itself_is_read(tmp_path: Path) -> None:
@@ -249,6 +250,13 @@ def test_the_bounds_to_come_and_the_window_are_carried_over(tmp_path: Path) -> N
         "end": "2099-01-01T00:00:00Z",
         "jitter": "15",
     }
+
+
+def test_a_rate_counts_from_its_start_while_that_is_to_come(tmp_path: Path) -> None:
+    """Which is carried over, so that nothing is lost."""
+    written = imported(schedule(ScheduleExpression="rate(5 minutes)", StartDate=datetime(2098, 1, 1, tzinfo=UTC)))
+    assert loaded(tmp_path, written)[0].when.fields == {"rate": "5 minutes", "start": "2098-01-01T00:00:00Z"}
+    assert "Not carried over" not in written.text
 
 
 def test_names_that_would_be_the_same_are_numbered(tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def others(documents: Documents, stage: str) -> Iterator[str]:
         if trigger.enabled:
             users |= {Pipeline(here.account, here.region, start.pipeline).key: trigger.id for start in trigger.start}
     compiled = {trigger.id for trigger in documents.triggers}
-    for found in existing.existing(here, compiled, lambda pipeline: pipeline.key in users):
-        for pipeline in found.pipelines:
+    for found in sorted(existing.existing(here, compiled, lambda pipeline: pipeline.key in users), key=str):
+        for pipeline in found.pipelines if found.enabled else ():
             told = "both run; remove one (triggers import writes a trigger like it)"
             yield f"{found} starts {pipeline.name} as well as {users[pipeline.key]} does: {told}"
 

@@ -22,6 +22,11 @@ class ExistingSchedule:
         """The one that it starts."""
         return (self.pipeline,)
 
+    @property
+    def enabled(self) -> bool:
+        """Whether it fires."""
+        return bool(self.answer["State"] == "ENABLED")
+
     def __str__(self) -> str:
         return f"schedule {self.answer['GroupName']}/{self.answer['Name']}"
 
@@ -40,6 +45,11 @@ class ExistingRule:
     def pipelines(self) -> tuple[Pipeline, ...]:
         """Those that it starts."""
         return tuple(dict.fromkeys(target.pipeline for target in self.targets))
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it fires."""
+        return bool(self.rule["State"] != "DISABLED")
 
     def __str__(self) -> str:
         return f"rule {self.bus}/{self.rule['Name']}"

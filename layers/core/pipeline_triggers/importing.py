@@ -116,7 +116,7 @@ def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
             raise _LeftOut(f"its end, {told}, has passed")
         else:
             notes.append(f"its start, {told}, has passed")
-    if "rate" in when:
+    if "rate" in when and "start" not in when:
         notes.append("its rate counts from the deploy")
     if minutes := answer["FlexibleTimeWindow"].get("MaximumWindowInMinutes"):
         when["jitter"] = minutes
@@ -130,7 +130,7 @@ def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
         remove=f"aws scheduler delete-schedule --group-name {group} --name {name}",
         when={"schedule": when},
         start={_pipeline(found.pipeline, here): _scheduled_values(values, notes)},
-        enabled=answer["State"] == "ENABLED",
+        enabled=found.enabled,
         description=_description(answer, notes),
         options=options,
         notes=[*notes, *_delivery(target)],
@@ -187,15 +187,23 @@ def _of_rule(found: ExistingRule, here: Here) -> list[_Trigger]:
             remove=_remove_targets(found),
             when=when,
             start=start,
-            enabled=rule["State"] != "DISABLED",
+            enabled=found.enabled,
             description=description,
             tags=tags,
-            notes=[*notes, *told, *(f"its tag {key}" for key in found.tags if key not in tags and key[:4] != "aws:")],
+            notes=[*notes, *told, *_lost(found, when, start, tags)],
         )
         for when in _whens(found)
         for tags in [_tags(found, when)]
         for start, told in _starts(found, here)
     ]
+
+
+def _lost(
+    found: ExistingRule, when: Mapping[str, Any], start: Mapping[str, Mapping[str, str]], tags: Mapping[str, str]
+) -> Iterator[str]:
+    yield from (f"its tag {key}" for key in found.tags if key not in tags and key[:4] != "aws:")
+    if "schedule" in when and any(value.startswith("$.") for values in start.values() for value in values.values()):
+        yield "what its paths lead to: the event is Scheduler's, with its source, detail and resources"
 
 
 def _tags(found: ExistingRule, when: Mapping[str, Any]) -> dict[str, str]:
