@@ -44,6 +44,10 @@ DELIVERY = "test_delivery.py::test_"
 FAULTS = "test_faults.py::test_"
 START = "test_start.py::test_"
 
+SENT = "aws.sqs().send_message(QueueUrl=queue, MessageBody=body)"
+DELETED = 'aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])'
+THEN = f"\n{' ' * 20}"
+
 GUARDS = (
     Guard(
         "ledger: what was begun before is known",
@@ -142,6 +146,13 @@ GUARDS = (
         "_quarantine(record.body, rejections)\n    _report(decided.verdicts, decided)",
         "pass\n    _report(decided.verdicts, decided)\n    if rejections: _quarantine(record.body, rejections)",
         (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
+    ),
+    Guard(
+        "redrive: a message is sent before it is deleted",
+        "redrive.py",
+        f"{SENT}{THEN}{DELETED}",
+        f"{DELETED}{THEN}{SENT}",
+        (f"{FAULTS}what_is_redriven_after_fourteen_days_starts_only_what_was_not_started",),
     ),
     Guard(
         "waiting: no verdict is final while a pipeline waits",

@@ -99,7 +99,7 @@ class World:
     invalid: list[str] = field(default_factory=list)  # what of a start does not fit SageMaker's API
     dead: dict[str, Message] = field(default_factory=dict)  # the dead-letter queue, by receipt
     quarantined: list[dict[str, Any]] = field(default_factory=list)  # all that has ever come there
-    breaks_off: bool = False  # whoever deletes a dead letter next
+    breaks_off: str = ""  # whoever deletes a dead letter: "before" or "after" that
     log: io.StringIO = field(default_factory=io.StringIO)
     running: list[tuple[str, float]] = field(default_factory=list)  # functions: message, end of the function's time
 
@@ -152,8 +152,8 @@ class World:
         self.sent[message] = json.loads(body)["event"]["detail"]["object"]["key"]
         return message
 
-    def redrive(self, broken_off: bool = False) -> None:
-        """Let somebody run ``triggers redrive``; or break it off when it has sent a message and not yet deleted it."""
+    def redrive(self, broken_off: str = "") -> None:
+        """Let somebody run ``triggers redrive``, and perhaps break it off at its first deletion."""
         self.breaks_off = broken_off
         with suppress(Killed):
             list(redrive(STACK, lambda _: True, dry_run=False))
@@ -219,9 +219,11 @@ class World:
 
     def delete_message(self, **call: Any) -> None:
         """Delete a dead letter."""
-        if self.breaks_off:
+        if self.breaks_off == "before":
             raise Killed
         del self.dead[call["ReceiptHandle"]]
+        if self.breaks_off == "after":
+            raise Killed
 
     def change_message_visibility(self, **call: Any) -> None:
         """Hide a message for as long as is said."""

@@ -81,8 +81,8 @@ class History(RuleBasedStateMachine):
         """A deploy removes the trigger, or brings it back."""
         self.world.deployed = deployed
 
-    @rule(broken_off=st.booleans())
-    def redrive(self, broken_off: bool) -> None:
+    @rule(broken_off=st.sampled_from(["", "before", "after"]))
+    def redrive(self, broken_off: str) -> None:
         """Somebody sends the dead-letter queue's messages again, and perhaps breaks off."""
         self.world.redrive(broken_off)
 
