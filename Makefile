@@ -26,10 +26,18 @@ setup: .venv/ready ## make .venv, the development environment
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# The SageMaker SDK is what the tests' users move in from; its dependencies are none of ours.
+.venv-sdk/ready: tests/sdk/requirements.txt | .venv/ready
+	@echo "Setting up .venv-sdk, with the SageMaker SDK for the tests: half a minute, once"
+	@$(BIN)/python -m venv --clear .venv-sdk
+	@.venv-sdk/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r tests/sdk/requirements.txt
+	@touch $@
+
 run: setup ## deploy to an embedded AWS, upload files, show the verdicts (KEEP=1: leave it up)
 	@$(BIN)/python -m tests.localaws.run $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
-test: setup ## run all tests, those against the deployed stack included
+test: setup .venv-sdk/ready ## run all tests, those against the deployed stack included
 	@$(BIN)/python -m pytest
 
 faults: setup ## let faults happen at every call to AWS, and count what is lost or repeated
@@ -77,7 +85,9 @@ requirements: ## pin what pyproject.toml asks for (needs uv)
 		--output-file layers/core/requirements.txt
 	uv pip compile pyproject.toml --extra cli --group dev --universal --python-version 3.11 --generate-hashes --quiet \
 		--output-file requirements-dev.txt
+	uv pip compile tests/sdk/requirements.in --no-config --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --quiet --output-file tests/sdk/requirements.txt
 
 clean: ## remove everything that the commands above made
-	rm -rf .venv .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sdk .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from samcli.yamlhelper import yaml_parse
 from tests import PROJECT
 from tests.handler import ENVIRONMENT
 from tests.localaws.local_aws import LocalAws
+from tests.sdk import run as run_with_sdk
 
 # The same examples every time, and no clock: a test must not need luck. `--hypothesis-profile=explore` looks further.
 settings.register_profile("repeat", derandomize=True, deadline=None)
@@ -61,6 +63,12 @@ def aws() -> Iterator[LocalAws]:
         for bucket in ("raw-dev", "raw-prod"):
             running.create_bucket(bucket)
         yield running
+
+
+@pytest.fixture(scope="session")
+def sdk(aws: LocalAws) -> Callable[[str], str]:
+    """Run a script with the SageMaker SDK against the embedded AWS, and return the last line that it prints."""
+    return partial(run_with_sdk, aws=aws)
 
 
 @pytest.fixture(scope="session")

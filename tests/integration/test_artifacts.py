@@ -32,6 +32,9 @@ import on_endpoint_status, on_event, on_s3_upload, on_sns_message
 from pipeline_triggers import delivery
 from importlib import resources
 assert resources.files("compiled_triggers").joinpath("triggers.json").is_file()
+import zoneinfo
+zoneinfo.reset_tzpath(to=())  # as where the machine has no zones
+assert zoneinfo.ZoneInfo("Europe/Berlin")
 print(on_s3_upload.handler.__name__, delivery.__file__)
 """
 

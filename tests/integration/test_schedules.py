@@ -1,4 +1,4 @@
-"""Schedules → executions, through the deployed stack: they really fire."""
+"""Schedules → executions, through the deployed stack, or past its handlers: they really fire."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ TRIGGERS = f"""
       schedule: {{rate: 12 hours, start: 2190-01-01T01:00:00+01:00, end: 2199-12-31T00:00:00Z, jitter: 30}}
     start: echo
     parameters: {{Value: $.time}}
+  direct-schedule:
+    when: {{schedule: {{at: {SOON:%Y-%m-%dT%H:%M:%S}, timezone: UTC}}}}
+    delivery: direct
+    start: direct-schedule
+    parameters: {{Scheduled_at: "{{% $scheduled.time %}}", Kind: daily}}
+  direct-rule:
+    when: {{event: {{pattern: {{source: [acme.shop], detail-type: [Closed]}}}}}}
+    delivery: direct
+    start:
+      direct-one: {{Month: "$.detail.months[0]", Kind: monthly}}
+      direct-two: {{}}
 """
 
 
@@ -37,6 +48,9 @@ TRIGGERS = f"""
 def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
     """The stack with a schedule of each kind."""
     aws.create_pipeline("echo", pipeline_definition({"Value": "String"}))
+    aws.create_pipeline("direct-schedule", pipeline_definition({"Scheduled_at": "String", "Kind": "String"}))
+    aws.create_pipeline("direct-one", pipeline_definition({"Month": "String", "Kind": "String"}))
+    aws.create_pipeline("direct-two", pipeline_definition({}))
     project = new_project()
     project.compile(TRIGGERS)
     project.deploy(aws, STACK)
@@ -80,3 +94,21 @@ def test_what_is_deployed_is_what_the_document_says(deployed: LocalAws) -> None:
         assert f":role/{STACK}-ScheduleRole" in found["Target"]["RoleArn"]
         assert f"{STACK}-OnEventDeadLetterQueue" in found["Target"]["DeadLetterConfig"]["Arn"]
         assert found["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
+
+
+def test_a_direct_schedule_starts_its_pipeline_by_itself(deployed: LocalAws) -> None:
+    """With the time that Scheduler fills in, and a role of its own."""
+    (execution,) = deployed.executions("direct-schedule", 1)
+    at = f"{SOON:%Y-%m-%dT%H:%M:%SZ}"
+    assert deployed.execution_parameters(execution) == {"Scheduled_at": at, "Kind": "daily"}
+    assert "-DirectSchedule" in deployed.schedule(STACK, "team/direct-schedule")["Target"]["RoleArn"]
+
+
+def test_a_direct_rule_starts_its_pipelines_by_itself(deployed: LocalAws) -> None:
+    """With what EventBridge picks out of the event; no handler hears of it."""
+    deployed.put_event({"source": "acme.shop", "detail-type": "Closed", "detail": {"months": ["2026-10"]}})
+    (one,), (two,) = deployed.executions("direct-one", 1), deployed.executions("direct-two", 1)
+    assert deployed.execution_parameters(one) == {"Month": "2026-10", "Kind": "monthly"}
+    assert deployed.execution_parameters(two) == {}
+    lines = deployed.log_lines(STACK, "OnEvent")
+    assert not [line for line in lines if str(line.get("trigger")).startswith("team/direct")]

@@ -61,6 +61,8 @@ class Happening:
 
 def of_trigger(trigger: Trigger, requests_topic: str) -> Iterator[Happening]:
     """Give what happens for a trigger: nothing where its pattern says too little of its events."""
+    if trigger.direct:
+        return  # no handler tells what became of it
     match trigger.when.source:
         case "s3":
             yield from _uploads(trigger)

@@ -237,6 +237,22 @@ class LocalAws:
             Target=schedule["Target"],
         )
 
+    def executions(self, pipeline: str, count: int) -> list[str]:
+        """Wait for a pipeline's executions, and return their ARNs.
+
+        Raises:
+            CommandFailed: they did not come in time.
+
+        """
+        sagemaker = self.client("sagemaker")
+
+        def started() -> list[str]:
+            listed = sagemaker.list_pipeline_executions(PipelineName=pipeline)["PipelineExecutionSummaries"]
+            return [one["PipelineExecutionArn"] for one in listed] if len(listed) >= count else []
+
+        found: list[str] = self._wait_for(f"execution of {pipeline}", started)
+        return found
+
     def execution_parameters(self, execution: str) -> dict[str, str]:
         """Return the parameters that an execution really received."""
         answer = self.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=execution)

@@ -312,6 +312,7 @@ def test_a_schedule_is_identified_by_its_time() -> None:
         {"resources": []},
         {"detail": {"trigger": "team/one", "timezone": "../../etc/passwd"}},
         {"detail": {"trigger": "team/one", "timezone": "Nowhere"}},
+        {"detail": {"trigger": "team/one", "timezone": "Europe"}},
     ],
 )
 def test_what_no_compiled_schedule_sends_is_rejected(change: dict[str, Any]) -> None:

@@ -91,6 +91,10 @@ triggers:
   alarms:
     when: {alarm: {name: churn, state: [alarm]}}
     start: ltv
+  hasty:
+    when: {s3: {bucket: raw}}
+    delivery: direct
+    start: ltv
   once:
     when: {schedule: {at: "2027-12-13T10:15:20", timezone: Europe/Berlin}}
     start: ltv
@@ -129,6 +133,7 @@ STILL_RIGHT = {
         endpoint.when.endpoint.name endpoint.start.churn-test endpoint.start.churn-test.Endpoint endpoint.start.ltv
         job.when.training_job.name jobs.when.training_job.status.0 jobs.when.training_job.status.1
         package.when.model_package.group
+        hasty.delivery
         often.when.schedule.start often.when.schedule.end often.when.schedule.jitter
         closed.when.event.bus closed.when.event.pattern.source closed.when.event.pattern.detail
         closed.when.event.pattern.detail.orders closed.when.event.pattern.detail.kind
@@ -168,7 +173,7 @@ STILL_RIGHT = {
     "misspell": """
         filtered filtered.when.sns.attributes.team alarming alarming.when.sns.body.NewStateValue
         upload publisher topic endpoint endpoints deployment deployments
-        monitor job jobs package packages chain chains alarm alarms once often nightly closed
+        monitor job jobs package packages chain chains alarm alarms hasty once often nightly closed
         upload.parameters.Input upload.parameters.Rate upload.tags.team
         publisher.accept.Day publisher.accept.Market
         endpoint.start.churn-test.Endpoint

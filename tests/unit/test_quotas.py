@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def test_more_policies_than_a_role_takes_need_a_raised_quota() -> None:
     (note,) = quotas.to_raise(many, STAGES)
     quota = "IAM's quota 'managed policies attached to a role' (10)"
     assert note == f"91 pipelines need 11 policies at OnEvent's role: have {quota} raised"
+
+
+def test_who_starts_directly_has_policies_of_its_own() -> None:
+    """They count at EventBridge's role, and no more at the handler's."""
+    many = [trigger(number, f"{number:03d}" + "x" * 253) for number in range(91)]
+    directly = [replace(one, direct=True) for one in many]
+    (note,) = quotas.to_raise(directly, STAGES)
+    assert "policies at DirectRules's role" in note
+    assert list(quotas.to_raise([*directly[:45], *many[45:]], STAGES)) == []
 
 
 def test_a_template_may_have_500_resources() -> None:

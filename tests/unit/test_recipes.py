@@ -88,6 +88,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
     "told-by-topic": ({}, {"train": {"InputDataUrl": "s3://acme-raw-dev/churn/2026-10/März 100%.csv"}}),
     "evaluate-again": ({"key": "tests/x.csv"}, {"train": {"TestDataUrl": "s3://raw/tests/x.csv"}}),
     "order-closed": ({}, {"orders": {"Month": "03"}}),
+    "straight": ({"key": "straight/x"}, {"train": {"Key": "straight/x", "InstanceType": "ml.m5.large"}}),
     "nightly": ({}, {"train": {"Date": "2026-10-31"}}),
     "last-friday": ({}, {"report": {"Name": "2026-11"}}),
 }

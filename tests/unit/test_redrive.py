@@ -122,14 +122,26 @@ def test_every_shape_is_sent_as_its_handler_reads_it(
     assert queues.left() == []
 
 
+PIPELINE = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+
+
 @pytest.mark.parametrize(
-    ("rule", "target"), [(RULE.format("gone"), TARGET), (RULE.format("one"), "arn:aws:sagemaker:::pipeline/train")]
-)
-def test_what_no_handler_was_to_get_stays_with_its_reason(queues: Queues, rule: str, target: str) -> None:
-    """Its rule is gone, or sends straight to a pipeline; nobody else can say what it would have been."""
-    queues.dead(json.dumps(EVENT), RULE_ARN=rule, TARGET_ARN=target, **FAILED)
+    ("attributes", "left"),
+    [
+        ({"RULE_ARN": RULE.format("gone"), "TARGET_ARN": TARGET},
+         f"{RULE.format('gone')} is gone, so its trigger is not known; triggers run starts one with an event"),
+        ({"RULE_ARN": RULE.format("one"), "TARGET_ARN": PIPELINE},
+         f"it was to start {PIPELINE} itself, past every handler; start that by hand"),
+        ({**SCHEDULED, "TARGET_ARN": PIPELINE},
+         f"it was to start {PIPELINE} itself, past every handler; start that by hand"),
+    ],
+    ids=["rule that is gone", "direct rule", "direct schedule"],
+)  # fmt: skip
+def test_what_no_handler_can_read_stays_with_its_reason(queues: Queues, attributes: dict[str, str], left: str) -> None:
+    """Nobody can say any more what it would have been, or it never was to pass a handler."""
+    queues.dead(json.dumps(EVENT), **FAILED | attributes)
     (letter,) = redrive.redrive(queues.stack, everything, dry_run=False)
-    assert letter.left == f"{rule} sends to no handler, or is gone; start its pipeline by hand"
+    assert letter.left == left
     assert queues.sent() == []
     assert queues.left() == [json.dumps(EVENT)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,13 @@ import yaml
 from click.testing import CliRunner, Result
 from pipeline_triggers import compile as compiler
 from pipeline_triggers import schedules
+from pipeline_triggers.checks import EXAMPLES
 from pipeline_triggers.cli import main
 from pipeline_triggers.documents import Documents
+from pipeline_triggers.explain import Explanation, explain
 from pipeline_triggers.models import Start, Trigger, When
+
+from tests import PROJECT
 
 NOW = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
@@ -85,6 +90,11 @@ def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
             {"at": "2027-12-13", "timezone": "UTC"},
             "at",
             "'2027-12-13' is no date-time; write one as in 2027-12-13T10:15:20",
+        ),
+        (
+            {"at": "9999-12-31T23:59:59", "timezone": "America/New_York"},
+            "at",
+            "'9999-12-31T23:59:59' is no date-time; write one as in 2027-12-13T10:15:20",
         ),
         (
             {"at": "2027-02-29T10:00:00", "timezone": "UTC"},
@@ -179,7 +189,8 @@ def test_a_start_that_has_passed_is_left_out_and_told() -> None:
     assert "StartDate" not in after
     assert after["EndDate"] == "2028-01-01T00:00:00Z"
     assert list(schedules.told([trigger], past)) == [
-        "team/one has begun: its start, 2027-01-01T01:00:00+01:00, has passed, and is left out"
+        "team/one has begun: its start, 2027-01-01T01:00:00+01:00, has passed, and is left out;"
+        " its rate counts from the deploy that leaves it out"
     ]
 
 
@@ -239,6 +250,27 @@ def test_the_limits_are_those_of_the_service() -> None:
     assert model.shape_for("MaximumWindowInMinutes").metadata["max"] == schedules.MAX_JITTER
     assert model.shape_for("Description").metadata["max"] >= compiler.MAX_DESCRIPTION_LENGTH
     assert model.shape_for("ScheduleExpressionTimezone").metadata["max"] >= max(map(len, schedules.zones()))
+
+
+# ---- what is explained
+
+
+def test_explain_knows_a_schedule_s_event_by_its_trigger() -> None:
+    """No rule is asked, since none sees it: what Scheduler sends goes straight to the queue."""
+    event = json.loads((PROJECT / "events" / "schedule.json").read_text(encoding="utf-8"))
+    nightly = replace(
+        schedule(rate="1 day"), id="churn/nightly", start=(Start("train", {"A": "{% $scheduled.time %}"}),)
+    )
+    rule = Trigger("team/rule", When("event", {"pattern": {"source": ["aws.scheduler"]}}), (Start("train", {}),))
+
+    def told(trigger: Trigger) -> list[Explanation]:
+        return list(explain([trigger, schedule(rate="1 day"), rule], event, EXAMPLES, ask_pipelines=False))
+
+    values = {"A": "2026-11-01T01:00:00Z"}
+    assert told(nightly) == [Explanation("churn/nightly", "WOULD START", "train", None, values)]
+    direct = Explanation("churn/nightly", "WOULD START", "train", "by AWS itself, unchecked", values)
+    assert told(replace(nightly, direct=True)) == [direct]
+    assert told(replace(nightly, enabled=False)) == [Explanation("churn/nightly", "SWITCHED OFF")]
 
 
 # ---- the commands

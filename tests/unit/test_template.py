@@ -148,6 +148,26 @@ def test_a_function_knows_a_trigger_before_its_rule_fires() -> None:
         assert handed_in[f"{handler}RoleName"] == {"Ref": f"{handler}Role"}
 
 
+def test_only_the_stack_s_own_schedules_get_a_role_that_sends_to_the_queue() -> None:
+    """Scheduler assumes it for schedules of the stack's group; the embedded AWS would take a role that may nothing."""
+    role = of_type("AWS::IAM::Role")["ScheduleRole"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"] == {
+        "StringEquals": {
+            "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+            "aws:SourceArn": {"Fn::GetAtt": ["ScheduleGroup", "Arn"]},
+        }
+    }
+    (allowed,) = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    assert allowed["Action"] == "sqs:SendMessage"
+    queues = ("OnEventQueue", "OnEventDeadLetterQueue")
+    assert allowed["Resource"] == [{"Fn::GetAtt": [queue, "Arn"]} for queue in queues]
+    handed_in = RESOURCES["TriggersStack"]["Properties"]["Parameters"]
+    assert handed_in["ScheduleGroup"] == {"Ref": "ScheduleGroup"}
+    assert handed_in["ScheduleRoleArn"] == {"Fn::GetAtt": ["ScheduleRole", "Arn"]}
+
+
 def test_samconfig_environments_are_complete() -> None:
     """They do not inherit from each other: what one sets, the other must."""
     config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))

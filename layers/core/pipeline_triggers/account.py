@@ -10,11 +10,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from pipeline_triggers import aws, catalog, definition, sources
+from pipeline_triggers import aws, catalog, definition, existing, sources
 from pipeline_triggers.documents import Documents
 from pipeline_triggers.errors import Problem, Rejected
 from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.parameters import literal
+from pipeline_triggers.pointers import Home, Pipeline
 from pipeline_triggers.stages import resolve
 
 # A trigger's id, where in it, and what is wrong there.
@@ -59,6 +60,31 @@ def problems(documents: Documents, stage: str) -> list[Problem]:
         *_topic_problems(triggers, account),
     ]
     return [documents.problem(trigger_id, path, message) for trigger_id, path, message in found]
+
+
+def others(documents: Documents, stage: str) -> Iterator[str]:
+    """Say what else in the account starts a pipeline that a trigger starts: both would run.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+
+    """
+    values = pseudo_parameters()
+    here = home(values)
+    users: dict[tuple[str, str, str], str] = {}
+    for trigger in triggers_of(documents, stage, values):
+        if trigger.enabled:
+            users |= {Pipeline(here.account, here.region, start.pipeline).key: trigger.id for start in trigger.start}
+    compiled = {trigger.id for trigger in documents.triggers}
+    for found in existing.existing(here, compiled, lambda pipeline: pipeline.key in users):
+        for pipeline in found.pipelines:
+            told = "both run; remove one (triggers import writes a trigger like it)"
+            yield f"{found} starts {pipeline.name} as well as {users[pipeline.key]} does: {told}"
+
+
+def home(values: Mapping[str, str]) -> Home:
+    """Return the account and Region that pseudo parameters speak of."""
+    return Home(values["AWS::Partition"], values["AWS::AccountId"], values["AWS::Region"])
 
 
 def _pipeline_problems(triggers: list[Trigger], written: Mapping[str, Trigger]) -> Iterator[Found]:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
@@ -30,6 +32,9 @@ _CONFIG = Config(
 
 # DynamoDB and SQS answer within milliseconds, and must leave time for SageMaker.
 _QUICK = _CONFIG.merge(Config(connect_timeout=2, read_timeout=3))
+
+# Who lists a whole account meets its rates: such calls slow down by themselves, and are tried more often.
+_PATIENT = _CONFIG.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
 
 # The error codes with which SageMaker says no for good; they have no "Exception" behind them. A denial is none of
 # them: right after a deploy a new grant may not be known everywhere yet.
@@ -52,6 +57,12 @@ _PASSING = RATES | {"ResourceLimitExceeded", "ConflictException", "TransactionIn
 def sagemaker() -> SageMakerClient:
     """Return the client that describes pipelines and lists their executions."""
     return boto3.client("sagemaker", config=_CONFIG)
+
+
+@cache
+def patient_sagemaker() -> SageMakerClient:
+    """Return the client that asks whether pipelines are there, many of them one after another."""
+    return boto3.client("sagemaker", config=_PATIENT)
 
 
 @cache
@@ -106,11 +117,23 @@ def sns(region: str) -> SNSClient:
 
 @cache
 def events() -> EventBridgeClient:
-    """Return the client that says whether a pattern matches an event."""
-    return boto3.client("events", config=_CONFIG)
+    """Return the client that lists, removes and restores rules, and says whether a pattern matches an event."""
+    return boto3.client("events", config=_PATIENT)
 
 
 @cache
 def cloudformation() -> CloudFormationClient:
-    """Return the client that knows the deployed stack."""
-    return boto3.client("cloudformation", config=_CONFIG)
+    """Return the client that knows the deployed stack, and what belongs to any stack."""
+    return boto3.client("cloudformation", config=_PATIENT)
+
+
+@cache
+def scheduler() -> EventBridgeSchedulerClient:
+    """Return the client that lists, removes and restores schedules."""
+    return boto3.client("scheduler", config=_PATIENT)
+
+
+@cache
+def logs() -> CloudWatchLogsClient:
+    """Return the client that reads the functions' logs."""
+    return boto3.client("logs", config=_PATIENT)

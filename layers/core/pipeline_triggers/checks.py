@@ -11,7 +11,8 @@ from itertools import zip_longest
 from typing import Any
 
 from pipeline_triggers import globs, parameters, patterns, schedules, yaml_source
-from pipeline_triggers.models import MAX_STARTS, Options, Start, Trigger, When
+from pipeline_triggers.direct import attribute_problem, direct_problems, value_problem
+from pipeline_triggers.models import MAX_STARTS, Occurrence, Options, Start, Trigger, When
 from pipeline_triggers.samples import sample
 from pipeline_triggers.sources import SOURCES, topic
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references, resolve
@@ -56,6 +57,11 @@ _OPTIONS = {
 }
 
 
+def _check_sent(when: When, sample: Occurrence | None, text: str, *, direct: bool) -> str | None:
+    problem = value_problem if direct else attribute_problem
+    return parameters.check(text, sample) or problem(when.source, text)
+
+
 def _places(path: Path, written: str | list[str]) -> list[tuple[Path, str]]:
     """Return where each text of a list stands; or the one text."""
     return [(path, written)] if isinstance(written, str) else [((*path, at), text) for at, text in enumerate(written)]
@@ -78,6 +84,7 @@ class Checked:
             raw.pop("start_one_of", None)  # that both stand there has been told
         when = self._when(raw["when"]) if "when" in raw and self.source.is_right((*self.path, "when")) else None
         occurrence = sample(when) if when else None
+        is_direct = raw.get("delivery") == "direct"
         check_value = partial(parameters.check, sample=occurrence)
         self._each(("if",), raw.get("if"), partial(parameters.check_condition, sample=occurrence))
         self._each(("dedupe",), raw.get("dedupe"), partial(parameters.check_key, sample=occurrence))
@@ -89,13 +96,15 @@ class Checked:
             self._resolved(("steps", at), step)
         start: tuple[Start, ...] = ()
         if {"start", "start_one_of"} & raw.keys():
-            start = self._starts(raw, check_value)
+            start = self._starts(raw, partial(_check_sent, when, occurrence, direct=is_direct) if when else check_value)
         else:
             for name, value in raw.get("parameters", {}).items():
                 self._each(("parameters", name), value, check_value)
         if when:
             self._requests(raw, when)
             self._tags(raw, when)
+            for path, wrong in direct_problems(raw, when) if is_direct else ():
+                self._problem(path, wrong)
         if not is_whole or when is None or not self.source.is_right(self.path):
             return None
         return Trigger(
@@ -116,6 +125,7 @@ class Checked:
                 mlflow_experiment=raw.get("mlflow_experiment"),
             ),
             dry_run=raw.get("dry_run") == "true",
+            direct=is_direct,
             enabled=raw.get("enabled") != "false",
             description=raw.get("description", ""),
             tags=raw.get("tags", {}),

@@ -15,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from pipeline_triggers import catalog, needs, quotas, schedules, sources
+from pipeline_triggers import catalog, direct, needs, quotas, schedules, sources
 from pipeline_triggers.checks import Stages
 from pipeline_triggers.documents import Documents
 from pipeline_triggers.errors import DocumentsError, Problem
-from pipeline_triggers.models import Trigger
-from pipeline_triggers.sources import HANDLERS, SOURCES
+from pipeline_triggers.models import Start, Trigger
+from pipeline_triggers.sources import DIRECT_RULES, DIRECT_SCHEDULES, HANDLERS, SOURCES
 from pipeline_triggers.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references
 
 COMPILED = "compiled"
@@ -32,6 +32,8 @@ MAX_READABLE = 100  # of a logical id, which may have 255 characters; EventBridg
 
 _STAGES = "Stages"
 _LOWER_CASED_STAGES = "LowerCasedStages"
+_SERVICE = "arn:${{AWS::Partition}}:{}:${{AWS::Region}}:${{AWS::AccountId}}:"
+_PIPELINE = _SERVICE.format("sagemaker") + "pipeline/"
 _KNOWN_TO_SUB = PSEUDO_PARAMETERS | {"AWS::Partition"}
 
 # To start a pipeline, to hold values against its definition, and to look for a start that was not noted.
@@ -95,9 +97,9 @@ def write(directory: Path, compiled: Mapping[str, str]) -> None:
 
 
 def _stack(documents: Documents, past: frozenset[str] = frozenset()) -> dict[str, Any]:
-    resources: dict[str, Resource] = {}
+    resources = _started_directly(documents, past)
     for handler in HANDLERS:
-        handled = [trigger for trigger in documents.triggers if SOURCES[trigger.when.source].handler == handler]
+        handled = [trigger for trigger in documents.triggers if sources.starter(trigger) == handler]
         policies = _policies(handler, handled, documents.stages)
         # An event that comes before the handler may start its pipeline would be denied.
         resources |= policies | _rules(handled, list(policies)) | _schedules(handled, list(policies), past)
@@ -137,12 +139,11 @@ def _rules(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resour
     rules = {}
     for trigger in triggers:
         if (pattern := sources.pattern(trigger.when, _text)) is not None:
-            rules[_logical_id(trigger.id, "Rule")] = _rule(trigger, pattern, policies)
+            rules[logical_id(trigger.id, "Rule")] = _rule(trigger, pattern, policies)
     return rules
 
 
 def _rule(trigger: Trigger, pattern: Mapping[str, Any], policies: list[str]) -> Resource:
-    handler = SOURCES[trigger.when.source].handler
     bus = trigger.when.fields.get("bus")
     tags = [{"Key": key, "Value": _text(value)} for key, value in trigger.tags.items()]
     return {
@@ -154,26 +155,91 @@ def _rule(trigger: Trigger, pattern: Mapping[str, Any], policies: list[str]) -> 
             **({"EventBusName": _text(bus)} if bus else {}),
             "EventPattern": pattern,
             **({"Tags": tags} if tags else {}),
-            "Targets": [
-                {
-                    "Id": "queue",
-                    "Arn": {"Ref": f"{handler}QueueArn"},
-                    # The whole event, never values picked out of it: those are not escaped, so an object's
-                    # key could write JSON of its own.
-                    "InputTransformer": {
-                        "InputTemplate": f'{{"trigger": {json.dumps(trigger.id)}, "event": <aws.events.event.json>}}'
-                    },
-                    "DeadLetterConfig": {"Arn": {"Ref": f"{handler}DeadLetterQueueArn"}},
-                    "RetryPolicy": dict(_RETRY_POLICY),
-                }
-            ],
+            "Targets": _direct_targets(trigger) if trigger.direct else [_queue_target(trigger)],
         },
     }
 
 
+def _queue_target(trigger: Trigger) -> Resource:
+    return {
+        "Id": "queue",
+        "Arn": {"Ref": f"{_handler(trigger)}QueueArn"},
+        # The whole event, never values picked out of it: those are not escaped, so an object's
+        # key could write JSON of its own.
+        "InputTransformer": {
+            "InputTemplate": f'{{"trigger": {json.dumps(trigger.id)}, "event": <aws.events.event.json>}}'
+        },
+        **_failures(trigger),
+    }
+
+
+def _direct_targets(trigger: Trigger) -> list[Resource]:
+    return [
+        {"Id": f"pipeline-{number}", **_pipeline_target(trigger, start)}
+        for number, start in enumerate(trigger.start, 1)
+    ]
+
+
+def _pipeline_target(trigger: Trigger, start: Start) -> Resource:
+    """Let EventBridge or Scheduler itself start a pipeline."""
+    values = [{"Name": name, "Value": _text(direct.sent(value))} for name, value in start.parameters.items()]
+    return {
+        "Arn": _sub(_PIPELINE + start.pipeline),
+        "RoleArn": {"Fn::GetAtt": [f"{sources.starter(trigger)}Role", "Arn"]},
+        **({"SageMakerPipelineParameters": {"PipelineParameterList": values}} if values else {}),
+        **_failures(trigger),
+    }
+
+
+def _failures(trigger: Trigger) -> Resource:
+    """Keep what a target can't take."""
+    return {
+        "DeadLetterConfig": {"Arn": {"Ref": f"{_handler(trigger)}DeadLetterQueueArn"}},
+        "RetryPolicy": dict(_RETRY_POLICY),
+    }
+
+
+def _handler(trigger: Trigger) -> str:
+    return SOURCES[trigger.when.source].handler
+
+
+def _started_directly(documents: Documents, past: frozenset[str]) -> dict[str, Resource]:
+    """Write the direct triggers, with a role for EventBridge and one for Scheduler that may start their pipelines."""
+    resources: dict[str, Resource] = {}
+    for name, service, of in (
+        (DIRECT_RULES, "events", "rule/*"),
+        (DIRECT_SCHEDULES, "scheduler", "schedule-group/${ScheduleGroup}"),
+    ):
+        triggers = [trigger for trigger in documents.triggers if sources.starter(trigger) == name]
+        if triggers:
+            resources[f"{name}Role"] = _direct_role(service, of)
+            policies = _starts(name, {"Ref": f"{name}Role"}, _STARTS[:1], triggers, documents.stages)
+            resources |= policies | _rules(triggers, list(policies)) | _schedules(triggers, list(policies), past)
+    return resources
+
+
+def _direct_role(service: str, of: str) -> Resource:
+    source = _SERVICE.format(service) + of
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+            "ArnLike": {"aws:SourceArn": {"Fn::Sub": source}},
+        },
+    }
+    properties: Resource = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]}}
+    if service == "scheduler":  # which sends to the dead-letter queue with this role; EventBridge as itself
+        statement = _allowed(["sqs:SendMessage"], [{"Ref": "OnEventDeadLetterQueueArn"}])
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        properties["Policies"] = [{"PolicyName": "send", "PolicyDocument": document}]
+    return {"Type": "AWS::IAM::Role", "Properties": properties}
+
+
 def _schedules(triggers: Iterable[Trigger], policies: list[str], past: frozenset[str]) -> dict[str, Resource]:
     return {
-        _logical_id(trigger.id, "Schedule"): _schedule(trigger, policies, past)
+        logical_id(trigger.id, "Schedule"): _schedule(trigger, policies, past)
         for trigger in triggers
         if trigger.when.source == "schedule" and not schedules.is_over(trigger, past)
     }
@@ -200,14 +266,17 @@ def _schedule(trigger: Trigger, policies: list[str], past: frozenset[str]) -> Re
             **zone,
             **bounds,
             "FlexibleTimeWindow": window or {"Mode": "OFF"},
-            "Target": {
-                "Arn": {"Ref": "OnEventQueueArn"},
-                "RoleArn": {"Ref": "ScheduleRoleArn"},
-                "Input": _sub(json.dumps(_scheduled_event(trigger))),
-                "DeadLetterConfig": {"Arn": {"Ref": "OnEventDeadLetterQueueArn"}},
-                "RetryPolicy": dict(_RETRY_POLICY),
-            },
+            "Target": _pipeline_target(trigger, trigger.start[0]) if trigger.direct else _schedule_target(trigger),
         },
+    }
+
+
+def _schedule_target(trigger: Trigger) -> Resource:
+    return {
+        "Arn": {"Ref": "OnEventQueueArn"},
+        "RoleArn": {"Ref": "ScheduleRoleArn"},
+        "Input": _sub(json.dumps(_scheduled_event(trigger))),
+        **_failures(trigger),
     }
 
 
@@ -242,7 +311,7 @@ def _subscriptions(triggers: Iterable[Trigger], policies: list[str]) -> dict[str
     # SNS does not repeat what a queue denies, so the queue's policy comes first.
     before = [_QUEUE_POLICY, *policies]
     others = {
-        _logical_id(topic.rpartition(":")[2], "Subscription", of=topic): _subscription(_text(topic), before, trigger)
+        logical_id(topic.rpartition(":")[2], "Subscription", of=topic): _subscription(_text(topic), before, trigger)
         for topic, trigger in users.items()
     }
     return {
@@ -306,14 +375,8 @@ def _filter(trigger: Trigger) -> dict[str, Any]:
 
 def _policies(handler: str, triggers: Iterable[Trigger], stages: Stages) -> dict[str, Resource]:
     """Let a handler start exactly the pipelines of its triggers: as many policies as they need."""
-    pipelines = dict.fromkeys(start.pipeline for trigger in triggers for start in trigger.start)
-    starts = quotas.policies(pipelines, stages)
-    policies = {
-        f"{handler}Starts{number if number > 1 else ''}": _policy(
-            handler, [_allowed(list(_STARTS), [arn for pipeline in names for arn in _pipeline_arns(pipeline)])]
-        )
-        for number, names in enumerate(starts, 1)
-    }
+    role = {"Ref": f"{handler}RoleName"}
+    policies = _starts(handler, role, _STARTS, triggers, stages)
     # What its triggers' expressions ask for beyond their events, and nothing that none asks for.
     asked: dict[str, tuple[str, ...]] = {}
     for trigger in triggers:
@@ -321,26 +384,35 @@ def _policies(handler: str, triggers: Iterable[Trigger], stages: Stages) -> dict
             asked |= {arn: (*asked.get(arn, ()), *grant.actions) for arn in needs.arns(grant, trigger)}
     for number, arns in enumerate(quotas.asked(asked, stages), 1):
         statements = [_allowed(list(dict.fromkeys(asked[arn])), _spellings(arn)) for arn in arns]
-        policies[f"{handler}Asks{number if number > 1 else ''}"] = _policy(handler, statements)
+        policies[f"{handler}Asks{number if number > 1 else ''}"] = _policy(role, statements)
     return policies
+
+
+def _starts(
+    name: str, role: Intrinsic, actions: tuple[str, ...], triggers: Iterable[Trigger], stages: Stages
+) -> dict[str, Resource]:
+    """Let a role start the pipelines of some triggers."""
+    pipelines = dict.fromkeys(start.pipeline for trigger in triggers for start in trigger.start)
+    return {
+        f"{name}Starts{number if number > 1 else ''}": _policy(
+            role, [_allowed(list(actions), [arn for pipeline in names for arn in _spellings(_PIPELINE + pipeline)])]
+        )
+        for number, names in enumerate(quotas.policies(pipelines, stages), 1)
+    }
 
 
 def _allowed(actions: list[str], arns: list[Intrinsic]) -> Resource:
     return {"Effect": "Allow", "Action": actions, "Resource": arns}
 
 
-def _policy(handler: str, statements: list[Resource]) -> Resource:
+def _policy(role: Intrinsic, statements: list[Resource]) -> Resource:
     return {
         "Type": "AWS::IAM::ManagedPolicy",
         "Properties": {
-            "Roles": [{"Ref": f"{handler}RoleName"}],
+            "Roles": [role],
             "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
         },
     }
-
-
-def _pipeline_arns(pipeline: str) -> list[Intrinsic]:
-    return _spellings("arn:${AWS::Partition}:sagemaker:${AWS::Region}:${AWS::AccountId}:pipeline/" + pipeline)
 
 
 def _spellings(arn: str) -> list[Intrinsic]:
@@ -376,7 +448,7 @@ def _lower(text: str) -> str:
     return "".join(part.lower() if at % 2 == 0 else f"${{{part}}}" for at, part in literals_and_names)
 
 
-def _logical_id(name: str, kind: str, of: str | None = None) -> str:
+def logical_id(name: str, kind: str, of: str | None = None) -> str:
     """Name a resource: readable, and with a hash of what it is for, as churn/a-b and churn-a/b read the same."""
     words = re.split(r"[^A-Za-z0-9]+", name)
     readable = "".join(word[:1].upper() + word[1:] for word in words)[:MAX_READABLE]

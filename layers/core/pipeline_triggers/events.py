@@ -44,6 +44,9 @@ class Arrival:
 def from_rule(parse: Callable[[Event], Occurrence], body: str, _triggers: Triggers) -> list[Arrival]:
     """Read what a rule puts into a handler's queue: the trigger's id and the event as EventBridge delivered it.
 
+    ``triggers run`` sends the same, and beside them what makes it another occurrence (``again``). No publisher can:
+    what they send is inside the event.
+
     Raises:
         Rejected: the body is not what the compiled rules send.
 
@@ -55,7 +58,8 @@ def from_rule(parse: Callable[[Event], Occurrence], body: str, _triggers: Trigge
     match raw:
         case {"trigger": str(trigger), "event": dict(event)}:
             try:
-                return [Arrival(trigger, str(event.get("id", "")), parse(event))]
+                occurrence = replace(parse(event), again=str(raw.get("again", "")))
+                return [Arrival(trigger, str(event.get("id", "")), occurrence)]
             except Rejected as error:
                 return [Arrival(trigger, str(event.get("id", "")), error)]
     raise Rejected('the message is not {"trigger": "<team>/<name>", "event": {…}}, as the compiled rules send it')
@@ -153,7 +157,7 @@ def _scheduled(event: Mapping[str, Any], zone: str) -> dict[str, Any]:
             try:
                 moment = datetime.fromisoformat(time)
                 here = moment.astimezone(ZoneInfo(zone))
-            except (ValueError, OverflowError, ZoneInfoNotFoundError) as error:
+            except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError) as error:
                 raise Rejected(f"the event is none of a schedule as compiled: {error}") from error
             if moment.tzinfo is not None:
                 return {
@@ -258,7 +262,8 @@ def from_topic(own: str | None, body: str, triggers: Triggers) -> list[Arrival]:
     """Read what SNS puts into the queue: an envelope around what was published.
 
     ``own`` is the stack's topic for publishers, whose messages name their trigger; None takes each topic that no
-    trigger subscribes to for it. A message of another topic goes to every trigger that subscribes to it.
+    trigger subscribes to for it. A message of another topic goes to every trigger that subscribes to it. ``triggers
+    run`` sends an envelope for one of them, as ``from_rule`` reads it.
 
     Raises:
         Rejected: the body is no envelope of SNS, or no trigger subscribes to its topic.
@@ -268,6 +273,21 @@ def from_topic(own: str | None, body: str, triggers: Triggers) -> list[Arrival]:
         raw = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Rejected(f"the message is no JSON: {error}") from error
+    match raw:
+        case {"trigger": str(trigger), "event": dict(envelope)}:
+            again = str(raw.get("again", ""))
+            arrivals = [found for found in _notified(own, envelope, triggers) if found.trigger == trigger]
+            if not arrivals:
+                raise Rejected(f"the message is none for {trigger}")
+            return [replace(arrival, read=_once_more(arrival.read, again)) for arrival in arrivals]
+    return _notified(own, raw, triggers)
+
+
+def _once_more(read: Occurrence | Filtered | Rejected, again: str) -> Occurrence | Filtered | Rejected:
+    return replace(read, again=again) if isinstance(read, Occurrence) else read
+
+
+def _notified(own: str | None, raw: Any, triggers: Triggers) -> list[Arrival]:
     match raw:
         case {"Type": "Notification", "MessageId": str(), "TopicArn": str(arn), "Message": str()}:
             subscribed = [trigger.id for trigger in triggers.values() if trigger.enabled and topic(trigger.when) == arn]

@@ -113,4 +113,6 @@ def _explained(trigger: Trigger | None, arrival: Arrival, *, ask_pipelines: bool
         else:
             outcome = "DRY_RUN" if trigger.dry_run else "WOULD START"
             bus = trigger.when.fields.get("bus")
-            yield Explanation(trigger.id, outcome, pipeline, f"if it comes on the bus {bus}" if bus else None, values)
+            told = [f"if it comes on the bus {bus}"] if bus else []
+            told += ["by AWS itself, unchecked"] if trigger.direct else []
+            yield Explanation(trigger.id, outcome, pipeline, ", ".join(told) or None, values)

@@ -49,7 +49,8 @@ class Trigger:
 
     ``id`` is ``<team>/<name>``; ``condition`` is the document's ``if`` and ``dedupe`` its business key, both value
     sources. All of ``start`` are started; with ``one_of`` the publisher names which one. ``accept`` holds what a
-    publisher may set: by parameter name a glob for the value, or the values themselves.
+    publisher may set: by parameter name a glob for the value, or the values themselves. ``direct`` is started by AWS
+    itself, past the handlers.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Trigger:
     max_starts: int = MAX_STARTS
     options: Options = Options()
     dry_run: bool = False
+    direct: bool = False
     enabled: bool = True
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -85,7 +87,8 @@ class Occurrence:
     it does not change with a redelivery. ``bindings`` are the variables that expressions may use, such as
     ``object`` for ``$object``; ``event`` is the whole EventBridge event, as it arrived. ``subject`` is what a user
     calls it by: an object's URI, a resource's ARN. ``request`` is what a publisher asked for, on the stack's own topic.
-    ``depth`` counts the executions that led to it, each started by the end of the one before.
+    ``depth`` counts the executions that led to it, each started by the end of the one before. ``again`` tells it from
+    the same occurrence before, when somebody runs it once more by hand.
     """
 
     event_id: str
@@ -95,6 +98,7 @@ class Occurrence:
     bindings: Mapping[str, Any]
     request: Request | None = None
     depth: int = 0
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline_triggers import patterns, sources
 from pipeline_triggers.models import Trigger
-from pipeline_triggers.sources import HANDLERS, SOURCES
+from pipeline_triggers.sources import SOURCES, STARTERS
 from pipeline_triggers.stages import resolve
 
 PATTERN_LENGTH = 2048  # EventBridge: event pattern size, per rule; can be raised
@@ -112,12 +112,12 @@ def to_raise(triggers: Iterable[Trigger], stages: Mapping[str, Mapping[str, str]
     if (length := sum(len(topic) + 40 for topic in topics)) > QUEUE_POLICY_LENGTH - 2000:
         told = f"about {length} characters of the queue's policy, of which SQS takes {QUEUE_POLICY_LENGTH}"
         yield f"{len(topics)} topics need {told}: use fewer"
-    for handler in HANDLERS:
-        handled = [trigger for trigger in triggers if SOURCES[trigger.when.source].handler == handler]
-        names = dict.fromkeys(start.pipeline for trigger in handled for start in trigger.start)
+    for starter in STARTERS:
+        started = [trigger for trigger in triggers if sources.starter(trigger) == starter]
+        names = dict.fromkeys(start.pipeline for trigger in started for start in trigger.start)
         if (count := len(policies(names, stages))) > POLICIES_PER_ROLE:
             quota = f"IAM's quota 'managed policies attached to a role' ({POLICIES_PER_ROLE})"
-            yield f"{len(names)} pipelines need {count} policies at {handler}'s role: have {quota} raised"
+            yield f"{len(names)} pipelines need {count} policies at {starter}'s role: have {quota} raised"
 
 
 def _bus(trigger: Trigger) -> str:

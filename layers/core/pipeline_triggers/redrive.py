@@ -118,8 +118,11 @@ def _read(handler: str, message: Mapping[str, Any]) -> tuple[DeadLetter, str]:
     reason = known.get("reason") or ": ".join(known[name] for name in ("ERROR_CODE", "ERROR_MESSAGE") if name in known)
     left = ""
     try:
+        target = known.get("TARGET_ARN", "")
+        if ":sagemaker:" in target:
+            raise Rejected(f"it was to start {target} itself, past every handler; start that by hand")
         if "RULE_ARN" in known:
-            body = _as_the_rule_sends(known["RULE_ARN"], known.get("TARGET_ARN", ""), body)
+            body = _as_the_rule_sends(known["RULE_ARN"], target, body)
         elif "SCHEDULE_ARN" in known:
             for variable, name in _SCHEDULED.items():
                 body = body.replace(variable, known.get(name, ""))
@@ -132,12 +135,12 @@ def _as_the_rule_sends(rule: str, target: str, event: str) -> str:
     """Return what a rule would have sent to a handler: EventBridge keeps the event, not what was made of it.
 
     Raises:
-        Rejected: there is no such rule any more, or it sends to no handler.
+        Rejected: there is no such rule any more, or it sends no trigger's events there.
 
     """
     template = _templates(rule).get(target)
     if template is None:
-        raise Rejected(f"{rule} sends to no handler, or is gone; start its pipeline by hand")
+        raise Rejected(f"{rule} is gone, so its trigger is not known; triggers run starts one with an event")
     return template.replace("<aws.events.event.json>", event)
 
 

@@ -17,7 +17,7 @@ from pipeline_triggers.words import brief
 
 MAX_JITTER = 1440  # minutes; EventBridge Scheduler: MaximumWindowInMinutes
 
-_LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
+_LOCAL = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
 _OFFSET = re.compile(r"(Z|[+-][0-9]{2}:[0-9]{2})\Z")
 _NAIVE = "its reader takes it for its own local time (as boto3 takes datetime.utcnow()), so it means another time each"
 
@@ -126,4 +126,5 @@ def told(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[str]:
             if f"{trigger.id}.{name}" in past:
                 yield f"{trigger.id} is done: its {name}, {fields[name]}, has passed; its schedule is not made again"
         if f"{trigger.id}.start" in past and not is_over(trigger, past):
-            yield f"{trigger.id} has begun: its start, {fields['start']}, has passed, and is left out"
+            since = "; its rate counts from the deploy that leaves it out" if "rate" in fields else ""
+            yield f"{trigger.id} has begun: its start, {fields['start']}, has passed, and is left out{since}"

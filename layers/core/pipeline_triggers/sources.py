@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline_triggers import globs
-from pipeline_triggers.models import Occurrence, When
+from pipeline_triggers.models import Occurrence, Trigger, When
 
 Fields = Mapping[str, Any]
 Pattern = dict[str, Any]
@@ -24,6 +24,10 @@ Write = Callable[[str], Any]
 
 # The handlers' stems, by which the template names functions, queues and roles.
 HANDLERS = ("OnS3Upload", "OnEndpointStatus", "OnSnsMessage", "OnEvent")
+
+# Who starts pipelines, by the stems of their roles: the handlers, and EventBridge and Scheduler themselves.
+DIRECT_RULES, DIRECT_SCHEDULES = "DirectRules", "DirectSchedules"
+STARTERS = (*HANDLERS, DIRECT_RULES, DIRECT_SCHEDULES)
 
 ENDPOINT_STATUSES = (
     *("OutOfService", "Creating", "Updating", "SystemUpdating", "RollingBack", "InService", "Deleting", "Failed"),
@@ -160,6 +164,13 @@ def pattern(when: When, write: Write) -> Pattern | None:
     """Write the event pattern of a trigger's rule; None where messages come without one."""
     of_source = SOURCES[when.source].pattern
     return of_source(when.fields, write) if of_source else None
+
+
+def starter(trigger: Trigger) -> str:
+    """Return who starts a trigger's pipelines."""
+    if trigger.direct:
+        return DIRECT_SCHEDULES if trigger.when.source == "schedule" else DIRECT_RULES
+    return SOURCES[trigger.when.source].handler
 
 
 def topic(when: When) -> str | None:

@@ -51,7 +51,9 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
     if occurrence.depth > MAX_DEPTH:
         told = "such a chain is a loop, most likely; end it in the documents, or start it anew"
         raise Rejected(f"{MAX_DEPTH} pipelines in a row were each started by the end of the one before; {told}")
-    identity = json.dumps([stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence)])
+    identity = json.dumps(
+        [stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence), *_again(occurrence)]
+    )
     token = hashlib.sha256(identity.encode()).hexdigest()
     computed = {name: _evaluated(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
     requested = occurrence.request.parameters if occurrence.request else {}
@@ -69,6 +71,11 @@ def _identity(trigger: Trigger, occurrence: Occurrence) -> tuple[str, ...]:
     return occurrence.identity
 
 
+def _again(occurrence: Occurrence) -> tuple[str, ...]:
+    """Return what tells it from the same occurrence before, whatever names that, a business key included."""
+    return (f"again {occurrence.again}",) if occurrence.again else ()
+
+
 def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, Any]:
     """Return StartPipelineExecution's arguments besides the pipeline, its parameters and the token."""
     options = trigger.options
@@ -82,7 +89,8 @@ def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, 
         return text
 
     depth = f"depth {occurrence.depth}" if occurrence.depth else ""
-    told = ", ".join(filter(None, (f"trigger {trigger.id}, event {occurrence.event_id}", depth, _identified(token))))
+    ends_with = (*_again(occurrence), depth, _identified(token))
+    told = ", ".join(filter(None, (f"trigger {trigger.id}, event {occurrence.event_id}", *ends_with)))
     selected = {
         "SelectedSteps": [{"StepName": step} for step in options.steps],
         "SourcePipelineExecutionArn": value("source_execution", options.source_execution, no_execution),

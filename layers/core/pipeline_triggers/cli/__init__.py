@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from pipeline_triggers.cli import documents, redrive
+from pipeline_triggers.cli import documents, moving, redrive, triggers
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,5 +29,8 @@ for command in (
     documents.list_command,
     documents.explain_command,
     redrive.redrive_command,
+    moving.import_command,
+    triggers.describe_command,
+    triggers.run_command,
 ):
     main.add_command(command)

@@ -31,6 +31,7 @@ stack_option = click.option(
     show_default=True,
     help="The deployed stack, as samconfig.toml names it.",
 )
+trigger_argument = click.argument("name", metavar="TRIGGER")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 

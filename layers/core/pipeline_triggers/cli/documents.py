@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from botocore.exceptions import ClientError
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_triggers import account, documents, quotas, schedules
+from pipeline_triggers import account, direct, documents, quotas, schedules
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.cli.common import (
     asking_the_account,
@@ -46,8 +47,7 @@ def compile_command(directory: Path, check: bool) -> None:
     if not check:
         with _writing_files():
             compiler.write(directory, compiled)
-    for told in (*quotas.to_raise(loaded.triggers, loaded.stages), *schedules.told(loaded.triggers, past)):
-        click.echo(f"Note: {told}", err=True)
+    _note(*quotas.to_raise(loaded.triggers, loaded.stages), *_told(loaded, past))
     click.echo(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
 
 
@@ -67,13 +67,13 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
                 problems = account.problems(loaded, stage)
             if problems:
                 raise DocumentsError(problems)
+            _tell_of_others(loaded, stage)
     except DocumentsError as error:
         if as_json:
             click.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2, ensure_ascii=False))
             raise click.exceptions.Exit(1) from error
         raise click.ClickException(f"the documents are wrong\n{error}") from error
-    for told in schedules.told(loaded.triggers, schedules.past(loaded.triggers, datetime.now(UTC))):
-        click.echo(f"Note: {told}", err=True)
+    _note(*_told(loaded, schedules.past(loaded.triggers, datetime.now(UTC))))
     click.echo("[]" if as_json else f"{_count(loaded)}, all well")
 
 
@@ -133,6 +133,25 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
         told = "\n".join(filter(None, [explanation.reason, *sent]))
         table.add_row(*map(Text, (explanation.trigger, explanation.outcome, explanation.pipeline or "", told)))
     console().print(table)
+
+
+def _told(loaded: documents.Documents, past: frozenset[str]) -> Iterator[str]:
+    """Give what is right, and yet good to know."""
+    yield from schedules.told(loaded.triggers, past)
+    yield from direct.told(loaded.triggers)
+
+
+def _note(*notes: str) -> None:
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
+
+
+def _tell_of_others(loaded: documents.Documents, stage: str) -> None:
+    """Warn of what else starts the same pipelines, where the account lets itself be looked at for that."""
+    try:
+        _note(*account.others(loaded, stage))
+    except ClientError as error:
+        _note(f"what else starts these pipelines can't be looked for: {error}")
 
 
 def _count(loaded: documents.Documents) -> str:

@@ -1,0 +1,45 @@
+"""``triggers import``: what starts pipelines in the account becomes a document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from pipeline_triggers import account, existing, importing
+from pipeline_triggers.cli.common import asking_the_account, documents_option, load
+
+
+@click.command("import")
+@click.option("--team", default="imported", show_default=True, help="Whose document it becomes: <team>.yaml.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the document to this new file, as in layers/triggers/imported.yaml; otherwise it is printed.",
+)
+@documents_option
+def import_command(team: str, output: Path | None, directory: Path) -> None:
+    """Write the account's schedules and rules that start pipelines as a trigger document.
+
+    Made by the SageMaker SDK, by hand or by the console; those that were compiled from the documents are left out.
+    """
+    if output and output.exists():
+        raise click.UsageError(f"{output} is there already; name another file")
+    compiled = {trigger.id for trigger in load(directory).triggers}
+    with asking_the_account():
+        home = account.home(account.pseudo_parameters())
+        found = list(existing.existing(home, compiled))
+        here = importing.Here(home, existing.pipelines(), datetime.now(UTC))
+    imported = importing.document(found, team, here)
+    for told in imported.left_out:
+        click.echo(f"Left out: {told}", err=True)
+    if not imported.triggers:
+        click.echo(f"nothing to import: {len(found)} schedules and rules start pipelines by themselves", err=True)
+        return
+    if output:
+        output.write_text(imported.text, encoding="utf-8")
+    else:
+        click.echo(imported.text, nl=False)
+    written = f"{imported.triggers} trigger{'' if imported.triggers == 1 else 's'}"
+    click.echo(f"{written} written. Look through them, make deploy, then remove what they replace: both run", err=True)
