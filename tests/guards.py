@@ -217,6 +217,34 @@ GUARDS = (
         "if False:",
         (f"{START}a_chain_of_executions_ends",),
     ),
+    Guard(
+        "schedule: its scheduled time says which it is",
+        "events.py",
+        '("schedule", bound["time"])',
+        '("schedule", event_id)',
+        ("test_events.py::test_a_schedule_is_identified_by_its_time",),
+    ),
+    Guard(
+        "schedule: what is over is not made again",
+        "compile.py",
+        " and not schedules.is_over(trigger, past)",
+        "",
+        ("test_schedules.py::test_what_is_over_makes_no_schedule_and_is_told",),
+    ),
+    Guard(
+        "direct: nothing that needs a handler is left out in silence",
+        "direct.py",
+        "        if name in raw:",
+        "        if False:",
+        ("test_direct.py::test_what_needs_a_handler_is_refused",),
+    ),
+    Guard(
+        "direct: a value that a target can't carry is refused",
+        "checks.py",
+        "problem = value_problem if direct else attribute_problem",
+        "problem = attribute_problem",
+        ("test_direct.py::test_what_it_can_not_is_told_with_the_reason",),
+    ),
 )
 
 
