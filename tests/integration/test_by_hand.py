@@ -17,7 +17,6 @@ from tests.localaws.local_aws import LocalAws
 
 STACK = "by-hand"
 EVENTS = PROJECT / "events"
-OBJECT = {"key": "churn/2026-10/data.csv", "size": 48213, "etag": "9b2c"}
 
 TRIGGERS = """
   uploads:
@@ -165,7 +164,8 @@ def test_what_is_deployed_of_a_trigger_is_told(deployed: Deployed) -> None:
 
 def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) -> None:
     """For people: one line each, the newest last."""
-    deployed.json("run", "uploads", "--event", str(EVENTS / "s3.json"))
+    for _ in range(2):
+        deployed.json("run", "uploads", "--event", str(EVENTS / "s3.json"))
     told = deployed.triggers("describe", "uploads").stdout.splitlines()
     assert told[0].split(maxsplit=1) == ["trigger", "team/uploads: A month of data"]
     assert "  Value = {% $object.uri %}" in "\n".join(told)

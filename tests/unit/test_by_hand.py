@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline_triggers import start
-from pipeline_triggers.by_hand import are_final
+from pipeline_triggers import by_hand, start
+from pipeline_triggers.by_hand import Sent, are_final
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.events import eventbridge, from_rule, from_topic
 from pipeline_triggers.models import Occurrence, Outcome, Start, Trigger, Verdict, When
@@ -89,3 +89,23 @@ def test_of_a_request_s_pipelines_one_is_enough() -> None:
     """The publisher named it."""
     assert are_final([told(Outcome.STARTED, "b")], replace(TRIGGER, one_of=True))
     assert not are_final([], replace(TRIGGER, one_of=True))
+
+
+@pytest.mark.parametrize(("patience", "looks", "found"), [(60, 2, 2), (0, 1, 0)])
+def test_the_log_is_looked_at_until_the_verdicts_are_final(
+    monkeypatch: pytest.MonkeyPatch, patience: float, looks: int, found: int
+) -> None:
+    """Or until there is no more patience; what stood there by then is returned."""
+    final = [told(Outcome.STARTED, "a"), told(Outcome.STARTED, "b")]
+    answers = iter([list[Told](), final])
+    asked = []
+
+    def verdicts(log_group: str, since: datetime, **which: str) -> list[Told]:
+        asked.append((log_group, since, which))
+        return next(answers)
+
+    monkeypatch.setattr(by_hand, "verdicts", verdicts)
+    monkeypatch.setattr(by_hand, "PAUSE", 0)
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert len(by_hand.wait(Sent("m", "group", at), TRIGGER, patience)) == found
+    assert asked == [("group", at - by_hand.CLOCKS_DIFFER_BY, {"message_id": "m"})] * looks

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
-from pipeline_triggers import account
+from pipeline_triggers import account, existing
 from pipeline_triggers.cli import main
 
 DOCUMENT = """\
@@ -109,6 +109,19 @@ def test_what_else_runs_is_a_note_and_no_error(directory: Path, monkeypatch: pyt
     assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
     assert checked.stderr.startswith("Note: what else starts these pipelines can't be looked for: ")
     assert "AccessDeniedException" in checked.stderr
+
+
+def test_an_account_without_schedules_gives_no_document(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a file written."""
+    values = {"AWS::Partition": "aws", "AWS::AccountId": "123456789012", "AWS::Region": "eu-central-1"}
+    monkeypatch.setattr(account, "pseudo_parameters", lambda: values)
+    monkeypatch.setattr(existing, "existing", lambda *_: iter([]))
+    monkeypatch.setattr(existing, "pipelines", dict)
+    output = directory / "moved.yaml"
+    imported = run(directory, "import", "--output", str(output))
+    assert (imported.exit_code, imported.stdout) == (0, "")
+    assert imported.stderr.startswith("nothing to import: ")
+    assert not output.exists()
 
 
 def test_list_shows_each_trigger(directory: Path) -> None:

@@ -35,7 +35,7 @@ def import_command(team: str, output: Path | None, directory: Path) -> None:
     for told in imported.left_out:
         click.echo(f"Left out: {told}", err=True)
     if not imported.triggers:
-        click.echo(f"nothing to import: {len(found)} schedules and rules start pipelines by themselves", err=True)
+        click.echo("nothing to import: no schedule and no rule that could be moved starts a pipeline", err=True)
         return
     if output:
         output.write_text(imported.text, encoding="utf-8")
