@@ -44,6 +44,10 @@ DELIVERY = "test_delivery.py::test_"
 FAULTS = "test_faults.py::test_"
 START = "test_start.py::test_"
 
+SENT = "aws.sqs().send_message(QueueUrl=queue, MessageBody=body)"
+DELETED = 'aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])'
+THEN = f"\n{' ' * 20}"
+
 GUARDS = (
     Guard(
         "ledger: what was begun before is known",
@@ -144,11 +148,18 @@ GUARDS = (
         (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
     ),
     Guard(
+        "redrive: a message is sent before it is deleted",
+        "redrive.py",
+        f"{SENT}{THEN}{DELETED}",
+        f"{DELETED}{THEN}{SENT}",
+        (f"{FAULTS}what_is_redriven_after_fourteen_days_starts_only_what_was_not_started",),
+    ),
+    Guard(
         "waiting: no verdict is final while a pipeline waits",
         "delivery.py",
         'raise Waiting("not all of the message could be started")',
         "pass",
-        ("test_histories.py::TestAnyHistory",),
+        (f"{DELIVERY}a_message_s_pipelines_share_its_time",),
     ),
     Guard(
         "cap: max_starts in an hour",
@@ -206,6 +217,34 @@ GUARDS = (
         "if False:",
         (f"{START}a_chain_of_executions_ends",),
     ),
+    Guard(
+        "schedule: its scheduled time says which it is",
+        "events.py",
+        '("schedule", bound["time"])',
+        '("schedule", event_id)',
+        ("test_events.py::test_a_schedule_is_identified_by_its_time",),
+    ),
+    Guard(
+        "schedule: what is over is not made again",
+        "compile.py",
+        " and not schedules.is_over(trigger, past)",
+        "",
+        ("test_schedules.py::test_what_is_over_makes_no_schedule_and_is_told",),
+    ),
+    Guard(
+        "direct: nothing that needs a handler is left out in silence",
+        "direct.py",
+        "        if name in raw:",
+        "        if False:",
+        ("test_direct.py::test_what_needs_a_handler_is_refused",),
+    ),
+    Guard(
+        "direct: a value that a target can't carry is refused",
+        "checks.py",
+        "problem = value_problem if direct else attribute_problem",
+        "problem = attribute_problem",
+        ("test_direct.py::test_what_it_can_not_is_told_with_the_reason",),
+    ),
 )
 
 
@@ -231,7 +270,7 @@ def run(tests: Iterable[str], core: Path) -> int:
     names = [f"tests/unit/{test}" for test in tests]
     quietly = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
     # What PYTHONPATH names comes before what is installed.
-    environment = {**os.environ, "PYTHONPATH": str(core), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(core)}
     command = [sys.executable, "-m", "pytest", *quietly, *names]
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False).returncode
 

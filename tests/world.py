@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
@@ -22,7 +22,9 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from pipeline_triggers import aws, definition, delivery, state
+from pipeline_triggers.deployed import Stack
 from pipeline_triggers.models import Trigger
+from pipeline_triggers.redrive import redrive
 from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
@@ -56,6 +58,10 @@ _REFUSALS = {
 At = tuple[str, int]
 
 
+QUEUE, DEAD_LETTER_QUEUE = ENVIRONMENT["QUEUE_URL"], ENVIRONMENT["DEAD_LETTER_QUEUE_URL"]
+STACK = Stack("stack", {}, {"OnS3UploadQueue": QUEUE, "OnS3UploadDeadLetterQueue": DEAD_LETTER_QUEUE})
+
+
 class Killed(BaseException):
     """What ends a function in the middle: no handler of exceptions sees it."""
 
@@ -68,6 +74,7 @@ class Message:
     sent_at: float
     visible_at: float
     receives: int = 0
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -90,8 +97,9 @@ class World:
     sent: dict[str, str] = field(default_factory=dict)  # message → key of the upload
     executions: list[dict[str, Any]] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)  # what of a start does not fit SageMaker's API
-    quarantined: list[dict[str, Any]] = field(default_factory=list)
-    redriven: int = 0  # of them
+    dead: dict[str, Message] = field(default_factory=dict)  # the dead-letter queue, by receipt
+    quarantined: list[dict[str, Any]] = field(default_factory=list)  # all that has ever come there
+    breaks_off: str = ""  # whoever deletes a dead letter: "before" or "after" that
     log: io.StringIO = field(default_factory=io.StringIO)
     running: list[tuple[str, float]] = field(default_factory=list)  # functions: message, end of the function's time
 
@@ -144,11 +152,11 @@ class World:
         self.sent[message] = json.loads(body)["event"]["detail"]["object"]["key"]
         return message
 
-    def redrive(self) -> None:
-        """Send again what has come into the dead-letter queue since the last time."""
-        for sent in self.quarantined[self.redriven :]:
-            self.send(sent["MessageBody"])
-        self.redriven = len(self.quarantined)
+    def redrive(self, broken_off: str = "") -> None:
+        """Let somebody run ``triggers redrive``, and perhaps break it off at its first deletion."""
+        self.breaks_off = broken_off
+        with suppress(Killed):
+            list(redrive(STACK, lambda _: True, dry_run=False))
 
     def deliver(self, message: str) -> None:
         """Hand a message to a function, and do with it what SQS does then."""
@@ -180,8 +188,42 @@ class World:
         raise AssertionError(f"never done: {self.queue}")
 
     def send_message(self, **call: Any) -> None:
-        """Take a message into the dead-letter queue."""
-        self.call("SendMessage", lambda: self.quarantined.append(call))
+        """Take a message into the dead-letter queue, or what is redriven into the queue."""
+
+        def work() -> None:
+            self.quarantined.append(call)
+            letter = Message(call["MessageBody"], self.now, self.now, attributes=call["MessageAttributes"])
+            self.dead[f"receipt {len(self.quarantined)}"] = letter
+
+        if call["QueueUrl"] == QUEUE:
+            self.send(call["MessageBody"])
+        else:
+            self.call("SendMessage", work)
+
+    def receive_message(self, **call: Any) -> dict[str, Any]:
+        """Show dead letters, and hide them for a while."""
+        found = [receipt for receipt, letter in self.dead.items() if letter.visible_at <= self.now][:10]
+        for receipt in found:
+            self.dead[receipt].visible_at = self.now + call["VisibilityTimeout"]
+        return {
+            "Messages": [
+                {
+                    "ReceiptHandle": receipt,
+                    "Body": self.dead[receipt].body,
+                    "MessageAttributes": self.dead[receipt].attributes,
+                    "Attributes": {"SentTimestamp": str(int(self.dead[receipt].sent_at * 1000))},
+                }
+                for receipt in found
+            ]
+        }
+
+    def delete_message(self, **call: Any) -> None:
+        """Delete a dead letter."""
+        if self.breaks_off == "before":
+            raise Killed
+        del self.dead[call["ReceiptHandle"]]
+        if self.breaks_off == "after":
+            raise Killed
 
     def change_message_visibility(self, **call: Any) -> None:
         """Hide a message for as long as is said."""

@@ -37,7 +37,7 @@ HANDLERS: dict[Any, tuple[list[str], Trigger]] = {
         Trigger("team/endpoint", When("endpoint", {}), (Start("train", {"Name": "{% $endpoint.name %}"}),)),
     ),
     on_event: (
-        ["pipeline", "training_job", "model_package", "alarm"],
+        ["pipeline", "training_job", "model_package", "alarm", "schedule"],
         Trigger("team/event", When("event", {}), (Start("train", {"Id": "$.id"}), Start("report", {}))),
     ),
     on_sns_message: (

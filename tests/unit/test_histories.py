@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pipeline_triggers.models import Start, Trigger
+from pipeline_triggers.redrive import HELD
 
 from tests.faults import CALLS, KEY, START, WHEN, kinds
 from tests.world import LONGEST_LAG, World
@@ -80,10 +81,10 @@ class History(RuleBasedStateMachine):
         """A deploy removes the trigger, or brings it back."""
         self.world.deployed = deployed
 
-    @rule()
-    def redrive(self) -> None:
-        """Somebody sends the dead-letter queue's messages again."""
-        self.world.redrive()
+    @rule(broken_off=st.sampled_from(["", "before", "after"]))
+    def redrive(self, broken_off: str) -> None:
+        """Somebody sends the dead-letter queue's messages again, and perhaps breaks off."""
+        self.world.redrive(broken_off)
 
     @invariant()
     def nothing_starts_twice_or_wrongly(self) -> None:
@@ -97,8 +98,10 @@ class History(RuleBasedStateMachine):
         with self.around:
             self.world.missing, self.world.deployed, self.world.faults = False, True, {}
             self.world.drain()
+            self.world.pass_time(HELD)  # until what a broken redrive held is shown again
             self.world.redrive()
             self.world.drain()
+        assert self.world.dead == {}
         self.nothing_starts_twice_or_wrongly()
         started = {(one["PipelineParameters"][0]["Value"], one["PipelineName"]) for one in self.world.executions}
         assert started == {(key, pipeline) for key in self.world.sent.values() for pipeline in PIPELINES}
