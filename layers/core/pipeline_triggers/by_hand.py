@@ -44,9 +44,7 @@ def send(stack: Stack, trigger: Trigger, event: Mapping[str, Any], *, again: boo
         # An envelope that was kept may come from another stack's topic.
         event = {**event, "TopicArn": sources.topic(trigger.when) or stack.resources["RequestsTopic"]}
     body = {"trigger": trigger.id, "event": event, **({"again": str(uuid.uuid4())} if again else {})}
-    answer = aws.sqs().send_message(
-        QueueUrl=stack.resources[f"{handler}Queue"], MessageBody=json.dumps(body, ensure_ascii=False)
-    )
+    answer = aws.sqs().send_message(QueueUrl=stack.resources[f"{handler}Queue"], MessageBody=json.dumps(body))
     return Sent(answer["MessageId"], stack.resources[f"{handler}LogGroup"], datetime.now(UTC))
 
 
