@@ -51,9 +51,9 @@ class Project:
         )
         compiler.write(self.documents, compiler.compile_documents(documents.load(self.documents)))
 
-    def deploy(self, aws: LocalAws, stack: str, stage: str = "dev") -> None:
+    def deploy(self, aws: LocalAws, stack: str, stage: str = "dev", *parameters: str) -> None:
         """Build and deploy with the real sam."""
-        aws.deploy(stack, aws.build(stack, self.path), f"Stage={stage}", project=self.path)
+        aws.deploy(stack, aws.build(stack, self.path), f"Stage={stage}", *parameters, project=self.path)
 
 
 @pytest.fixture(scope="session")

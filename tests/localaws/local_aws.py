@@ -168,6 +168,11 @@ class LocalAws:
         (described,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
+    def physical_id(self, stack: str, name: str) -> str:
+        """Return what CloudFormation has called a resource of a stack."""
+        answer = self.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=name)
+        return str(answer["StackResourceDetail"]["PhysicalResourceId"])
+
     def create_bucket(self, name: str) -> None:
         """Create a bucket that sends its events to EventBridge."""
         s3 = self.client("s3")
@@ -184,6 +189,33 @@ class LocalAws:
             sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
         except sagemaker.exceptions.ClientError:
             sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=definition)
+
+    def delete_pipeline(self, name: str, *, told: bool = True) -> None:
+        """Delete a pipeline; ``told``: there is a trail, so that EventBridge hears of it."""
+        self.client("sagemaker").delete_pipeline(PipelineName=name, ClientRequestToken="0" * 32)
+        if told:
+            self.put_event(deletion(name))
+
+    def put_schedule(self, name: str, pipeline: str) -> None:
+        """Make a schedule that starts a pipeline, as the SageMaker SDK does."""
+        self.client("scheduler").create_schedule(
+            Name=name,
+            ScheduleExpression="cron(0 2 * * ? *)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={
+                "Arn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{pipeline}",
+                "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/pipelines",
+            },
+        )
+
+    def clean_up(self, stack: str, pipeline: str | None) -> dict[str, Any]:
+        """Wait for what a clean-up after a pipeline, or of a sweep, tells in the janitor's log."""
+        line = self.log_line(
+            stack,
+            lambda line: line["message"] == "clean-up" and line["cleanup"]["pipeline"] == pipeline,
+            "Janitor",
+        )
+        return dict(line["cleanup"])
 
     def run_monitor(self, job: str, schedule: str | None, message: str, output: str) -> None:
         """Let a monitoring schedule run, as a processing job that ended with a message; None for a job of its own."""
@@ -315,3 +347,23 @@ class LocalAws:
     def log_end(self) -> str:
         """Return the end of the engine's log, the functions' output included."""
         return (self.directory / "engine.log").read_text(encoding="utf-8", errors="replace")[-5000:]
+
+
+def deletion(name: str) -> dict[str, Any]:
+    """Return what CloudTrail tells of a DeletePipeline."""
+    arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{name.lower()}"
+    detail = {
+        "eventVersion": "1.11",
+        "eventSource": "sagemaker.amazonaws.com",
+        "eventName": "DeletePipeline",
+        "awsRegion": REGION,
+        "requestParameters": {"pipelineName": name, "clientRequestToken": "0" * 32},
+        "responseElements": {"pipelineArn": arn},
+        "readOnly": False,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT,
+        "eventCategory": "Management",
+    }
+    about = {"source": "aws.sagemaker", "detail-type": "AWS API Call via CloudTrail", "resources": []}
+    return {**about, "account": ACCOUNT, "region": REGION, "detail": detail}

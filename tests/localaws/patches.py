@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack.services import eventbridge
 
-from tests.localaws import firing, sagemaker
+from tests.localaws import firing, sagemaker, scheduler
 
 
 def apply() -> None:
@@ -15,6 +15,10 @@ def apply() -> None:
     sagemaker.enforce_iam()
     sagemaker.be_strict()
     sagemaker.run_monitors()
+    scheduler.page()
+    scheduler.refuse_the_past()
+    scheduler.find_stacks_by_resource()
+    scheduler.enforce_iam()
     firing.often()
     firing.as_deployed()
     firing.to_targets()

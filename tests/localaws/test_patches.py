@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from ministack.core import iam_actions, router
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import eventbridge, scheduler
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import handlers, provisioners
 from moto import mock_aws
 
 TOKEN = "t" * 32
@@ -110,3 +110,34 @@ def test_ministack_fills_no_attribute_in_and_starts_no_pipeline(
     assert sent == ["<aws.scheduler.scheduled-time>"]
     eventbridge._invoke_target({"Arn": arn.format("sagemaker", "pipeline/p")}, event, {})
     assert "unsupported target type" in caplog.text
+
+
+def test_ministack_lists_no_second_page_of_schedules() -> None:
+    """It leaves out what does not fit on the first."""
+    _, _, body = scheduler._list_schedules({"MaxResults": "0"})
+    assert "NextToken" not in json.loads(body)
+
+
+def test_ministack_takes_a_start_that_has_passed() -> None:
+    """AWS refuses a recurring schedule that began more than five minutes ago."""
+    target = {"Arn": "arn:aws:sqs:eu-central-1:123456789012:q", "RoleArn": "arn:aws:iam::123456789012:role/x"}
+    schedule = {"ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target}
+    status, _, _ = scheduler._create_schedule("late", {**schedule, "StartDate": 0})
+    assert status == 200
+    scheduler._delete_schedule("late", {})
+
+
+def test_ministack_finds_no_stack_by_a_resource() -> None:
+    """It looks for the stack's name only, and so for none."""
+    _, _, body = handlers._describe_stack_resources({"PhysicalResourceId": ["x"]})
+    assert b"Stack [] does not exist" in body
+
+
+def test_ministack_takes_every_schedule_for_one_of_the_default_group() -> None:
+    """Its IAM does; and a call about a rule's targets for one about the bus."""
+    region, account = "eu-central-1", "123456789012"
+    asked: Any = ("scheduler", "GET", "/schedules/s", {}, b"", {"groupName": ["team"]}, region, account)
+    assert iam_actions.extract_resource_arn(*asked).endswith(":schedule/default/s")
+    body = b'{"Rule": "r", "EventBusName": "team"}'
+    of_rule: Any = ("events", "POST", "/", {"x-amz-target": "AWSEvents.RemoveTargets"}, body, {}, region, account)
+    assert iam_actions.extract_resource_arn(*of_rule).endswith(":event-bus/team")
