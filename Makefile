@@ -1,6 +1,6 @@
 # The same commands on a laptop and in CI. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults burst guards benchmark check format compile plan deploy build requirements clean
+.PHONY: help setup run test faults burst guards janitor benchmark check format compile plan deploy build requirements clean
 
 BIN := .venv/bin
 STAGE ?= dev
@@ -48,6 +48,9 @@ burst: setup ## let far more be uploaded at once than SageMaker may start, and c
 
 guards: setup ## take each guard out of the code, and see that a test notices
 	@$(BIN)/python -m tests.guards
+
+janitor: setup ## sweep 10,000 schedules while AWS throttles, and count the calls
+	@$(BIN)/python -m tests.sweep
 
 benchmark: setup ## measure what 300 triggers cost
 	@$(BIN)/python -m tests.benchmark

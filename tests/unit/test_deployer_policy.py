@@ -37,6 +37,7 @@ UNUSED = [
     "dynamodb:UpdateKinesisStreamingDestination",
     "ec2:*",  # functions in a VPC
     "elasticfilesystem:*",
+    "events:*Permission",  # of other accounts on a bus
     "firehose:*",  # delivery of vended logs
     "iam:*GroupPolicy",
     "iam:*UserPolicy",

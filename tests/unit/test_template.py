@@ -11,14 +11,29 @@ from typing import Any
 import pytest
 import yaml
 from cfnlint.api import lint
-from pipeline_triggers import state
+from pipeline_triggers import janitor, orphans, state
 from pipeline_triggers.delivery import LAST_RECEIVE, LONGEST_WAIT, TIME_FOR_A_START
 from pipeline_triggers.sources import HANDLERS
 
-from tests import PROJECT
+from tests import PROJECT, account
+from tests.localaws.local_aws import deletion
 from tests.templates import COMPILED_STACK, transformed
 
 RESOURCES: dict[str, dict[str, Any]] = transformed()["Resources"]
+
+# Those of the triggers, and the one of deleted pipelines.
+FUNCTIONS = (*HANDLERS, "Janitor")
+
+# What IAM grants for everything or not at all, in the one statement that may: the actions list, or find by what is not
+# the name of a resource.
+ONLY_WHOLE = {
+    "scheduler:ListSchedules",
+    "events:ListEventBuses",
+    "events:ListRules",
+    "events:ListRuleNamesByTarget",
+    "sagemaker:ListPipelines",
+    "cloudformation:DescribeStackResources",
+}
 
 
 @cache
@@ -37,18 +52,18 @@ def statements(kind: str) -> Iterator[dict[str, Any]]:
 def test_every_function_has_a_role_of_its_own() -> None:
     """SAM would else attach a policy with which a function can read every queue of the account."""
     functions = of_type("AWS::Lambda::Function")
-    assert functions.keys() == {f"{handler}Function" for handler in HANDLERS}
-    for handler in HANDLERS:
+    assert functions.keys() == {f"{handler}Function" for handler in FUNCTIONS}
+    for handler in FUNCTIONS:
         assert functions[f"{handler}Function"]["Role"] == {"Fn::GetAtt": [f"{handler}Role", "Arn"]}
     assert not [role for role in of_type("AWS::IAM::Role").values() if "ManagedPolicyArns" in role]
 
 
 def test_no_role_may_do_anything_to_everything() -> None:
-    """Each grant names its actions and its resource."""
-    granted = list(statements("AWS::IAM::Role"))
-    assert granted
+    """Each grant names its actions and its resource, but for what can't be granted so."""
+    granted = [statement for statement in statements("AWS::IAM::Role") if "Fn::If" not in statement]
+    whole = [statement for statement in granted if statement["Resource"] == "*"]
+    assert [set(statement["Action"]) for statement in whole] == [ONLY_WHOLE]
     for statement in granted:
-        assert statement["Resource"] != "*"
         actions = statement["Action"]
         assert not [action for action in ([actions] if isinstance(actions, str) else actions) if "*" in action]
 
@@ -103,7 +118,12 @@ def test_the_ledger_outlives_the_dead_letter_queues() -> None:
     for handler in HANDLERS:
         kept = sum(queues[f"{handler}{kind}"]["MessageRetentionPeriod"] for kind in ("Queue", "DeadLetterQueue"))
         assert kept + queues[f"{handler}Queue"]["MessageRetentionPeriod"] < state.KEPT
-    (table,) = of_type("AWS::DynamoDB::Table").values()
+    for table in of_type("AWS::DynamoDB::Table").values():
+        assert_kept(table)
+
+
+def assert_kept(table: dict[str, Any]) -> None:
+    """Assert that items expire by themselves only, and that lost ones can be had back."""
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["BillingMode"] == "PAY_PER_REQUEST"
@@ -112,8 +132,9 @@ def test_the_ledger_outlives_the_dead_letter_queues() -> None:
 def test_an_alarm_looks_at_each_dead_letter_queue_and_at_max_starts() -> None:
     """Nothing waits there unseen; whom to tell is a parameter."""
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert alarms.keys() == {f"{handler}DeadLetterAlarm" for handler in HANDLERS} | {"MaxStartsAlarm"}
-    for handler in HANDLERS:
+    of_queues = {f"{handler}DeadLetterAlarm" for handler in FUNCTIONS}
+    assert alarms.keys() == of_queues | {"MaxStartsAlarm", "JanitorTooManyAlarm"}
+    for handler in FUNCTIONS:
         name = {"Fn::GetAtt": [f"{handler}DeadLetterQueue", "QueueName"]}
         assert alarms[f"{handler}DeadLetterAlarm"]["Dimensions"] == [{"Name": "QueueName", "Value": name}]
     for alarm in alarms.values():
@@ -132,7 +153,7 @@ def test_a_message_outlives_its_queue_in_the_dead_letter_queue(handler: str) -> 
 def test_only_failed_messages_of_a_batch_come_back() -> None:
     """Without this response type, one failure would repeat the whole batch."""
     mappings = of_type("AWS::Lambda::EventSourceMapping").values()
-    assert len(mappings) == len(HANDLERS)
+    assert len(mappings) == len(FUNCTIONS)
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
@@ -166,6 +187,69 @@ def test_only_the_stack_s_own_schedules_get_a_role_that_sends_to_the_queue() -> 
     handed_in = RESOURCES["TriggersStack"]["Properties"]["Parameters"]
     assert handed_in["ScheduleGroup"] == {"Ref": "ScheduleGroup"}
     assert handed_in["ScheduleRoleArn"] == {"Fn::GetAtt": ["ScheduleRole", "Arn"]}
+
+
+def test_only_its_own_rule_and_its_sweep_may_tell_the_janitor() -> None:
+    """What lands in its queue is removed, so not even another rule of the account may send to it."""
+    (policy,) = [
+        found for found in of_type("AWS::SQS::QueuePolicy").values() if {"Ref": "JanitorQueue"} in found["Queues"]
+    ]
+    allow, deny = policy["PolicyDocument"]["Statement"]
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["JanitorDeletedRule", "Arn"]}}}
+    assert (deny["Principal"], deny["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": False}})
+    (trust,) = of_type("AWS::IAM::Role")["JanitorSweepRole"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+        "aws:SourceArn": {"Fn::GetAtt": ["ScheduleGroup", "Arn"]},
+    }
+
+
+def test_the_janitor_hears_of_deleted_pipelines_only() -> None:
+    """Of SageMaker's, in this account and Region, that were deleted indeed; the whole event comes."""
+    rule = of_type("AWS::Events::Rule")["JanitorDeletedRule"]
+    (target,) = rule["Targets"]
+    message = target["InputTransformer"]["InputTemplate"].replace("<aws.events.event.json>", json.dumps(deletion("a")))
+    assert orphans.read(message, "m", 0, account.HOME).pipeline == "a"
+    assert rule["EventPattern"] == {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["AWS API Call via CloudTrail"],
+        "account": [{"Ref": "AWS::AccountId"}],
+        "region": [{"Ref": "AWS::Region"}],
+        "detail": {
+            "eventSource": ["sagemaker.amazonaws.com"],
+            "eventName": ["DeletePipeline"],
+            "errorCode": [{"exists": False}],
+        },
+    }
+
+
+def test_a_clean_up_ends_before_its_message_comes_again() -> None:
+    """And what fails is quarantined with its reason before SQS moves it without one."""
+    queue, function = of_type("AWS::SQS::Queue")["JanitorQueue"], of_type("AWS::Lambda::Function")["JanitorFunction"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+    assert function["Timeout"] == account.TIME_OUT > janitor.TIME_FOR_A_STEP
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > janitor.LAST_RECEIVE
+    kept = queue["MessageRetentionPeriod"]
+    assert transformed()["Parameters"]["GiveUpAfterHours"]["MaxValue"] * 3600 < kept
+    assert of_type("AWS::SQS::Queue")["JanitorDeadLetterQueue"]["MessageRetentionPeriod"] >= 2 * kept
+
+
+def test_the_sweep_says_what_the_janitor_reads() -> None:
+    """The schedule's input is the sweep's message, for each mode that the parameter may have."""
+    written = of_type("AWS::Scheduler::Schedule")["JanitorSweep"]["Target"]["Input"]["Fn::Sub"]
+    for mode in transformed()["Parameters"]["JanitorMode"]["AllowedValues"]:
+        cleanup = orphans.read(written.replace("${JanitorMode}", mode), "m", 0, account.HOME)
+        assert cleanup.removes == (mode == "remove")
+
+
+def test_the_largest_clean_up_fits_into_a_message() -> None:
+    """SQS took 256 KB at first, and EventBridge; more of either is not needed."""
+    most = transformed()["Parameters"]["JanitorMostRemovals"]["MaxValue"]
+    found = tuple(orphans.Orphan("schedule", "g" * 64, "n" * 64, "", "p" * 120) for _ in range(most + 1))
+    there = tuple(f"{number:060}" for number in range(orphans.MOST_THERE))
+    cleanup = orphans.Cleanup("m" * 36, 0, None, True, there=there, orphans=found)
+    assert len(cleanup.dump()) < 256 * 1024
 
 
 def test_samconfig_environments_are_complete() -> None:

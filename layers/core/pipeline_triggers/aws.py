@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -30,11 +30,11 @@ _CONFIG = Config(
     user_agent_extra="pipeline-triggers",
 )
 
+# Who lists a whole account meets its rates: such calls are tried more often, with pauses of up to 20 s.
+_PATIENT = _CONFIG.merge(Config(retries={"total_max_attempts": 8}))
+
 # DynamoDB and SQS answer within milliseconds, and must leave time for SageMaker.
 _QUICK = _CONFIG.merge(Config(connect_timeout=2, read_timeout=3))
-
-# Who lists a whole account meets its rates: such calls slow down by themselves, and are tried more often.
-_PATIENT = _CONFIG.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 8}))
 
 # The error codes with which SageMaker says no for good; they have no "Exception" behind them. A denial is none of
 # them: right after a deploy a new grant may not be known everywhere yet.
@@ -137,3 +137,9 @@ def scheduler() -> EventBridgeSchedulerClient:
 def logs() -> CloudWatchLogsClient:
     """Return the client that reads the functions' logs."""
     return boto3.client("logs", config=_PATIENT)
+
+
+@cache
+def cloudtrail() -> Any:
+    """Return the client that knows the account's trails, and the history of its events."""
+    return boto3.client("cloudtrail", config=_PATIENT)

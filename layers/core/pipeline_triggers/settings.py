@@ -40,3 +40,37 @@ def settings() -> Settings:
         give_up_after=int(os.environ["GIVE_UP_AFTER_HOURS"]) * 3600,
         requests_topic=os.environ.get("REQUESTS_TOPIC_ARN", ""),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class JanitorSettings:
+    """What only the janitor's function is told; ``ignore`` holds globs, ``notify`` a topic's ARN or ""."""
+
+    partition: str
+    snapshot_table: str
+    keep_days: int
+    most_removals: int
+    remove_empty_rules: bool
+    ignore: tuple[str, ...]
+    event_bus: str
+    notify: str
+
+
+@cache
+def janitor_settings() -> JanitorSettings:
+    """Read the janitor's environment, once."""
+    return JanitorSettings(
+        partition=os.environ["PARTITION"],
+        snapshot_table=os.environ["SNAPSHOT_TABLE"],
+        keep_days=int(os.environ["SNAPSHOT_DAYS"]),
+        most_removals=int(os.environ["MOST_REMOVALS"]),
+        remove_empty_rules=os.environ["EMPTY_RULES"] == "remove",
+        ignore=globs_of(os.environ["IGNORE"]),
+        event_bus=os.environ["EVENT_BUS"],
+        notify=os.environ["NOTIFICATION_TOPIC"],
+    )
+
+
+def globs_of(text: str) -> tuple[str, ...]:
+    """Divide a parameter's comma list."""
+    return tuple(filter(None, (glob.strip() for glob in text.split(","))))

@@ -26,13 +26,18 @@ logger = Logger(service=SERVICE, json_serializer=_line)
 
 def count_max_starts() -> None:
     """Count that a trigger has to wait because of its max_starts; an alarm of the stack looks at this."""
-    _count("MAX_STARTS_REACHED", {})
+    count("MAX_STARTS_REACHED")
 
 
-def _count(name: str, dimensions: dict[str, str]) -> None:
+def count(name: str, value: int = 1, **dimensions: str) -> None:
+    """Count in CloudWatch, under the stack's name."""
     of_stack = {"Stack": settings().stack}
     with single_metric(
-        name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE, default_dimensions={**of_stack, **dimensions}
+        name=name,
+        unit=MetricUnit.Count,
+        value=value,
+        namespace=NAMESPACE,
+        default_dimensions={**of_stack, **dimensions},
     ):
         pass
 
@@ -44,4 +49,4 @@ def report(verdict: Verdict, *, deployed: bool) -> None:
     """
     level = logger.warning if verdict.outcome is Outcome.REJECTED else logger.info
     level("verdict", extra={key: value for key, value in asdict(verdict).items() if value is not None})
-    _count(verdict.outcome, {"Trigger": verdict.trigger if deployed else "unknown"})
+    count(verdict.outcome, Trigger=verdict.trigger if deployed else "unknown")

@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from pipeline_triggers.cli import documents, moving, redrive, triggers
+from pipeline_triggers.cli import documents, janitor, moving, redrive, triggers
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,5 +32,7 @@ for command in (
     moving.import_command,
     triggers.describe_command,
     triggers.run_command,
+    janitor.orphans_command,
+    janitor.restore_command,
 ):
     main.add_command(command)

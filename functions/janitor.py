@@ -1,0 +1,14 @@
+"""Deleted pipelines → what they leave behind is removed."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pipeline_triggers.janitor import handle
+from pipeline_triggers.verdicts import logger
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Handle a message of the janitor's queue: CloudTrail's DeletePipeline, a sweep, or a clean-up that goes on."""
+    return handle(event, context)
