@@ -40,3 +40,27 @@ def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_pro
         Bucket="silent-bucket", NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
     assert aws.triggers(*check).stdout == "2 triggers, all well\n"
+
+
+def test_that_no_trail_tells_of_deleted_pipelines_is_told(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+    """Until one logs management events, those that write among them."""
+    aws.create_pipeline("checked", pipeline_definition({}))
+    project = new_project()
+    project.compile("  one:\n    when: {sns: {}}\n    start: checked\n")
+    cloudtrail = aws.client("cloudtrail")
+
+    def notes() -> int:
+        checked = aws.triggers("check", "--aws", "--documents", str(project.documents))
+        assert checked.returncode == 0, checked.stderr
+        return checked.stderr.count("no trail of CloudTrail logs management events here")
+
+    assert notes() == 1
+    aws.client("s3").create_bucket(Bucket="trails", CreateBucketConfiguration={"LocationConstraint": REGION})
+    cloudtrail.create_trail(Name="all", S3BucketName="trails", IsMultiRegionTrail=True)
+    assert notes() == 1
+    cloudtrail.start_logging(Name="all")
+    selector = {"ReadWriteType": "ReadOnly", "IncludeManagementEvents": True}
+    cloudtrail.put_event_selectors(TrailName="all", EventSelectors=[selector])
+    assert notes() == 1
+    cloudtrail.put_event_selectors(TrailName="all", EventSelectors=[{**selector, "ReadWriteType": "All"}])
+    assert notes() == 0

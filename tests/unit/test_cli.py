@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
-from pipeline_triggers import account, existing
+from pipeline_triggers import account, existing, trail
 from pipeline_triggers.cli import main
 
 DOCUMENT = """\
@@ -99,6 +99,7 @@ def test_what_else_runs_is_a_note_and_no_error(directory: Path, monkeypatch: pyt
         yield "schedule default/x starts train"
         raise denied
 
+    monkeypatch.setattr(trail, "tells_of_deletions", lambda: True)
     monkeypatch.setattr(account, "problems", lambda *_: [])
     monkeypatch.setattr(account, "others", lambda *_: iter(["schedule default/x starts train"]))
     checked = run(directory, "check", "--aws", "--json")
@@ -109,6 +110,20 @@ def test_what_else_runs_is_a_note_and_no_error(directory: Path, monkeypatch: pyt
     assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
     assert checked.stderr.startswith("Note: what else starts these pipelines can't be looked for: ")
     assert "AccessDeniedException" in checked.stderr
+
+
+def test_trails_that_can_not_be_asked_are_a_note_and_no_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who deploys may not be allowed to look at them."""
+
+    def denied() -> bool:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrails")
+
+    monkeypatch.setattr(account, "problems", lambda *_: [])
+    monkeypatch.setattr(account, "others", lambda *_: iter([]))
+    monkeypatch.setattr(trail, "tells_of_deletions", denied)
+    checked = run(directory, "check", "--aws")
+    assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
+    assert checked.stderr.startswith("Note: whether CloudTrail tells of deleted pipelines can't be asked: ")
 
 
 def test_an_account_without_schedules_gives_no_document(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_triggers import account, direct, documents, quotas, schedules
+from pipeline_triggers import account, direct, documents, quotas, schedules, trail
 from pipeline_triggers import compile as compiler
 from pipeline_triggers.cli.common import (
     asking_the_account,
@@ -68,6 +68,7 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
             if problems:
                 raise DocumentsError(problems)
             _tell_of_others(loaded, stage)
+            _tell_of_trails()
     except DocumentsError as error:
         if as_json:
             click.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2, ensure_ascii=False))
@@ -152,6 +153,18 @@ def _tell_of_others(loaded: documents.Documents, stage: str) -> None:
         _note(*account.others(loaded, stage))
     except ClientError as error:
         _note(f"what else starts these pipelines can't be looked for: {error}")
+
+
+def _tell_of_trails() -> None:
+    """Say so when the janitor can't hear of deleted pipelines; its sweep finds later what they leave behind."""
+    try:
+        if not trail.tells_of_deletions():
+            _note(
+                "no trail of CloudTrail logs management events here, so the janitor does not hear of deleted pipelines:"
+                " only its daily sweep finds what they leave behind"
+            )
+    except (BotoCoreError, ClientError) as error:
+        _note(f"whether CloudTrail tells of deleted pipelines can't be asked: {error}")
 
 
 def _count(loaded: documents.Documents) -> str:
