@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline_triggers import catalog, documents, schedules
 from pipeline_triggers import compile as compiler
@@ -27,6 +28,8 @@ from tests.localaws.happenings import Happening
 from tests.localaws.local_aws import CommandFailed, LocalAws
 
 STAGE = "dev"
+# As the SageMaker SDK's put_triggers makes it: no stack knows of it.
+LEFT_BEHIND = "left-behind"
 PIPELINES = Path(__file__).parent / "pipelines"
 
 console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -95,7 +98,7 @@ def deploy(aws: LocalAws, triggers: list[Trigger], project: Path) -> None:
     with step("sam build"):
         template = aws.build(STACK, project)
     with step("sam deploy"):
-        aws.deploy(STACK, template, f"Stage={STAGE}", project=project)
+        aws.deploy(STACK, template, f"Stage={STAGE}", "JanitorDelaySeconds=0", project=project)
 
 
 def definition(pipeline: str, triggers: list[Trigger]) -> str:
@@ -139,17 +142,47 @@ def show(aws: LocalAws, trigger: Trigger, happening: Happening) -> Iterator[str]
 
 
 def delete_pipeline(aws: LocalAws, triggers: list[Trigger]) -> Iterator[str]:
-    """Delete the pipeline of the first upload, show what becomes of the next one, and create it again."""
+    """Delete the pipeline of the first upload, show what becomes of the next one and of what it leaves behind.
+
+    Then it is created again, and gets back what it had.
+    """
     for trigger in triggers:
         if trigger.when.source == "s3" and not trigger.dry_run and trigger.condition is None:
             pipeline = trigger.start[0].pipeline
             uploaded = next(happenings.of_trigger(trigger, ""))
-            console.print(f"\ndelete     pipeline {pipeline}")
-            aws.client("sagemaker").delete_pipeline(PipelineName=pipeline, ClientRequestToken="0" * 32)
+            aws.put_schedule(LEFT_BEHIND, pipeline)
+            console.print(f"\ndelete     pipeline {pipeline}, which the schedule {LEFT_BEHIND} starts, too")
+            aws.delete_pipeline(pipeline)
+            told = clean_up(aws, pipeline)
             outcomes = frozenset({"REJECTED"} if len(trigger.start) == 1 else {"REJECTED", "STARTED"})
             yield from show(aws, trigger, replace(uploaded, outcomes=outcomes))
+            console.print(f"\ncreate     pipeline {pipeline} again")
             aws.create_pipeline(pipeline, definition(pipeline, triggers))
+            if [one["what"] for one in told["removed"]] != [f"schedule default/{LEFT_BEHIND}"]:
+                yield f"deleted {pipeline}: {json.dumps(told)}"
+            else:
+                yield from restore(aws, told["restore"][0])
             return
+
+
+def clean_up(aws: LocalAws, pipeline: str) -> dict[str, Any]:
+    """Show what the janitor removes and keeps, and why."""
+    told = aws.clean_up(STACK, pipeline)
+    for one in told["removed"]:
+        console.print(f"removed    {one['what']}", style="green")
+    for one in told["kept"]:
+        console.print(f"kept       {one['what']}: {one['reason']}", style="yellow")
+    return told
+
+
+def restore(aws: LocalAws, command: str) -> Iterator[str]:
+    """Show what the command that a clean-up tells brings back."""
+    console.print(f"restore    {command}")
+    done = aws.triggers(*command.split()[1:], "--json")
+    for line in json.loads(done.stdout or "[]"):
+        console.print(f"           {line['what']} {line['outcome']} {line['why']}".rstrip())
+    if done.returncode:
+        yield f"{command}: {done.stderr}"
 
 
 def keep_up(aws: LocalAws, triggers: list[Trigger]) -> None:

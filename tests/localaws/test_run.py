@@ -90,7 +90,9 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
         assert "trigger    team/vague: publish an event of your own to see it" in shown
         assert "fires      the schedule of team/hourly, now" in shown
         assert "the schedule of team/done" not in shown
-        assert shown.index("delete     pipeline churn-training") < shown.index("does not exist")
+        removed = shown.index("removed    schedule default/left-behind")
+        assert shown.index("delete     pipeline churn-training") < removed < shown.index("does not exist")
+        assert "schedule default/left-behind restored" in shown
         assert "aws sns publish --topic-arn arn:aws:sns:eu-central-1:123456789012:" in shown
         assert "           InputDataUrl = s3://raw-dev/churn/2026-10/data.csv\n" in shown
         assert "           Month = März + 100 %\n" in shown
