@@ -43,6 +43,7 @@ class Guard:
 DELIVERY = "test_delivery.py::test_"
 FAULTS = "test_faults.py::test_"
 START = "test_start.py::test_"
+JANITOR = "test_janitor.py::test_"
 
 SENT = "aws.sqs().send_message(QueueUrl=queue, MessageBody=body)"
 DELETED = 'aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])'
@@ -244,6 +245,153 @@ GUARDS = (
         "problem = value_problem if direct else attribute_problem",
         "problem = attribute_problem",
         ("test_direct.py::test_what_it_can_not_is_told_with_the_reason",),
+    ),
+    Guard(
+        "janitor: a failed delete is none",
+        "orphans.py",
+        'if code := detail.get("errorCode"):',
+        "if code := None:",
+        (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
+    ),
+    Guard(
+        "janitor: an event of another account or Region is none of ours",
+        "orphans.py",
+        'if (event.get("account"), event.get("region")) != (home.account, home.region):',
+        "if False:",
+        (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
+    ),
+    Guard(
+        "janitor: another service's pipeline is none of ours",
+        "orphans.py",
+        'if called != ("aws.sagemaker", "sagemaker.amazonaws.com", "DeletePipeline"):',
+        "if False:",
+        (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
+    ),
+    Guard(
+        "janitor: names are compared whole",
+        "pointers.py",
+        "found.pipeline.key == only.key]",
+        "found.pipeline.key[2].startswith(only.key[2])]",
+        (f"{JANITOR}a_deletion_concerns_its_own_pipeline_only",),
+    ),
+    Guard(
+        "janitor: names are compared in lower case",
+        "pointers.py",
+        "self.region.lower(), self.name.lower()",
+        "self.region.lower(), self.name",
+        (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
+    ),
+    Guard(
+        "janitor: both spellings of an ARN are looked for",
+        "pointers.py",
+        "(arn + self.name, arn + self.name.lower())",
+        "(arn + self.name,)",
+        (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
+    ),
+    Guard(
+        "janitor: a pipeline of another spelling is there",
+        "removal.py",
+        "status = _described(_other_spellings(names, self.listed))",
+        "pass",
+        (f"{JANITOR}a_pipeline_of_another_spelling_is_there",),
+    ),
+    Guard(
+        "janitor: a pipeline elsewhere is not asked for here",
+        "removal.py",
+        "reason = elsewhere(pointer, terms.home)",
+        "reason = None",
+        (f"{JANITOR}a_pipeline_elsewhere_is_never_asked_for",),
+    ),
+    Guard(
+        "janitor: only SageMaker's own word means gone",
+        "removal.py",
+        'if error.response["Error"]["Code"] != "ResourceNotFound":',
+        "if False:",
+        (f"{JANITOR}only_sagemaker_s_own_word_that_a_pipeline_is_not_there_counts",),
+    ),
+    Guard(
+        "janitor: a pipeline is asked for right before each removal",
+        "removal.py",
+        "match _described([*others, *names]):",
+        "match Status.GONE:",
+        (f"{JANITOR}a_pipeline_that_is_created_again_keeps_what_points_at_it",),
+    ),
+    Guard(
+        "janitor: what is being deleted is waited for",
+        "removal.py",
+        "if status is Status.DELETING:",
+        "if False:",
+        (f"{JANITOR}a_pipeline_that_is_being_deleted_is_waited_for",),
+    ),
+    Guard(
+        "janitor: what CloudFormation owns stays",
+        "removal.py",
+        "or untouchable(pointer, terms) or owner(found):",
+        "or untouchable(pointer, terms):",
+        (f"{JANITOR}what_cloudformation_owns_stays",),
+    ),
+    Guard(
+        "janitor: a managed rule stays",
+        "orphans.py",
+        'and (service := pointer.rule.get("ManagedBy")):',
+        'and (service := pointer.rule.get("")):',
+        (f"{JANITOR}managed_rules_and_what_is_ignored_stay",),
+    ),
+    Guard(
+        "janitor: what is ignored stays",
+        "orphans.py",
+        "for glob in terms.ignore:",
+        "for glob in ():",
+        (f"{JANITOR}managed_rules_and_what_is_ignored_stay",),
+    ),
+    Guard(
+        "janitor: more than may be removed all stay",
+        "orphans.py",
+        "return len(self.orphans) + len(self.removed) > most",
+        "return False",
+        (f"{JANITOR}more_orphans_than_may_be_removed_all_stay",),
+    ),
+    Guard(
+        "janitor: what was found is written down before it is removed",
+        "janitor.py",
+        "        if cleanup.done(wanted.most):",
+        "        cleanup = next(reversed([*removal.remove(cleanup, wanted)]), cleanup)\n        if True:",
+        (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
+    ),
+    Guard(
+        "janitor: what a crash left half done is known",
+        "removal.py",
+        "return None if snapshot and snapshot.cleanup == cleanup.id else",
+        "return",
+        (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
+    ),
+    Guard(
+        "janitor: a snapshot is kept before a removal",
+        "removal.py",
+        "    _snap(found, cleanup, terms, was)\n",
+        "",
+        (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
+    ),
+    Guard(
+        "janitor: a partial failure is one",
+        "removal.py",
+        'if answer and answer["FailedEntryCount"]:',
+        "if False:",
+        (f"{JANITOR}a_target_that_was_not_removed_is_removed_later",),
+    ),
+    Guard(
+        "janitor: what starts something else by now stays",
+        "removal.py",
+        'if not _still(pointers.schedule_pipeline(was["Target"], terms.home), found, terms):',
+        "if False:",
+        (f"{JANITOR}what_starts_something_else_by_now_stays",),
+    ),
+    Guard(
+        "restore: a past start is left out or moved",
+        "restore.py",
+        "if start is None or start > now:",
+        "if True:",
+        ("test_restore.py::test_a_past_start_moves_on",),
     ),
 )
 
