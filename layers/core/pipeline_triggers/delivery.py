@@ -22,6 +22,7 @@ from pipeline_triggers.requests import targets
 from pipeline_triggers.settings import settings
 from pipeline_triggers.start import TimeLeft
 from pipeline_triggers.verdicts import count_max_starts, logger, report
+from pipeline_triggers.words import printable
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -219,13 +220,8 @@ def _quarantine(body: str, rejections: list[Verdict]) -> None:
         QueueUrl=settings().dead_letter_queue_url,
         MessageBody=body,
         MessageAttributes={
-            name: {"DataType": "String", "StringValue": _printable(value)[:MAX_REASON_LENGTH]}
+            name: {"DataType": "String", "StringValue": printable(value)[:MAX_REASON_LENGTH]}
             for name, value in attributes.items()
             if value
         },
     )
-
-
-def _printable(text: str) -> str:
-    """Escape what SQS refuses in an attribute, such as control characters and lone surrogates."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
