@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
+
+from pipeline_triggers import aws, definition, delivery, state
+from pipeline_triggers.models import Trigger
+from pipeline_triggers.settings import settings
 
 # As template.yaml says.
 TIME_OUT = 120
@@ -44,3 +52,41 @@ def record(message_id: str, body: str, receives: int = 1, sent_at: float | None 
     attributes = {"ApproximateReceiveCount": str(receives), "SentTimestamp": str(sent)}
     ids = {"messageId": message_id, "receiptHandle": f"handle of {message_id}", "eventSource": "aws:sqs"}
     return {**ids, "body": body, "attributes": attributes}
+
+
+class TakesAll:
+    """Stands for SageMaker and SQS, which take everything: what they get is looked at."""
+
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+        self.quarantined: list[dict[str, Any]] = []
+
+    def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
+        """Take a start."""
+        self.started.append(call)
+        return {"PipelineExecutionArn": "arn"}
+
+    def send_message(self, **call: Any) -> None:
+        """Take a rejected message."""
+        self.quarantined.append(call)
+
+
+@contextmanager
+def taking_all(deployed: Mapping[str, Trigger]) -> Iterator[TakesAll]:
+    """Put a world around the handlers in which nothing was started before, and any parameter is declared."""
+    world = TakesAll()
+    settings.cache_clear()
+    with ExitStack() as stack:
+        stack.callback(settings.cache_clear)
+        stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
+        for target, name, instead in (
+            (delivery, "triggers", lambda: deployed),
+            (definition, "fit", lambda _, values: dict(values)),
+            (state, "begin", lambda *_: None),
+            (state, "count", lambda *_: "hour"),
+            (state, "started", lambda *_: None),
+            (aws, "starter", lambda: world),
+            (aws, "sqs", lambda: world),
+        ):
+            stack.enter_context(patch.object(target, name, instead))
+        yield world

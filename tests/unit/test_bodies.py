@@ -12,15 +12,14 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from pipeline_triggers import aws, definition, delivery, start, state
+from pipeline_triggers import start
 from pipeline_triggers.events import from_rule, from_topic, s3_upload
 from pipeline_triggers.models import Start, Trigger, When
-from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
 from functions import on_endpoint_status, on_event, on_s3_upload, on_sns_message
 from tests import PROJECT
-from tests.handler import ENVIRONMENT, context, record
+from tests.handler import ENVIRONMENT, TakesAll, context, record, taking_all
 from tests.model import misfits
 
 BODIES, KEYS = 10_000, 10_000
@@ -68,38 +67,11 @@ ODD_TEXTS = ["", "hello", "[]", "null", "5", '"text"', "{}", "1" * 5000, "\ufeff
 TWICE = '{"trigger": "team/upload", "trigger": "team/event", '
 
 
-class Aws:
-    """Stands for SageMaker and SQS, which take everything: what they get is looked at."""
-
-    def __init__(self) -> None:
-        self.started: list[dict[str, Any]] = []
-        self.quarantined: list[dict[str, Any]] = []
-
-    def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
-        """Take a start."""
-        self.started.append(call)
-        return {"PipelineExecutionArn": "arn"}
-
-    def send_message(self, **call: Any) -> None:
-        """Take a rejected message."""
-        self.quarantined.append(call)
-
-
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """A world in which nothing was started before, and any parameter is declared."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    fake = Aws()
-    monkeypatch.setattr(delivery, "triggers", lambda: TRIGGERS)
-    monkeypatch.setattr(definition, "fit", lambda _, values: dict(values))
-    for name, answer in {"begin": None, "count": "hour", "started": None}.items():
-        monkeypatch.setattr(state, name, lambda *_, answer=answer: answer)
-    for client in ("starter", "sqs"):
-        monkeypatch.setattr(aws, client, lambda: fake)
-    yield fake
-    settings.cache_clear()
+def fake() -> Iterator[TakesAll]:
+    """A handler in a world that takes everything."""
+    with taking_all(TRIGGERS) as world:
+        yield world
 
 
 def body(chance: random.Random, event: dict[str, Any], trigger: Trigger) -> str:
@@ -138,7 +110,7 @@ def body(chance: random.Random, event: dict[str, Any], trigger: Trigger) -> str:
 
 @pytest.mark.parametrize("function", HANDLERS, ids=lambda function: function.__name__)
 def test_whatever_is_in_a_queue_ends_in_a_verdict(
-    fake: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: Any
+    fake: TakesAll, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: Any
 ) -> None:
     """None is an error of ours, none starts what its trigger does not, and none is dropped without a reason."""
     chance, log = random.Random(7), io.StringIO()  # noqa: S311 - the same bodies every time
@@ -177,7 +149,7 @@ PIECES = [
 ]
 
 
-def test_any_key_reaches_its_parameter_as_it_was_uploaded(fake: Aws) -> None:
+def test_any_key_reaches_its_parameter_as_it_was_uploaded(fake: TakesAll) -> None:
     """EventBridge tells it raw; S3's own notifications encode it, once."""
     chance = random.Random(11)  # noqa: S311 - the same keys every time
     raw = Trigger("team/upload", HANDLERS[on_s3_upload][1].when, (Start("train", {"Key": "$.detail.object.key"}),))

@@ -10,13 +10,11 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from pipeline_triggers import aws, definition, delivery, state
 from pipeline_triggers.models import Start, Trigger, When
-from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
 from functions import on_sns_message
-from tests.handler import ENVIRONMENT, context, record
+from tests.handler import ENVIRONMENT, TakesAll, context, record, taking_all
 
 MESSAGES = 10_000
 OWN = ENVIRONMENT["REQUESTS_TOPIC_ARN"]
@@ -39,39 +37,11 @@ NAMES = ["Url", "Size", "url", "RoleArn", "Size ", "", "__proto__", "PipelineNam
 KEYS = ["trigger", "pipeline", "parameters", "dedupe", "RoleArn", "ClientRequestToken", "start", "Trigger", ""]
 
 
-class World:
-    """Stands for SageMaker and SQS, which take everything: what they get is looked at."""
-
-    def __init__(self) -> None:
-        self.started: list[dict[str, Any]] = []
-        self.quarantined: list[dict[str, Any]] = []
-
-    def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
-        """Take a start."""
-        self.started.append(call)
-        return {"PipelineExecutionArn": "arn"}
-
-    def send_message(self, **call: Any) -> None:
-        """Take a rejected message."""
-        self.quarantined.append(call)
-
-
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A handler in a world without limits: nothing was started before, and any parameter is declared."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    world = World()
-    triggers = {trigger.id: trigger for trigger in TRIGGERS}
-    monkeypatch.setattr(delivery, "triggers", lambda: triggers)
-    monkeypatch.setattr(definition, "fit", lambda _, values: dict(values))
-    for name, answer in {"begin": None, "count": True, "started": None}.items():
-        monkeypatch.setattr(state, name, lambda *_, answer=answer: answer)
-    for client in ("starter", "sqs"):
-        monkeypatch.setattr(aws, client, lambda: world)
-    yield world
-    settings.cache_clear()
+def world() -> Iterator[TakesAll]:
+    """A handler in a world that takes everything."""
+    with taking_all({trigger.id: trigger for trigger in TRIGGERS}) as world:
+        yield world
 
 
 def message(chance: random.Random) -> str:
@@ -104,7 +74,7 @@ def message(chance: random.Random) -> str:
 
 
 def test_nothing_starts_that_is_not_allowed_and_nothing_goes_without_a_verdict(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: TakesAll, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every message ends in one verdict, and every rejected one in the dead-letter queue with its reason."""
     chance, log = random.Random(5), io.StringIO()  # noqa: S311 - the same messages every time

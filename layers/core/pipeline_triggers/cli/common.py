@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
@@ -39,6 +41,17 @@ def load(directory: Path) -> documents.Documents:
     """Load the documents, or end the command with what is wrong with them."""
     with telling_problems():
         return documents.load(directory)
+
+
+def read_event(path: Path) -> dict[str, Any]:
+    """Read a file that holds an event, or end the command with what is wrong with it."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"{path} is no JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise click.ClickException(f"{path} is no event; write what EventBridge or SNS delivers, as in events/")
+    return raw
 
 
 @contextmanager

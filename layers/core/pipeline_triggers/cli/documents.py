@@ -22,6 +22,7 @@ from pipeline_triggers.cli.common import (
     documents_option,
     json_option,
     load,
+    read_event,
     stage_option,
     telling_problems,
 )
@@ -109,12 +110,7 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
     """
     loaded = load(directory)
     _check_stage(loaded, stage)
-    try:
-        raw = json.loads(event.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"{event} is no JSON: {error}") from error
-    if not isinstance(raw, dict):
-        raise click.ClickException(f"{event} is no event; write what EventBridge or SNS delivers, as in events/")
+    raw = read_event(event)
     try:
         with asking_the_account():
             values = account.pseudo_parameters()

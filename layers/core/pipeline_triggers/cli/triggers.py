@@ -7,7 +7,6 @@ from collections import deque
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,6 +17,7 @@ from pipeline_triggers.cli.common import (
     documents_option,
     json_option,
     load,
+    read_event,
     stack_option,
     trigger_argument,
 )
@@ -95,7 +95,7 @@ def run_command(
         if trigger.when.source != "schedule" and path is None:
             remedy = "write it to a file, like those in events/, and name that with --event"
             raise click.UsageError(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
-        event = _event(path) if path else by_hand.scheduled_now(there, trigger)
+        event = read_event(path) if path else by_hand.scheduled_now(there, trigger)
         sent = by_hand.send(there, trigger, event, again=again)
         told = by_hand.wait(sent, trigger, patience)
     if as_json:
@@ -123,16 +123,6 @@ def _found(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger]:
         ids = ", ".join(trigger.id for trigger in named or triggers)
         raise click.UsageError(f"the documents have {len(named) or 'no'} triggers {name}; name one of {ids}")
     return there, named[0]
-
-
-def _event(path: Path) -> dict[str, Any]:
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"{path} is no JSON: {error}") from error
-    if not isinstance(raw, dict):
-        raise click.ClickException(f"{path} is no event; write what EventBridge or SNS delivers, as in events/")
-    return raw
 
 
 def _tell(label: str, *lines: str) -> None:
