@@ -137,8 +137,8 @@ GUARDS = (
     Guard(
         "quarantine: no failure is the last because of waiting",
         "delivery.py",
-        "receives - state.waits(record.message_id) >= LAST_RECEIVE",
-        "True",
+        "    _counted(state.untried, record)\n",
+        "",
         (f"{DELIVERY}what_waited_may_still_fail_as_often_as_anything",),
     ),
     Guard(
