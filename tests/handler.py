@@ -90,7 +90,8 @@ def taking_all(deployed: Mapping[str, Trigger]) -> Iterator[TakesAll]:
             (definition, "fit", lambda _, values: dict(values)),
             (state, "begin", lambda *_: None),
             (state, "count", lambda *_: "hour"),
-            *((state, name, lambda *_: None) for name in ("started", "release", "uncount")),
+            *((state, name, lambda *_: None) for name in ("started", "release", "uncount", "untried")),
+            (state, "tried", lambda _: 1),
             (aws, "starter", lambda: world),
             (aws, "sqs", lambda: world),
         ):
