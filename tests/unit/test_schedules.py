@@ -129,7 +129,7 @@ def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
             "is not after start; write a later one",
         ),
         ({"rate": "1 hour", "jitter": "1441"}, "jitter", "is 1441 minutes; write 1440 at most, or leave it out"),
-        ({"rate": "5 minute"}, "rate", "'5 minute' mixes one and many; write 5 minutes"),
+        ({"rate": "0 minutes"}, "rate", "'0 minutes' never fires; write 1 or more"),
     ],
 )
 def test_a_wrong_schedule_is_told_with_its_remedy(fields: dict[str, str], name: str, problem: str) -> None:
@@ -205,6 +205,7 @@ def test_a_start_that_has_passed_is_left_out_and_told() -> None:
             {"ScheduleExpression": "cron(0 2 * * ? *)", "ScheduleExpressionTimezone": "Europe/Berlin"},
         ),
         ({"rate": "5  minutes"}, {"ScheduleExpression": "rate(5 minutes)"}),
+        ({"rate": "1 hours"}, {"ScheduleExpression": "rate(1 hours)"}),
         (
             {"at": "2027-12-13T10:15:20", "timezone": "UTC"},
             {"ScheduleExpression": "at(2027-12-13T10:15:20)", "ScheduleExpressionTimezone": "UTC"},
