@@ -62,14 +62,15 @@ hours:
 day of month:
     0 0 0 * ? * | 0 0 32 * ? * | 0 0 1-32 * ? * | 0 0 MON * ? * | 0 0 W * ? * | 0 0 0W * ? * | 0 0 32W * ? *
     0 0 WL * ? * | 0 0 1W,15W * ? * | 0 0 L,15 * ? * | 0 0 1-5W * ? * | 0 0 5L * ? * | 0 0 L-0 * ? *
-    0 0 L-32 * ? * | 0 0 L-3W * ? * | 0 0 L/2 * ? * | 0 0 ?,1 * ? * | 0 0 1#2 * ? * | 0 0 1/32 * ? *
+    0 0 L-31 * ? * | 0 0 L-32 * ? * | 0 0 L-3W * ? * | 0 0 L/2 * ? * | 0 0 ?,1 * ? * | 0 0 1#2 * ? * | 0 0 1/32 * ? *
     0 0 ?/2 * ? *
 month:
     0 0 1 0 ? * | 0 0 1 13 ? * | 0 0 1 JANUARY ? * | 0 0 1 MAI ? * | 0 0 1 ? ? * | 0 0 1 L ? * | 0 0 1 JAN- ? *
-    0 0 1 JAN-13 ? * | 0 0 1 MON ? * | 0 0 1 1/13 ? * | 0 0 1 JAN#1 ? *
+    0 0 1 \u017fEP ? * | 0 0 1 JAN-13 ? * | 0 0 1 MON ? * | 0 0 1 1/13 ? * | 0 0 1 JAN#1 ? *
 day of week:
     0 0 ? * 0 * | 0 0 ? * 8 * | 0 0 ? * MONDAY * | 0 0 ? * MO * | 0 0 ? * W * | 0 0 ? * 2W * | 0 0 ? * 0L *
     0 0 ? * 8L * | 0 0 ? * XXL * | 0 0 ? * LW * | 0 0 ? * L-3 * | 0 0 ? * 3# * | 0 0 ? * #2 * | 0 0 ? * 3#0 *
+    0 0 ? * \u017fUN * | 0 0 ? * \u017fUNL * | 0 0 ? * \u017fUN#2 * | 0 0 ? * 3#100 *
     0 0 ? * 3#6 * | 0 0 ? * 8#1 * | 0 0 ? * 3#1,6#3 * | 0 0 ? * 3#1,6 * | 0 0 ? * MON,6L * | 0 0 ? * MON-FRI/2 *
     0 0 ? * 1/2 * | 0 0 ? * */2 * | 0 0 ? * MON-FRI#1 * | 0 0 ? * JAN * | 0 0 ? * ?,1 *
 year:
@@ -98,6 +99,15 @@ def test_what_scheduler_takes_is_taken(expression: str) -> None:
 def test_what_scheduler_refuses_is_told_with_a_remedy(expression: str) -> None:
     """Before a deploy fails on it."""
     assert (cron_problem(expression) or "").partition("; ")[2]
+
+
+@pytest.mark.parametrize("value", ["MON#", "L-", "0/", ""])
+def test_a_number_may_be_of_any_length(value: str) -> None:
+    """Python itself reads none of more than 4,300 digits."""
+    for at in range(6):
+        fields = ["0", "0", "1", "1", "?", "*"]
+        fields[at] = value + "1" * 5000
+        assert (cron_problem(" ".join(fields)) or "").partition("; ")[2]
 
 
 def test_fields_stand_apart_by_any_white_space() -> None:
