@@ -124,6 +124,16 @@ def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
             "'2027-01-01' is no date-time; write one as in 2027-12-13T10:15:20Z",
         ),
         (
+            {"rate": "1 hour", "start": "2027-01-01T00:00:00+01:00:30"},
+            "start",
+            "'2027-01-01T00:00:00+01:00:30' is no date-time; write one as in 2027-12-13T10:15:20Z",
+        ),
+        (
+            {"rate": "1 hour", "end": "2099-01-01T00:00:00.9Z"},
+            "end",
+            "'2099-01-01T00:00:00.9Z' is no date-time; write one as in 2027-12-13T10:15:20Z",
+        ),
+        (
             {"rate": "1 hour", "start": "2027-01-01T01:00:00+01:00", "end": "2027-01-01T00:00:00Z"},
             "end",
             "is not after start; write a later one",

@@ -17,8 +17,8 @@ from pipeline_triggers.words import brief
 
 MAX_JITTER = 1440  # minutes; EventBridge Scheduler: MaximumWindowInMinutes
 
-_LOCAL = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
-_OFFSET = re.compile(r"(Z|[+-][0-9]{2}:[0-9]{2})\Z")
+# Scheduler knows whole seconds.
+_DATE_TIME = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
 _NAIVE = "its reader takes it for its own local time (as boto3 takes datetime.utcnow()), so it means another time each"
 
 
@@ -46,10 +46,10 @@ def _zone_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _at_problems(written: str, zone: str | None) -> Iterator[str]:
-    if _OFFSET.search(written) and _date_time(written) is not None:
-        yield f"{brief(written)} has an offset; write the time on the clock of its zone, and the zone as timezone"
-    elif not _LOCAL.fullmatch(written) or (found := _date_time(written)) is None:
+    if (found := _date_time(written)) is None:
         yield f"{brief(written)} is no date-time; write one as in 2027-12-13T10:15:20"
+    elif found.tzinfo:
+        yield f"{brief(written)} has an offset; write the time on the clock of its zone, and the zone as timezone"
     elif zone in zones() and _moment(written, zone or "").replace(tzinfo=None) != found:
         yield f"{written} does not exist in {zone}: the clocks go forward then; write another time"
 
@@ -62,9 +62,9 @@ def _bound_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         found = _date_time(written)
         if "at" in fields:
             yield name, "is ignored by Scheduler for a schedule that fires once; leave it out"
-        elif found is None or not _LOCAL.match(written):
+        elif found is None:
             yield name, f"{brief(written)} is no date-time; write one as in 2027-12-13T10:15:20Z"
-        elif not _OFFSET.search(written):
+        elif found.tzinfo is None:
             yield name, f"{written} is a date-time without an offset: {_NAIVE}; write {written}Z, or +01:00 at its end"
         else:
             bounds[name] = found
@@ -74,7 +74,7 @@ def _bound_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _date_time(written: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(written)
+        return datetime.fromisoformat(written) if _DATE_TIME.fullmatch(written) else None
     except ValueError:
         return None
 
