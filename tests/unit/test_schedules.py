@@ -48,6 +48,7 @@ def compiled(trigger: Trigger, past: frozenset[str] = frozenset()) -> list[dict[
         {"rate": "5 minutes"},
         {"rate": "1 day", "timezone": "Asia/Tokyo", "jitter": "1440"},
         {"rate": "1 hour", "start": "2027-01-01T00:30:00+01:00", "end": "2027-01-01T00:00:00Z"},
+        {"cron": f"{','.join(['0'] * 120)} 22 * * ? *", "timezone": "UTC"},  # 256 characters with cron(…) around it
         {"at": "2027-12-13T10:15:20", "timezone": "UTC"},
         {"at": "2027-10-31T02:30:00", "timezone": "Europe/Berlin"},  # comes twice, and Scheduler fires once
         {"at": "2027-03-28T02:30:00", "timezone": "UTC"},
@@ -139,6 +140,11 @@ def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
             "is not after start; write a later one",
         ),
         ({"rate": "1 hour", "jitter": "1441"}, "jitter", "is 1441 minutes; write 1440 at most, or leave it out"),
+        (
+            {"cron": f"{','.join(['0'] * 120)} 22 01 * ? *", "timezone": "UTC"},
+            "cron",
+            f"'{'0,' * 38}0…' has more than 256 characters with cron(…) around it; write several schedules",
+        ),
         ({"rate": "0 minutes"}, "rate", "'0 minutes' never fires; write 1 or more"),
     ],
 )
@@ -259,6 +265,7 @@ def test_the_limits_are_those_of_the_service() -> None:
     """Compared with the service model of the pinned botocore; the embedded AWS takes more."""
     model: Any = boto3.client("scheduler", region_name="eu-central-1").meta.service_model
     assert model.shape_for("MaximumWindowInMinutes").metadata["max"] == schedules.MAX_JITTER
+    assert model.shape_for("ScheduleExpression").metadata["max"] == schedules.MAX_EXPRESSION
     assert model.shape_for("Description").metadata["max"] >= compiler.MAX_DESCRIPTION_LENGTH
     assert model.shape_for("ScheduleExpressionTimezone").metadata["max"] >= max(map(len, schedules.zones()))
 

@@ -15,7 +15,9 @@ from pipeline_triggers.cron import cron_problem, rate_problem
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.words import brief
 
-MAX_JITTER = 1440  # minutes; EventBridge Scheduler: MaximumWindowInMinutes
+# EventBridge Scheduler
+MAX_EXPRESSION = 256  # characters, with cron(…) around: ScheduleExpression
+MAX_JITTER = 1440  # minutes: MaximumWindowInMinutes
 
 # Scheduler knows whole seconds.
 _DATE_TIME = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
@@ -25,12 +27,18 @@ _NAIVE = "its reader takes it for its own local time (as boto3 takes datetime.ut
 def problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Give (the field, what is wrong and how to mend it) of a schedule as one stage sees it."""
     for name, problem in (("cron", cron_problem), ("rate", rate_problem)):
-        if name in fields and (wrong := problem(fields[name])):
+        if name in fields and (wrong := _too_long(name, fields[name]) or problem(fields[name])):
             yield name, f"{brief(fields[name])} {wrong}"
     yield from _zone_problems(fields)
     yield from _bound_problems(fields)
     if "jitter" in fields and int(fields["jitter"]) > MAX_JITTER:
         yield "jitter", f"is {fields['jitter']} minutes; write {MAX_JITTER} at most, or leave it out"
+
+
+def _too_long(name: str, written: str) -> str | None:
+    if len(f"{name}({written})") > MAX_EXPRESSION:
+        return f"has more than {MAX_EXPRESSION} characters with {name}(…) around it; write several schedules"
+    return None
 
 
 def _zone_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
