@@ -13,11 +13,12 @@ import boto3
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from pipeline_triggers import account, schedules, trail
 from pipeline_triggers import compile as compiler
-from pipeline_triggers import schedules
 from pipeline_triggers.checks import EXAMPLES
 from pipeline_triggers.cli import main
 from pipeline_triggers.documents import Documents
+from pipeline_triggers.errors import Problem
 from pipeline_triggers.explain import Explanation, explain
 from pipeline_triggers.models import Start, Trigger, When
 
@@ -326,6 +327,20 @@ def test_the_commands_say_what_has_passed(directory: Path, command: str) -> None
     ended = run(directory, command)
     assert (ended.exit_code, ended.stderr) == (0, DONE)
     assert ended.output.startswith("1 trigger, ")
+
+
+def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says by its clock what is."""
+
+    def problems(_documents: Documents, _stage: str, past: frozenset[str]) -> list[Problem]:
+        assert past == {"team/one.at"}
+        return []
+
+    monkeypatch.setattr(account, "problems", problems)
+    monkeypatch.setattr(account, "others", lambda *_: iter([]))
+    monkeypatch.setattr(trail, "tells_of_deletions", lambda: True)
+    checked = run(directory, "check", "--aws")
+    assert (checked.exit_code, checked.stderr) == (0, DONE)
 
 
 def test_time_alone_makes_no_compiled_file_stale(directory: Path) -> None:
