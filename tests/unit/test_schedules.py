@@ -177,7 +177,13 @@ def test_zones_are_those_of_the_iana_database() -> None:
             {"rate": "1 day", "start": "2027-01-01T00:00:00Z", "end": "2027-06-01T00:00:00Z"},
             {"team/one.start", "team/one.end"},
         ),
-        ({"cron": "0 2 * * ? 2026", "timezone": "UTC"}, set()),
+        ({"cron": "0 2 * * ? 2026", "timezone": "UTC"}, {"team/one.cron"}),
+        ({"cron": "0 2 * * ? 2020,2024-2026", "timezone": "${Zone}"}, {"team/one.cron"}),
+        ({"cron": "0 2 * * ? 2027", "timezone": "UTC"}, set()),
+        ({"cron": "0 2 * * ? 2020-2027,2022", "timezone": "UTC"}, set()),
+        ({"cron": "0 2 * * ? 2020,*", "timezone": "UTC"}, set()),
+        ({"cron": "0 2 * * ? 2020/2", "timezone": "UTC"}, set()),
+        ({"cron": "${Cron}", "timezone": "UTC"}, set()),
     ],
 )
 def test_what_has_passed_goes_by_the_zone(fields: dict[str, str], past: set[str]) -> None:
@@ -185,15 +191,26 @@ def test_what_has_passed_goes_by_the_zone(fields: dict[str, str], past: set[str]
     assert schedules.past([schedule(**fields)], NOW) == past
 
 
+def test_the_last_year_is_over_when_it_is_so_everywhere() -> None:
+    """Whatever the zone and the jitter."""
+    trigger = schedule(cron="0 2 * * ? 2026", timezone="Etc/GMT+12", jitter="1440")
+    assert not schedules.past([trigger], datetime(2027, 1, 2, 12, tzinfo=UTC))
+    assert schedules.past([trigger], datetime(2027, 1, 3, tzinfo=UTC))
+
+
 def test_what_is_over_makes_no_schedule_and_is_told() -> None:
-    """Scheduler would refuse to make it."""
-    for fields in ({"at": "2027-01-01T00:00:00", "timezone": "UTC"}, {"rate": "1 day", "end": "2027-01-01T00:00:00Z"}):
+    """It never fires again."""
+    for fields in (
+        {"at": "2027-01-01T00:00:00", "timezone": "UTC"},
+        {"cron": "0 2 * * ? 2026", "timezone": "UTC"},
+        {"rate": "1 day", "end": "2027-01-01T00:00:00Z"},
+    ):
         trigger = schedule(**fields)
         past = schedules.past([trigger], NOW)
         assert compiled(trigger)
         assert not compiled(trigger, past)
         (told,) = schedules.told([trigger], past)
-        (name,) = fields.keys() & {"at", "end"}
+        (name,) = fields.keys() & {"at", "cron", "end"}
         assert told == f"team/one is done: its {name}, {fields[name]}, has passed; its schedule is not made again"
 
 

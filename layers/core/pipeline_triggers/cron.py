@@ -15,6 +15,7 @@ DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 _NUMBER = re.compile(r"[0-9]{1,4}")
 _RATE = re.compile(r"([0-9]{1,9})\s+(?:minute|hour|day)s?")
+_TO_YEAR = re.compile(r"(?:[0-9]{4}-)?([0-9]{4})")
 _WRAPPED = re.compile(r"\s*(cron|rate|at)\s*\((.*)\)\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -63,6 +64,12 @@ _FIELDS = (
 def cron_problem(expression: str) -> str | None:
     """Say what is wrong with what stands between ``cron(`` and ``)``, and how to write it instead, or None."""
     return _wrapped(expression) or next(_problems(expression.split()), None)
+
+
+def last_year(expression: str) -> int:
+    """Return the last year in which an expression may fire, as far as its list of years and ranges says."""
+    found = (_TO_YEAR.fullmatch(item) for item in expression.split()[-1].split(","))
+    return max(int(years[1]) if years else _YEAR.last for years in found)
 
 
 def rate_problem(expression: str) -> str | None:

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline_triggers.cron import cron_problem, rate_problem
+from pipeline_triggers.cron import cron_problem, last_year, rate_problem
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.words import brief
 
@@ -21,6 +21,7 @@ MAX_JITTER = 1440  # minutes: MaximumWindowInMinutes
 
 # Scheduler knows whole seconds.
 _DATE_TIME = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
+_LAST_TIMES = ("at", "cron", "end")
 _NAIVE = "its reader takes it for its own local time (as boto3 takes datetime.utcnow()), so it means another time each"
 
 
@@ -105,7 +106,7 @@ def utc(written: str) -> str:
 
 
 def past(triggers: Iterable[Trigger], now: datetime) -> frozenset[str]:
-    """Return which times of schedules have passed, each as ``<trigger's id>.<at, start or end>``."""
+    """Return which times of schedules have passed, each as ``<trigger's id>.<at, cron, start or end>``."""
     return frozenset(
         f"{trigger.id}.{name}"
         for trigger in triggers
@@ -118,19 +119,22 @@ def past(triggers: Iterable[Trigger], now: datetime) -> frozenset[str]:
 def _moments(fields: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
     if "at" in fields:
         yield "at", _moment(fields["at"], fields["timezone"])
+    if "cron" in fields:
+        # Its last year is over in each zone, which may differ per stage, and with each jitter.
+        yield "cron", datetime(last_year(fields["cron"]) + 1, 1, 3, tzinfo=UTC)
     yield from ((name, datetime.fromisoformat(fields[name])) for name in ("start", "end") if name in fields)
 
 
 def is_over(trigger: Trigger, past: frozenset[str]) -> bool:
-    """Whether a schedule never fires again: Scheduler refuses to make such a one."""
-    return bool({f"{trigger.id}.at", f"{trigger.id}.end"} & past)
+    """Whether a schedule never fires again, so that none is made."""
+    return any(f"{trigger.id}.{name}" in past for name in _LAST_TIMES)
 
 
 def told(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[str]:
     """Say what of the schedules is left out, because its time has passed."""
     for trigger in triggers:
         fields = trigger.when.fields
-        for name in ("at", "end"):
+        for name in _LAST_TIMES:
             if f"{trigger.id}.{name}" in past:
                 yield f"{trigger.id} is done: its {name}, {fields[name]}, has passed; its schedule is not made again"
         if f"{trigger.id}.start" in past and not is_over(trigger, past):
