@@ -147,7 +147,7 @@ def _tell_of_others(loaded: documents.Documents, stage: str) -> None:
     """Warn of what else starts the same pipelines, where the account lets itself be looked at for that."""
     try:
         _note(*account.others(loaded, stage))
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         _note(f"what else starts these pipelines can't be looked for: {error}")
 
 
