@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from click.testing import CliRunner, Result
 from pipeline_triggers import account, existing, trail
 from pipeline_triggers.cli import main
+from pipeline_triggers.existing import ExistingSchedule
+from pipeline_triggers.pointers import Pipeline
 
 DOCUMENT = """\
 version: 1
@@ -29,6 +31,20 @@ def directory(tmp_path: Path) -> Path:
     (tmp_path / "stages.yaml").write_text("dev:\n")
     (tmp_path / "team.yaml").write_text(DOCUMENT)
     return tmp_path
+
+
+def hourly() -> ExistingSchedule:
+    """Return a schedule that somebody made for the pipeline ``train``."""
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+    answer = {
+        "Name": "hourly",
+        "GroupName": "default",
+        "State": "ENABLED",
+        "ScheduleExpression": "rate(1 hours)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": arn, "RoleArn": "arn:aws:iam::123456789012:role/x"},
+    }
+    return ExistingSchedule(Pipeline("123456789012", "eu-central-1", "train"), answer)
 
 
 def run(directory: Path, *arguments: str) -> Result:
@@ -91,13 +107,21 @@ def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.
     assert "the account can't be asked: Unable to locate credentials" in checked.stderr
 
 
-def test_what_else_runs_is_a_note_and_no_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is an account that does not let itself be looked at for that; JSON stays JSON."""
-    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListSchedules")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListSchedules"), "AccessDenied"),
+        (EndpointConnectionError(endpoint_url="https://scheduler"), "Could not connect"),
+    ],
+)
+def test_what_else_runs_is_a_note_and_no_error(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    """Nor is an account that does not let itself be looked at for that, or can't be reached; JSON stays JSON."""
 
     def others(*_: object) -> Iterator[str]:
         yield "schedule default/x starts train"
-        raise denied
+        raise error
 
     monkeypatch.setattr(trail, "tells_of_deletions", lambda: True)
     monkeypatch.setattr(account, "problems", lambda *_: [])
@@ -109,7 +133,7 @@ def test_what_else_runs_is_a_note_and_no_error(directory: Path, monkeypatch: pyt
     checked = run(directory, "check", "--aws")
     assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
     assert checked.stderr.startswith("Note: what else starts these pipelines can't be looked for: ")
-    assert "AccessDeniedException" in checked.stderr
+    assert told in checked.stderr
 
 
 def test_trails_that_can_not_be_asked_are_a_note_and_no_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,12 +150,26 @@ def test_trails_that_can_not_be_asked_are_a_note_and_no_error(directory: Path, m
     assert checked.stderr.startswith("Note: whether CloudTrail tells of deleted pipelines can't be asked: ")
 
 
-def test_an_account_without_schedules_gives_no_document(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is a file written."""
+def let_import_find(monkeypatch: pytest.MonkeyPatch, *found: ExistingSchedule) -> None:
+    """Stand for the account that ``triggers import`` asks."""
     values = {"AWS::Partition": "aws", "AWS::AccountId": "123456789012", "AWS::Region": "eu-central-1"}
     monkeypatch.setattr(account, "pseudo_parameters", lambda: values)
-    monkeypatch.setattr(existing, "existing", lambda *_: iter([]))
-    monkeypatch.setattr(existing, "pipelines", dict)
+    monkeypatch.setattr(existing, "existing", lambda *_: iter(found))
+    monkeypatch.setattr(existing, "pipelines", lambda: {"train": "train"})
+
+
+def test_a_document_that_can_t_be_written_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the file's name."""
+    let_import_find(monkeypatch, hourly())
+    output = directory / "no" / "moved.yaml"
+    imported = run(directory, "import", "--output", str(output))
+    assert imported.exit_code == 1
+    assert f"Error: {output}: No such file or directory; name another file as --output" in imported.stderr
+
+
+def test_an_account_without_schedules_gives_no_document(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a file written."""
+    let_import_find(monkeypatch)
     output = directory / "moved.yaml"
     imported = run(directory, "import", "--output", str(output))
     assert (imported.exit_code, imported.stdout) == (0, "")

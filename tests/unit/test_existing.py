@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +15,8 @@ from moto import mock_aws
 from pipeline_triggers import aws
 from pipeline_triggers.existing import ExistingRule, ExistingSchedule, existing, pipelines
 from pipeline_triggers.pointers import Home
+
+from tests import PROJECT
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 HOME = Home("aws", ACCOUNT, REGION)
@@ -95,3 +100,13 @@ def test_pipelines_are_known_by_their_lower_case() -> None:
         PipelineName="Train", PipelineDefinition="{}", RoleArn=ROLE, ClientRequestToken="t" * 32
     )
     assert pipelines() == {"train": "Train"}
+
+
+def test_no_unit_test_asks_the_aws_that_the_shell_names() -> None:
+    """After the exports of ``make run KEEP=1`` it would make things there; port 9 answers nobody."""
+    exported = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_EVENTS": "http://127.0.0.1:9"}
+    test = f"{__file__}::{test_only_what_is_wanted_is_asked_for_in_full.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    environment = {**os.environ, **exported, "AWS_PROFILE": "none", "AWS_CA_BUNDLE": "/none"}
+    run = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout

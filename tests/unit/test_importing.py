@@ -52,6 +52,11 @@ def schedule(values: Mapping[str, str] | None = None, **changes: Any) -> Existin
     return ExistingSchedule(TRAIN, answer)
 
 
+def called(**call: Any) -> ExistingSchedule:
+    """Return a schedule with a universal target, whose Input Scheduler takes as it is."""
+    return schedule(Target={"Arn": UNIVERSAL, "Input": json.dumps({"PipelineName": "train", **call})})
+
+
 def rule(
     *targets: tuple[str, Mapping[str, str]], others: int = 0, bus: str = "default", **changes: Any
 ) -> ExistingRule:
@@ -181,13 +186,12 @@ def test_a_rule_with_a_schedule_fires_on_utc_s_clock(tmp_path: Path) -> None:
 def test_a_call_that_scheduler_makes_itself_is_read(tmp_path: Path) -> None:
     """Of a universal target, with the options that a document has."""
     call = {
-        "PipelineName": "train",
         "PipelineParameters": [{"Name": "P", "Value": "<aws.scheduler.scheduled-time>"}],
         "PipelineExecutionDisplayName": "nightly",
         "ParallelismConfiguration": {"MaxParallelExecutionSteps": 3},
         "PipelineExecutionDescription": "by hand",
     }
-    written = imported(schedule(Target={"Arn": UNIVERSAL, "Input": json.dumps(call)}))
+    written = imported(called(**call))
     (trigger,) = loaded(tmp_path, written)
     assert sent(trigger, SCHEDULED) == {"P": "2026-11-01T01:00:00Z"}
     assert (trigger.options.display_name, trigger.options.max_parallel_steps) == ("nightly", 3)
@@ -221,6 +225,17 @@ def test_what_is_not_carried_over_is_said(tmp_path: Path, changes: dict[str, Any
         (replace(schedule(), pipeline=Pipeline(ACCOUNT, REGION, "gone")), "its pipeline gone does not exist"),
         (replace(schedule(), pipeline=Pipeline("2" * 12, REGION, "train")), f"is in {REGION} of account {'2' * 12}"),
         (schedule(Target={"Arn": UNIVERSAL, "Input": "{<aws.scheduler.attempt-number>}"}), "is JSON only when"),
+        (called(PipelineParameters=[{"Name": "P", "Value": 5}]), "its call is none that SageMaker takes"),
+        (called(PipelineParameters=[{"Name": "P"}]), "its call is none that SageMaker takes"),
+        (called(PipelineParameters=["P"]), "its call is none that SageMaker takes"),
+        (called(PipelineParameters=None), "its call is none that SageMaker takes"),
+        (called(ParallelismConfiguration=None), "its call is none that SageMaker takes"),
+        (called(PipelineExecutionDisplayName=7), "its call is none that SageMaker takes"),
+        (schedule(ScheduleExpression="at(2099-1-1T00:00:00)"), "at(2099-1-1T00:00:00) in UTC can't be read: "),
+        (
+            schedule(ScheduleExpression="at(2099-01-01T00:00:00)", ScheduleExpressionTimezone="GMT+2"),
+            "at(2099-01-01T00:00:00) in GMT+2 can't be read: ",
+        ),
         (rule(("train", {}), ManagedBy="events.amazonaws.com"), "it belongs to events.amazonaws.com"),
         (rule(("train", {}), EventPattern='{"source": ["${Name}"]}'), "its pattern holds ${…}"),
     ],

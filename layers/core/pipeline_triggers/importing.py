@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline_triggers import parameters
 from pipeline_triggers.existing import Existing, ExistingRule, ExistingSchedule
@@ -142,8 +142,11 @@ def _when(expression: str, zone: str, now: datetime) -> dict[str, str]:
     if not found:
         raise _LeftOut(f"{expression} is none of at, rate and cron")
     kind, fields = found[1], found[2].strip()
-    if kind == "at" and datetime.fromisoformat(fields).replace(tzinfo=ZoneInfo(zone)) <= now:
-        raise _LeftOut(f"{expression} in {zone} has passed")
+    try:
+        if kind == "at" and datetime.fromisoformat(fields).replace(tzinfo=ZoneInfo(zone)) <= now:
+            raise _LeftOut(f"{expression} in {zone} has passed")
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise _LeftOut(f"{expression} in {zone} can't be read: {error}") from error
     # What happens again after so long knows no clock.
     return {kind: fields, **({} if kind == "rate" and zone == "UTC" else {"timezone": zone})}
 
@@ -151,23 +154,38 @@ def _when(expression: str, zone: str, now: datetime) -> dict[str, str]:
 def _asked(target: Mapping[str, Any], notes: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Return a schedule's parameters as Scheduler writes them, and the options of what it starts."""
     if not UNIVERSAL_TARGET.fullmatch(target["Arn"]):
-        return _listed(target.get("SageMakerPipelineParameters")), {}
+        return _native(target), {}
     try:
         call = json.loads(target["Input"])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _LeftOut(f"its input is JSON only when Scheduler has filled it in: {error}") from error
     if dropped := sorted(call.keys() - _CARRIED):
         notes.append(f"its call sets {', '.join(dropped)} as well")
-    options = {
-        "display_name": _scheduled_value(call.get("PipelineExecutionDisplayName", "")),
-        "max_parallel_steps": str(call.get("ParallelismConfiguration", {}).get("MaxParallelExecutionSteps", "")),
-    }
-    values = _listed({"PipelineParameterList": call.get("PipelineParameters", [])})
-    return values, {name: value for name, value in options.items() if value}
+    # Scheduler takes any JSON here; SageMaker refuses what has another shape.
+    match {"PipelineExecutionDisplayName": "", "ParallelismConfiguration": {}, "PipelineParameters": [], **call}:
+        case {
+            "PipelineExecutionDisplayName": str(display_name),
+            "ParallelismConfiguration": dict(parallelism),
+            "PipelineParameters": list(listed),
+        } if all(isinstance(one, dict) and _is_parameter(one) for one in listed):
+            options = {
+                "display_name": _scheduled_value(display_name),
+                "max_parallel_steps": str(parallelism.get("MaxParallelExecutionSteps", "")),
+            }
+            return _listed(listed), {name: value for name, value in options.items() if value}
+    raise _LeftOut("its call is none that SageMaker takes")
 
 
-def _listed(asked: Mapping[str, Any] | None) -> dict[str, str]:
-    return {one["Name"]: one["Value"] for one in (asked or {}).get("PipelineParameterList", [])}
+def _is_parameter(one: Mapping[str, Any]) -> bool:
+    return isinstance(one.get("Name"), str) and isinstance(one.get("Value"), str)
+
+
+def _native(target: Mapping[str, Any]) -> dict[str, str]:
+    return _listed(target.get("SageMakerPipelineParameters", {}).get("PipelineParameterList", []))
+
+
+def _listed(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {one["Name"]: one["Value"] for one in listed}
 
 
 def _of_rule(found: ExistingRule, here: Here) -> list[_Trigger]:
@@ -235,7 +253,7 @@ def _starts(found: ExistingRule, here: Here) -> list[tuple[dict[str, dict[str, s
             free = ({}, [])
             starts.append(free)
         start, notes = free
-        start[name] = _event_values(_listed(target.target.get("SageMakerPipelineParameters")), notes)
+        start[name] = _event_values(_native(target.target), notes)
         notes += _delivery(target.target)
         ignored = [member for member in ("Input", "InputPath", "InputTransformer") if member in target.target]
         notes += [f"its {member} has no effect on a pipeline" for member in ignored]

@@ -64,6 +64,15 @@ def telling_problems() -> Iterator[None]:
 
 
 @contextmanager
+def writing_files(remedy: str) -> Iterator[None]:
+    """End the command with the file that could not be written, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or 'a file'}: {error.strerror}; {remedy}") from error
+
+
+@contextmanager
 def asking_the_account() -> Iterator[None]:
     """End the command with why AWS gave no answer."""
     try:

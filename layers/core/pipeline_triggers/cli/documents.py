@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from pipeline_triggers.cli.common import (
     read_event,
     stage_option,
     telling_problems,
+    writing_files,
 )
 from pipeline_triggers.errors import DocumentsError, Rejected
 from pipeline_triggers.explain import explain
@@ -39,14 +39,14 @@ def compile_command(directory: Path, check: bool) -> None:
     past = schedules.past(loaded.triggers, datetime.now(UTC))
     with telling_problems():
         compiled = compiler.compile_documents(loaded, compiler.past_when_compiled(directory) if check else past)
-    with _writing_files():
+    with writing_files("make room for the compiled files"):
         stale = compiler.stale(directory, compiled)
     if check and stale:
         raise click.ClickException(
             f"{', '.join(map(str, stale))}: not what the documents compile to; run: make compile"
         )
     if not check:
-        with _writing_files():
+        with writing_files("make room for the compiled files"):
             compiler.write(directory, compiled)
     _note(*quotas.to_raise(loaded.triggers, loaded.stages), *_told(loaded, past))
     click.echo(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
@@ -148,7 +148,7 @@ def _tell_of_others(loaded: documents.Documents, stage: str) -> None:
     """Warn of what else starts the same pipelines, where the account lets itself be looked at for that."""
     try:
         _note(*account.others(loaded, stage))
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         _note(f"what else starts these pipelines can't be looked for: {error}")
 
 
@@ -171,16 +171,6 @@ def _count(loaded: documents.Documents) -> str:
 def _check_stage(loaded: documents.Documents, stage: str) -> None:
     if stage not in loaded.stages:
         raise click.UsageError(f"stages.yaml has no stage {stage}; it has {', '.join(loaded.stages)}")
-
-
-@contextmanager
-def _writing_files() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise click.ClickException(
-            f"{error.filename or 'compiled'}: {error.strerror}; make room for the compiled files"
-        ) from error
 
 
 def _plain(value: object) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline_triggers import account, existing, importing
-from pipeline_triggers.cli.common import asking_the_account, documents_option, load
+from pipeline_triggers.cli.common import asking_the_account, documents_option, load, writing_files
 
 
 @click.command("import")
@@ -38,7 +38,8 @@ def import_command(team: str, output: Path | None, directory: Path) -> None:
         click.echo("nothing to import: no schedule and no rule that could be moved starts a pipeline", err=True)
         return
     if output:
-        output.write_text(imported.text, encoding="utf-8")
+        with writing_files("name another file as --output"):
+            output.write_text(imported.text, encoding="utf-8")
     else:
         click.echo(imported.text, nl=False)
     written = f"{imported.triggers} trigger{'' if imported.triggers == 1 else 's'}"
