@@ -249,8 +249,8 @@ def test_what_else_starts_a_trigger_s_pipeline_is_told() -> None:
     point("train", "of-a-trigger-that-is-gone", "team/former: what a trigger became")
     told = [note.partition(":")[0] for note in others(TRIGGER)]
     assert told == [
-        "schedule default/by-hand starts TRAIN as well as team/one does",
-        "schedule default/of-a-trigger-that-is-gone starts train as well as team/one does",
+        "schedule default/by-hand starts TRAIN, as team/one does",
+        "schedule default/of-a-trigger-that-is-gone starts train, as team/one does",
     ]
 
 

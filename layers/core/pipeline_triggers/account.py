@@ -77,15 +77,15 @@ def others(documents: Documents, stage: str) -> Iterator[str]:
     """
     values = pseudo_parameters()
     here = home(values)
-    users: dict[tuple[str, str, str], str] = {}
+    users: dict[tuple[str, str, str], list[str]] = {}
     for trigger in triggers_of(documents, stage, values):
-        if trigger.enabled:
-            users |= {Pipeline(here.account, here.region, start.pipeline).key: trigger.id for start in trigger.start}
+        for start in trigger.start if trigger.enabled else ():
+            users.setdefault(Pipeline(here.account, here.region, start.pipeline).key, []).append(trigger.id)
     compiled = {trigger.id for trigger in documents.triggers}
     for found in sorted(existing.existing(here, compiled, lambda pipeline: pipeline.key in users), key=str):
         for pipeline in found.pipelines if found.enabled else ():
             told = "both run; remove one (triggers import writes a trigger like it)"
-            yield f"{found} starts {pipeline.name} as well as {users[pipeline.key]} does: {told}"
+            yield f"{found} starts {pipeline.name}, as {', '.join(users[pipeline.key])} does: {told}"
 
 
 def home(values: Mapping[str, str]) -> Home:
