@@ -162,7 +162,7 @@ class Account:
         return answered(200, {"PipelineName": name, "PipelineStatus": "Active"})
 
     def describe_stack_resources(self, PhysicalResourceId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Answer with the whole stack that a resource belongs to, as CloudFormation does."""
+        """Answer with the first 100 resources of the stack that a resource belongs to, as CloudFormation does."""
         self._call("DescribeStackResources")
         if PhysicalResourceId not in self.stacks:
             message = f"Stack for {PhysicalResourceId} does not exist"
@@ -175,7 +175,7 @@ class Account:
                 {"PhysicalResourceId": name, "ResourceType": kind, "StackName": stack, "ResourceStatus": status}
                 for name, (kind, stack, status) in self.stacks.items()
                 if stack == of_stack
-            ]
+            ][:100]
         }
 
     def send_message(self, **call: Any) -> None:

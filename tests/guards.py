@@ -331,6 +331,20 @@ GUARDS = (
         (f"{JANITOR}what_cloudformation_owns_stays",),
     ),
     Guard(
+        "janitor: what a large stack may own stays",
+        "removal.py",
+        "if len(resources) >= NAMED_OF_A_STACK:",
+        "if False:",
+        (f"{JANITOR}what_may_belong_to_a_large_stack_stays",),
+    ),
+    Guard(
+        "janitor: a rule with the tag of a stack stays",
+        "removal.py",
+        'if tag["Key"] == "aws:cloudformation:stack-name"]:',
+        "if False]:",
+        (f"{JANITOR}a_rule_that_carries_its_stack_s_tag_stays",),
+    ),
+    Guard(
         "janitor: a managed rule stays",
         "orphans.py",
         'and (service := pointer.rule.get("ManagedBy")):',

@@ -187,6 +187,27 @@ def test_what_cloudformation_owns_stays(account: Account) -> None:
     assert account.calls.count("DescribeStackResources") == 4 + 2
 
 
+def test_what_may_belong_to_a_large_stack_stays(account: Account) -> None:
+    """Of the resources of a stack, CloudFormation names the first hundred, and says nothing of the others."""
+    account.stacks = {f"other-{number}": ("AWS::Events::Rule", "large", "CREATE_COMPLETE") for number in range(100)}
+    account.stacks["owned"] = ("AWS::Scheduler::Schedule", "large", "CREATE_COMPLETE")
+    put_schedule("owned", native("train"))
+    put_schedule("free", native("train"))
+    account.work(DELETED)
+    assert schedules() == {"default/owned"}
+    (told,) = account.told
+    assert [one["reason"] for one in told["kept"]] == ["it may belong to the stack large, which is too large to tell"]
+
+
+def test_a_rule_that_carries_its_stack_s_tag_stays(account: Account) -> None:
+    """CloudFormation tags what it can; what it answers of a physical id may be of another stack."""
+    put_rule("r", {"p": "train"}, Tags=[{"Key": "aws:cloudformation:stack-name", "Value": "shop"}])
+    account.work(DELETED)
+    assert account.removals() == []
+    (told,) = account.told
+    assert [one["reason"] for one in told["kept"]] == ["it belongs to the stack shop: remove it there"]
+
+
 def test_managed_rules_and_what_is_ignored_stay(account: Account) -> None:
     """Both are told, and CloudFormation is not even asked."""
     account.configure(IGNORE="etl, keep-*, team/exact")

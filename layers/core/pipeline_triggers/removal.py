@@ -28,6 +28,9 @@ CLOCK_SKEW = 300  # seconds
 _TYPES = {"schedule": "AWS::Scheduler::Schedule", "rule": "AWS::Events::Rule"}
 _NOT_OWNED = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 
+# How many of a stack's resources DescribeStackResources names; of more it says nothing.
+NAMED_OF_A_STACK = 100
+
 
 class Status(Enum):
     """What SageMaker knows of a pipeline."""
@@ -153,6 +156,8 @@ def _remove_target(found: Orphan, cleanup: Cleanup, terms: Terms) -> str | None:
         if not _still(pointers.pipeline(target["Arn"], terms.home), found, terms):
             return "it starts something else by now"
         tags = aws.events().list_tags_for_resource(ResourceARN=described["Arn"])["Tags"]
+        if stacks := [tag["Value"] for tag in tags if tag["Key"] == "aws:cloudformation:stack-name"]:
+            return _owned_by(stacks[0])
         _snap(found, cleanup, terms, {"rule": described, "tags": tags, "target": target})
         if reason := _came_back(found, cleanup):
             return reason
@@ -264,8 +269,14 @@ def owner(found: Orphan) -> str | None:
         for resource in resources:
             same = (resource.get("PhysicalResourceId"), resource["ResourceType"]) == (name, _TYPES[found.kind])
             if same and resource["ResourceStatus"] not in _NOT_OWNED:
-                return f"it belongs to the stack {resource['StackName']}: remove it there"
+                return _owned_by(resource["StackName"])
+        if len(resources) >= NAMED_OF_A_STACK:
+            return f"it may belong to the stack {resources[0]['StackName']}, which is too large to tell"
     return None
+
+
+def _owned_by(stack: str) -> str:
+    return f"it belongs to the stack {stack}: remove it there"
 
 
 def _unless_gone(call: Any) -> Any:
