@@ -235,6 +235,11 @@ def test_a_clean_up_ends_before_its_message_comes_again() -> None:
     assert of_type("AWS::SQS::Queue")["JanitorDeadLetterQueue"]["MessageRetentionPeriod"] >= 2 * kept
 
 
+def test_lambda_lets_a_clean_up_send_itself_on() -> None:
+    """It would take that for a loop, and drop the clean-up's message."""
+    assert of_type("AWS::Lambda::Function")["JanitorFunction"]["RecursiveLoop"] == "Allow"
+
+
 def test_the_sweep_says_what_the_janitor_reads() -> None:
     """The schedule's input is the sweep's message, for each mode that the parameter may have."""
     written = of_type("AWS::Scheduler::Schedule")["JanitorSweep"]["Target"]["Input"]["Fn::Sub"]
