@@ -163,12 +163,11 @@ class Account:
 
     def describe_stack_resources(self, PhysicalResourceId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
         """Answer with the first 100 resources of the stack that a resource belongs to, as CloudFormation does."""
-        self._call("DescribeStackResources")
+        if wrong := self._call("DescribeStackResources"):
+            raise refused("DescribeStackResources", wrong)
         if PhysicalResourceId not in self.stacks:
             message = f"Stack for {PhysicalResourceId} does not exist"
-            details: Any = {"Error": {"Code": "ValidationError", "Message": message}}
-            details["ResponseMetadata"] = {"HTTPStatusCode": 400}
-            raise ClientError(details, "DescribeStackResources")
+            raise refused("DescribeStackResources", answered(400, {"__type": "ValidationError", "message": message}))
         of_stack = self.stacks[PhysicalResourceId][1]
         return {
             "StackResources": [
@@ -252,6 +251,15 @@ def answered(status: int, body: Mapping[str, Any]) -> AWSResponse:
     return AWSResponse("https://aws", status, headers, MockRawResponse(text))
 
 
+def refused(call: str, answer: AWSResponse) -> ClientError:
+    """Return what boto3 raises for an answer that is an error."""
+    body = json.loads(answer.content)
+    details: Any = {"Error": {"Code": body["__type"], "Message": body["message"]}}
+    details["ResponseMetadata"] = {"HTTPStatusCode": answer.status_code}
+    return ClientError(details, call)
+
+
+DENIED = {"__type": "AccessDeniedException", "message": "not you"}
 THROTTLED = {"__type": "ThrottlingException", "message": "Rate exceeded"}
 
 

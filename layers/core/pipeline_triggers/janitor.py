@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -89,9 +90,16 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
     except Exception as error:
         if not (isinstance(error, Waiting) or aws.passes(error)):
             raise
-        if time.time() - cleanup.started >= settings().give_up_after:
+        now = int(time.time())
+        cleanup = replace(cleanup, waits_since=cleanup.waits_since or now)
+        if now - cleanup.waits_since >= settings().give_up_after:
+            _tell(cleanup, wanted)
+            # Sent again, it goes on where it is, and has all its time to wait.
             hours = settings().give_up_after // 3600
-            raise Rejected(f"could not be done within {hours} hours: {error}") from error
+            _quarantine(
+                replace(cleanup, waits_since=0).dump(), f"could not be done within {hours} hours of waiting: {error}"
+            )
+            return
         logger.info("clean-up waits", extra={"reason": str(error), "pipeline": cleanup.pipeline})
         rest = REST
     aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=cleanup.dump(), DelaySeconds=rest)
@@ -141,7 +149,8 @@ def account_of(cleanup: Cleanup, most: int, stack: str) -> dict[str, Any]:
             f" triggers orphans --remove --most N, or raise JanitorMostRemovals"
         )
     elif cleanup.removed:
-        told["summary"] = f"{about}: {len(cleanup.removed)} removed, {cleanup.kept_count} kept"
+        left = f", {len(cleanup.orphans)} left" if cleanup.orphans else ""
+        told["summary"] = f"{about}: {len(cleanup.removed)} removed, {cleanup.kept_count} kept{left}"
         pipelines = dict.fromkeys(one.pipeline for one in cleanup.removed)
         told["restore"] = [f"triggers restore --stack {stack} --pipeline {name}" for name in pipelines]
     else:
