@@ -190,6 +190,18 @@ def test_a_group_that_is_gone_is_made_again(account: Account) -> None:
     assert schedules() == {"team/s"}
 
 
+def test_a_rule_comes_back_without_the_tags_that_only_aws_sets(account: Account) -> None:
+    """PutRule refuses them; the others come back."""
+    tags = [{"Key": "aws:servicecatalog:x", "Value": "a"}, {"Key": "team", "Value": "b"}]
+    put_rule("r", {"p": "train"}, Tags=tags)
+    account.work(DELETED)
+    ((_, outcome, why),) = lines("restore", "r")
+    assert (outcome, why) == ("restored", "with its rule; without the tags that only AWS sets")
+    events: Any = boto3.client("events")
+    arn = events.describe_rule(Name="r")["Arn"]
+    assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == tags[1:]
+
+
 def test_that_a_pipeline_is_still_gone_is_told(account: Account) -> None:
     """What starts it would be removed again."""
     put_schedule("s", native("train"))

@@ -130,8 +130,12 @@ def _restore_target(snapshot: Snapshot, dry_run: bool) -> Restored:
         notes.append("with its rule")
         if _RATE.fullmatch(rule.get("ScheduleExpression", "")):
             notes.append("its rate counts from now on")
+        # Only AWS itself sets these, and refuses them of others.
+        tags = [tag for tag in snapshot.was["tags"] if not tag["Key"].startswith("aws:")]
+        if len(tags) < len(snapshot.was["tags"]):
+            notes.append("without the tags that only AWS sets")
         if not dry_run:
-            aws.events().put_rule(**rule, Tags=snapshot.was["tags"])
+            aws.events().put_rule(**rule, Tags=tags)
     elif any(target["Id"] == orphan.target for target in pointers.rule_targets(orphan.place, orphan.name)):
         return Restored(*about, restored=False, notes=("it is there already: not touched",))
     if not dry_run:
