@@ -76,7 +76,7 @@ class Account:
     before: Callable[[str, int], AWSResponse | None] = lambda *_: None
     calls: list[str] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
-    queue: list[tuple[str, int]] = field(default_factory=list)
+    queue: list[tuple[str, int | None]] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     invocations: int = 0
     now: float = 0.0
@@ -181,7 +181,7 @@ class Account:
         """Take a message into the janitor's queue, or into its dead-letter queue."""
         self._call("SendMessage")
         if call["QueueUrl"] == ENVIRONMENT["QUEUE_URL"]:
-            self.queue.append((call["MessageBody"], call["DelaySeconds"]))
+            self.queue.append((call["MessageBody"], call.get("DelaySeconds")))
         else:
             self.quarantined.append(call)
 

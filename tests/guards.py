@@ -422,6 +422,13 @@ GUARDS = (
         (f"{JANITOR}a_rule_whose_pipeline_is_created_before_a_crash_is_made_good_stays",),
     ),
     Guard(
+        "janitor: what was found waits before it is removed",
+        "janitor.py",
+        "        delay = {}\n",
+        "        pass\n",
+        (f"{JANITOR}what_is_found_is_removed_only_after_the_queue_s_delay",),
+    ),
+    Guard(
         "janitor: what starts something else by now stays",
         "removal.py",
         'if not _still(pointers.schedule_pipeline(was["Target"], terms.home), found, terms):',

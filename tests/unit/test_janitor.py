@@ -250,6 +250,25 @@ def test_a_pipeline_that_is_being_deleted_is_waited_for(account: Account) -> Non
     assert (schedules(), targets()) == NEIGHBOURS
 
 
+@pytest.mark.parametrize("body", [DELETED, SWEEP])
+def test_what_is_found_is_removed_only_after_the_queue_s_delay(account: Account, body: str) -> None:
+    """A delete may be the first half of an update, for the sweep as well; SQS counts a delay in the call instead."""
+    put_schedule("s", native("train"))
+    assert account.deliver(body)
+    ((_, delay),) = account.queue
+    assert delay is None
+
+
+def test_a_clean_up_that_is_not_through_goes_on_at_once(account: Account) -> None:
+    """Only the time of the function is over."""
+    for number in range(101):
+        put_schedule(f"s-{number}", native("train-v2"))
+    account.pace = 100
+    assert account.deliver(SWEEP)
+    ((_, delay),) = account.queue
+    assert delay == 0
+
+
 def test_a_sweep_leaves_what_is_being_deleted_to_the_next(account: Account) -> None:
     """One pipeline that takes long holds up no other."""
     put_schedule("deleting", native("slow"))

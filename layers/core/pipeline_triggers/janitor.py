@@ -78,7 +78,8 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
     wanted = terms()
     begun = orphans.read(record.body, record.message_id, int(time.time()), wanted.home)
     step = removal.look if begun.position else removal.remove
-    cleanup, rest = begun, 0
+    cleanup = begun
+    delay: Any = {"DelaySeconds": 0}
     try:
         for progress in step(begun, wanted):
             cleanup = progress
@@ -101,8 +102,11 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
             )
             return
         logger.info("clean-up waits", extra={"reason": str(error), "pipeline": cleanup.pipeline})
-        rest = REST
-    aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=cleanup.dump(), DelaySeconds=rest)
+        delay = {"DelaySeconds": REST}
+    if begun.position and not cleanup.position:
+        # The queue's own delay, so that a pipeline that is being made again is there before anything is removed.
+        delay = {}
+    aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=cleanup.dump(), **delay)
 
 
 def _tell(cleanup: Cleanup, wanted: Terms) -> None:
