@@ -429,6 +429,13 @@ GUARDS = (
         (f"{JANITOR}what_is_found_is_removed_only_after_the_queue_s_delay",),
     ),
     Guard(
+        "janitor: a report raises no alarm",
+        "janitor.py",
+        "if cleanup.removes and cleanup.too_many(wanted.most):",
+        "if cleanup.too_many(wanted.most):",
+        (f"{JANITOR}a_report_of_many_orphans_raises_no_alarm",),
+    ),
+    Guard(
         "janitor: what starts something else by now stays",
         "removal.py",
         'if not _still(pointers.schedule_pipeline(was["Target"], terms.home), found, terms):',

@@ -454,6 +454,18 @@ def test_a_sweep_only_reports_unless_it_is_told_to_remove(account: Account) -> N
     assert len(told["found"]) == 6
 
 
+def test_a_report_of_many_orphans_raises_no_alarm(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was to remove nothing; it says that there may be more than it lists, and what lists all."""
+    account.configure(MOST_REMOVALS="2")
+    for number in range(120):
+        put_schedule(f"s-{number}", native("train"))
+    account.work('{"sweep": "report"}')
+    (told,) = account.told
+    assert told["summary"] == "a sweep: 3 or more found; triggers orphans --stack stack lists all"
+    assert "remedy" not in told
+    assert "TOO_MANY_ORPHANS" not in capsys.readouterr().out
+
+
 def test_a_clean_up_that_finds_nothing_tells_nobody(account: Account) -> None:
     """But its log."""
     put_schedule("s", native("train-v2"))

@@ -115,7 +115,7 @@ def _tell(cleanup: Cleanup, wanted: Terms) -> None:
     logger.info("clean-up", extra={"cleanup": told})
     count("ORPHANS_REMOVED", len(cleanup.removed))
     count("ORPHANS_KEPT", cleanup.kept_count)
-    if cleanup.too_many(wanted.most):
+    if cleanup.removes and cleanup.too_many(wanted.most):
         count("TOO_MANY_ORPHANS", 1)
     if not (cleanup.removed or cleanup.orphans or cleanup.kept):
         return
@@ -146,7 +146,9 @@ def account_of(cleanup: Cleanup, most: int, stack: str) -> dict[str, Any]:
     for name, some in (("removed", cleanup.removed), ("found", cleanup.orphans)):
         told[name] = [{"what": str(one), "pipeline": one.pipeline} for one in some]
     told["kept"] = [{"what": one.what, "pipeline": one.pipeline, "reason": one.reason} for one in cleanup.kept]
-    if cleanup.too_many(most):
+    if cleanup.too_many(most) and not cleanup.removes:
+        told["summary"] = f"{about}: {len(cleanup.orphans)} or more found; triggers orphans --stack {stack} lists all"
+    elif cleanup.too_many(most):
         told["summary"] = f"{about}: more than {most} orphans, so nothing was removed"
         told["remedy"] = (
             f"if they are orphans indeed (triggers orphans --stack {stack} lists them all), remove them with"
