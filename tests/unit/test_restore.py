@@ -219,7 +219,7 @@ def test_what_has_no_snapshot_is_told(account: Account) -> None:
     assert failed.exit_code == 1
     assert "no snapshot of other, so nothing was restored" in failed.stderr
     assert run("restore", "--pipeline", "other").exit_code == 1
-    assert run("restore").exit_code == 2
+    assert run("restore", "s", "--pipeline", "train").exit_code == 2
     assert schedules() == set()
 
 
@@ -250,6 +250,35 @@ def test_orphans_are_removed_when_it_is_said() -> None:
     assert lines("orphans", "--remove") == []
     assert len(lines("restore", "s", "r")) == 2
     assert (schedules(), targets()) == ({"default/s"}, {"default/r/p"})
+
+
+def test_what_was_removed_is_listed_though_it_is_interrupted(account: Account) -> None:
+    """Ctrl-C after the first removal loses no list of it."""
+    for number in range(3):
+        put_schedule(f"s{number}", native("train"))
+
+    def interrupt(name: str, _: int) -> None:
+        if name == "DeleteSchedule" and len(account.removals()) > 1:
+            raise KeyboardInterrupt
+
+    account.before = interrupt
+    stopped = run("orphans", "--remove", "--json")
+    assert stopped.exit_code == 1
+    assert "interrupted" in stopped.stderr
+    assert sorted(line["outcome"] for line in json.loads(stopped.stdout)) == ["removed", *["would be removed"] * 2]
+    assert len(schedules()) == 2
+
+
+def test_what_can_be_restored_is_listed(account: Account) -> None:
+    """What it is, its pipeline, and when it was removed."""
+    assert run("restore").stdout == "no snapshots\n"
+    put_schedule("s", native("train"))
+    account.work(DELETED)
+    account.calls.clear()
+    ((what, outcome, why),) = lines("restore")
+    assert (what, outcome) == ("schedule default/s", "snapshot")
+    assert NOW.replace(year=2020) < datetime.fromisoformat(why.split()[2].rstrip(",")) <= datetime.now(UTC)
+    assert account.writes() == []
 
 
 def test_more_orphans_than_may_be_removed_need_a_word(account: Account) -> None:
