@@ -9,13 +9,14 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from click.testing import CliRunner, Result
 from pipeline_triggers import aws, deployed, trail
 from pipeline_triggers.cli import main
 from pipeline_triggers.deployed import Stack
 from pipeline_triggers.restore import schedule_request
 
-from tests.account import Account, native, put_rule, put_schedule, schedules, targets, universal
+from tests.account import Account, answered, native, put_rule, put_schedule, schedules, targets, universal
 from tests.localaws.local_aws import deletion
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -200,6 +201,26 @@ def test_a_rule_comes_back_without_the_tags_that_only_aws_sets(account: Account)
     events: Any = boto3.client("events")
     arn = events.describe_rule(Name="r")["Arn"]
     assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == tags[1:]
+
+
+def test_what_aws_does_not_take_back_has_failed(account: Account) -> None:
+    """PutTargets answers 200 though it failed; a conflict counts as there already only if the schedule is there."""
+    put_rule("r", {"p": "train"})
+    put_schedule("s", native("train"))
+    account.work(DELETED)
+
+    def refuse(name: str, _: int) -> AWSResponse | None:
+        if name == "PutTargets":
+            failed = {"TargetId": "p", "ErrorCode": "AccessDeniedException", "ErrorMessage": "no"}
+            return answered(200, {"FailedEntryCount": 1, "FailedEntries": [failed]})
+        if name == "CreateSchedule":
+            return answered(409, {"__type": "ConflictException", "message": "busy"})
+        return None
+
+    account.before = refuse
+    done = run("restore", "r", "s", "--json")
+    assert done.exit_code == 1
+    assert {line["outcome"] for line in json.loads(done.stdout)} == {"failed"}
 
 
 def test_that_a_pipeline_is_still_gone_is_told(account: Account) -> None:

@@ -175,7 +175,10 @@ def _restore(snapshot: Snapshot, dry_run: bool) -> Line:
             done = restore(snapshot, datetime.now(UTC), dry_run=dry_run)
     except click.ClickException as error:
         return Line(*about, FAILED, error.message)
-    outcome = ("would be restored" if dry_run else "restored") if done.restored else "not restored"
+    if done.restored:
+        outcome = "would be restored" if dry_run else "restored"
+    else:
+        outcome = FAILED if done.failed else "not restored"
     return Line(*about, outcome, "; ".join(done.notes))
 
 
