@@ -562,6 +562,16 @@ def test_a_topic_is_told_too(account: Account) -> None:
     assert json.loads(envelope["Message"])["restore"] == ["triggers restore --stack stack --pipeline train"]
 
 
+def test_a_topic_that_can_t_be_told_fails_no_clean_up(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """The event is put once, and the failure is counted."""
+    account.configure(NOTIFICATION_TOPIC=f"arn:aws:sns:{HOME.region}:{HOME.account}:gone")
+    put_schedule("s", native("train"))
+    account.work(DELETED)
+    assert len(account.told) == 1
+    assert account.quarantined == []
+    assert '"NOTIFICATION_FAILED":[1.0]' in capsys.readouterr().out
+
+
 def test_what_starts_something_else_by_now_stays(account: Account) -> None:
     """It was changed between the look and the removal."""
     scheduler: Any = boto3.client("scheduler")

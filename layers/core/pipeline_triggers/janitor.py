@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws, orphans, removal
 from pipeline_triggers.errors import Filtered, Rejected, Waiting
@@ -134,8 +135,12 @@ def _tell(cleanup: Cleanup, wanted: Terms) -> None:
         (failed,) = answer["Entries"]
         raise Waiting(f"the event could not be put: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
     if topic := janitor_settings().notify:
-        region = topic.split(":")[3]
-        aws.sns(region).publish(TopicArn=topic, Subject=told["summary"][:100], Message=text)
+        try:
+            aws.sns(topic.split(":")[3]).publish(TopicArn=topic, Subject=told["summary"][:100], Message=text)
+        except (BotoCoreError, ClientError):
+            # The event has told it; told again with it, the topic would hear no more, and the bus the same.
+            logger.exception("the topic could not be told")
+            count("NOTIFICATION_FAILED", 1)
 
 
 def account_of(cleanup: Cleanup, most: int, stack: str) -> dict[str, Any]:
