@@ -37,6 +37,9 @@ REST = 60  # seconds
 # Below the queue's maxReceiveCount: what SQS itself moves to the dead-letter queue has no reason with it.
 LAST_RECEIVE = 4
 
+# How many commands that restore a pipeline's are told; without a name, the command lists everything.
+MOST_COMMANDS = 20
+
 SOURCE = "pipeline-triggers"
 
 
@@ -162,8 +165,10 @@ def account_of(cleanup: Cleanup, most: int, stack: str) -> dict[str, Any]:
     elif cleanup.removed:
         left = f", {len(cleanup.orphans)} left" if cleanup.orphans else ""
         told["summary"] = f"{about}: {len(cleanup.removed)} removed, {cleanup.kept_count} kept{left}"
-        pipelines = dict.fromkeys(one.pipeline for one in cleanup.removed)
-        told["restore"] = [f"triggers restore --stack {stack} --pipeline {name}" for name in pipelines]
+        pipelines = list(dict.fromkeys(one.pipeline for one in cleanup.removed))
+        told["restore"] = [f"triggers restore --stack {stack} --pipeline {name}" for name in pipelines[:MOST_COMMANDS]]
+        if len(pipelines) > MOST_COMMANDS:
+            told["restore"].append(f"triggers restore --stack {stack}")
     else:
         told["summary"] = f"{about}: {len(cleanup.orphans)} found, {cleanup.kept_count} kept"
     return told

@@ -13,7 +13,7 @@ from pipeline_triggers.pointers import START, Home, Pipeline, Pointer, Position,
 
 # How much of what is kept, and of what is there, a clean-up carries with it: its message must stay below what SQS and
 # EventBridge take.
-MOST_KEPT, MOST_THERE = 100, 1000
+MOST_KEPT, MOST_THERE = 100, 500
 
 
 @dataclass(frozen=True, slots=True)
