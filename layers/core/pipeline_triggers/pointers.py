@@ -182,10 +182,13 @@ def schedule_pipeline(target: Mapping[str, Any], home: Home) -> Pipeline | None:
     if not UNIVERSAL_TARGET.fullmatch(target["Arn"]):
         return pipeline(target["Arn"], home)
     try:
-        asked = json.loads(_CONTEXT_ATTRIBUTE.sub("0", target.get("Input", "")))
+        asked, other = (json.loads(_CONTEXT_ATTRIBUTE.sub(digit, target.get("Input", ""))) for digit in "01")
     except (ValueError, RecursionError):
         return None
-    return pipeline(asked.get("PipelineName"), home) if isinstance(asked, dict) else None
+    # A name that depends on what the Scheduler puts in is no pipeline's for certain.
+    if not isinstance(asked, dict) or asked.get("PipelineName") != other.get("PipelineName"):
+        return None
+    return pipeline(asked.get("PipelineName"), home)
 
 
 def rule(bus: str, name: str) -> Mapping[str, Any] | None:
