@@ -156,6 +156,6 @@ def logs() -> CloudWatchLogsClient:
 
 
 @cache
-def cloudtrail() -> Any:
-    """Return the client that knows the account's trails, and the history of its events."""
-    return boto3.client("cloudtrail", config=_PATIENT)
+def cloudtrail(region: str | None = None) -> Any:
+    """Return the client that knows the trails of a Region (None: the usual one), and the history of its events."""
+    return boto3.client("cloudtrail", region_name=region, config=_PATIENT)
