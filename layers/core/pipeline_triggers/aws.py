@@ -44,7 +44,7 @@ PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
 
 # Rates that are met.
-_RATES = frozenset(
+RATES = frozenset(
     {
         *("ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestThrottled"),
         *("RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException"),
@@ -52,7 +52,7 @@ _RATES = frozenset(
 )
 
 # What else passes: limits of concurrent executions, and what somebody else is changing at the moment.
-_PASSING = _RATES | {
+_PASSING = RATES | {
     *("ResourceLimitExceeded", "ConflictException"),
     *("TransactionInProgressException", "ConcurrentModificationException"),
 }
@@ -96,7 +96,7 @@ def did_nothing(error: Exception) -> bool:
 
 def is_momentary(error: Exception) -> bool:
     """Whether a call that did nothing is worth another try in a moment."""
-    return _code(error) in _RATES if isinstance(error, ClientError) else isinstance(error, ConnectionError)
+    return _code(error) in RATES if isinstance(error, ClientError) else isinstance(error, ConnectionError)
 
 
 def _code(error: ClientError) -> str:
