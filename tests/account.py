@@ -34,7 +34,7 @@ from samcli.yamlhelper import yaml_parse
 
 from functions import janitor as function
 from tests import PROJECT
-from tests.handler import ENVIRONMENT, context, record
+from tests.handler import ENVIRONMENT, context, record, sleeping
 from tests.localaws import ACCOUNT, REGION
 
 HOME = Home("aws", ACCOUNT, REGION)
@@ -103,7 +103,7 @@ class Account:
                 (BotocoreStubber, "__call__", unless_answered(BotocoreStubber.__call__)),
                 (logger.registered_handler, "stream", io.StringIO()),
                 # botocore's pauses between its tries pass at once.
-                (time, "sleep", self._pass),
+                (time, "sleep", sleeping(self._pass)),
             ):
                 stack.enter_context(patch.object(target, name, instead))
             self.reset()

@@ -33,8 +33,9 @@ from rich.table import Table
 
 from functions import on_s3_upload
 from tests import templates
-from tests.handler import ENVIRONMENT, context, record
+from tests.handler import ENVIRONMENT, context, record, sleeping
 
+BURST = "burst"  # the name of the simulation's threads
 UPLOADS = 100_000
 COMPARED = 5_000  # uploads, of which each of the figures is tried
 STARTS_PER_SECOND = 5  # that SageMaker allows, with as many at once
@@ -101,7 +102,7 @@ class Clock:
         for work in workers:
             begin = threading.Semaphore(0)
             heapq.heappush(self._sleeping, (self.now, next(self._order), begin))
-            threading.Thread(target=started, args=(work, begin), daemon=True).start()
+            threading.Thread(target=started, args=(work, begin), name=BURST, daemon=True).start()
         self._wake_next()
         self._over.acquire()
 
@@ -272,7 +273,7 @@ class Burst:
                 (state, "untried", self.untried),
                 (time, "time", lambda: self.clock.now),
                 (time, "monotonic", lambda: self.clock.now),
-                (time, "sleep", self.clock.sleep),
+                (time, "sleep", sleeping(self.clock.sleep, lambda: threading.current_thread().name == BURST)),
                 (aws, "starter", lambda: self),
                 (aws, "sqs", lambda: self),
             ):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -55,6 +56,17 @@ def record(message_id: str, body: str, receives: int = 1, sent_at: float | None 
     attributes = {"ApproximateReceiveCount": str(receives), "SentTimestamp": str(sent)}
     ids = {"messageId": message_id, "receiptHandle": f"handle of {message_id}", "eventSource": "aws:sqs"}
     return {**ids, "body": body, "attributes": attributes}
+
+
+def sleeping(instead: Callable[[float], None], ours: Callable[[], bool] | None = None) -> Callable[[float], None]:
+    """Return a ``time.sleep`` for this thread, or for ours; any other in the process sleeps as ever."""
+    thread, sleep = threading.current_thread(), time.sleep
+
+    def of_thread(seconds: float) -> None:
+        is_ours = ours() if ours else threading.current_thread() is thread
+        (instead if is_ours else sleep)(seconds)
+
+    return of_thread
 
 
 class TakesAll:

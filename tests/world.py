@@ -30,7 +30,7 @@ from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
 from functions import on_s3_upload
-from tests.handler import ENVIRONMENT, MOST_RECEIVES, RETENTION, TIME_OUT, VISIBILITY, context, record
+from tests.handler import ENVIRONMENT, MOST_RECEIVES, RETENTION, TIME_OUT, VISIBILITY, context, record, sleeping
 from tests.model import misfits
 
 # What SageMaker may take at most to list a started execution, for a search to find it: what is left of the lease
@@ -125,7 +125,7 @@ class World:
                 (state, "_table", self.of_table),
                 (time, "time", lambda: self.now),
                 (time, "monotonic", lambda: self.now),
-                (time, "sleep", self.pass_time),
+                (time, "sleep", sleeping(self.pass_time)),
                 (random, "randint", self.chance.randint),
                 (random, "uniform", self.chance.uniform),
                 *((aws, client, lambda: self) for client in ("sagemaker", "starter", "sqs", "s3")),

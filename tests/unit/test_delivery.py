@@ -16,7 +16,7 @@ from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.verdicts import logger
 
 from functions import on_s3_upload
-from tests.handler import TIME_OUT, context, record, taking_all
+from tests.handler import TIME_OUT, context, record, sleeping, taking_all
 
 
 @dataclass
@@ -97,7 +97,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, state_table: object) -> Aws:  # noqa: 
     monkeypatch.setattr(aws, "starter", lambda: world)
     monkeypatch.setattr(aws, "sqs", lambda: world)
     monkeypatch.setattr(time, "monotonic", lambda: world.clock)
-    monkeypatch.setattr(time, "sleep", world.pass_time)
+    monkeypatch.setattr(time, "sleep", sleeping(world.pass_time))
     return world
 
 
