@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pipeline_triggers import parameters
 from pipeline_triggers.existing import Existing, ExistingRule, ExistingSchedule
 from pipeline_triggers.pointers import UNIVERSAL_TARGET, Home, Pipeline
+from pipeline_triggers.words import printable
 
 MAX_NAME_LENGTH = 64
 MAX_INLINE = 90  # characters of a mapping on one line
@@ -91,7 +92,7 @@ def document(found: Iterable[Existing], team: str, here: Here) -> Imported:
         f"# What account {here.home.account} had in {here.home.region}. Look through it, deploy it, and remove what it",
         "# replaces, as each trigger says: until then both run. Names, groups, roles, retries and dead-letter queues",
         "# are the stack's own.",
-        *(f"# Left out: {told}" for told in left_out),
+        *(_comment(f"Left out: {told}") for told in left_out),
         "version: 1",
         f"owner: {_text(team)}",
         f"pipelines: [{', '.join(map(_text, pipelines))}]",
@@ -377,7 +378,7 @@ def _name_apart(triggers: list[_Trigger]) -> None:
 def _written(trigger: _Trigger) -> Iterator[str]:
     yield f"  {trigger.name}:"
     yield f"    # Was {trigger.told}. To remove that: {trigger.remove}"
-    yield from (f"    # Not carried over: {' '.join(note.split())}" for note in trigger.notes)
+    yield from (f"    {_comment(f'Not carried over: {note}')}" for note in trigger.notes)
     if trigger.description:
         yield f"    description: {_text(trigger.description)}"
     if not trigger.enabled:
@@ -398,6 +399,11 @@ def _written(trigger: _Trigger) -> Iterator[str]:
     if trigger.tags:
         yield "    tags:"
         yield from _block(dict(sorted(trigger.tags.items())), 6)
+
+
+def _comment(text: str) -> str:
+    """Write a comment of one line, whatever others wrote into it."""
+    return f"# {printable(' '.join(text.split()))}"
 
 
 def _block(values: Mapping[str, str], indent: int) -> Iterator[str]:
@@ -429,7 +435,9 @@ def _flow(value: Any) -> str:
 
 def _text(text: str) -> str:
     """Write a scalar: as it is where nobody could misread it, else in quotes."""
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text, ensure_ascii=False)
+    # Outside of ASCII JSON leaves all as it is, and YAML does not take all; both read the same escapes.
+    is_plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
+    return text if is_plain else printable(json.dumps(text, ensure_ascii=False))
 
 
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
