@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import math
 import os
 import random
 import sys
@@ -137,7 +138,7 @@ class Burst:
     most_receives: int = 0
     most_in_flight: int = 0
     _ledger: dict[str, str] = field(default_factory=dict)
-    _waits: dict[str, int] = field(default_factory=dict)
+    _tries: dict[str, int] = field(default_factory=dict)
     _tokens: float = STARTS_PER_SECOND
     _refilled_at: float = 0.0
 
@@ -238,15 +239,16 @@ class Burst:
         self.clock.sleep(ANOTHER_CALL)
         return True
 
-    def waited(self, message: str) -> int:
-        """Count that a message has to wait."""
+    def tried(self, message: str) -> int:
+        """Count a try of a message."""
         self.clock.sleep(ANOTHER_CALL)
-        self._waits[message] = self._waits.get(message, 0) + 1
-        return self._waits[message]
+        self._tries[message] = self._tries.get(message, 0) + 1
+        return self._tries[message]
 
-    def waits(self, message: str) -> int:
-        """Return how often a message has had to wait."""
-        return self._waits.get(message, 0)
+    def untried(self, message: str) -> None:
+        """Take a try back."""
+        self.clock.sleep(ANOTHER_CALL)
+        self._tries[message] = self._tries.get(message, 0) - 1
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -266,8 +268,8 @@ class Burst:
                 (state, "release", self.count),
                 (state, "count", self.count),
                 (state, "uncount", self.count),
-                (state, "waited", self.waited),
-                (state, "waits", self.waits),
+                (state, "tried", self.tried),
+                (state, "untried", self.untried),
                 (time, "time", lambda: self.clock.now),
                 (time, "monotonic", lambda: self.clock.now),
                 (time, "sleep", self.clock.sleep),
@@ -317,6 +319,11 @@ def best(bursts: Mapping[Mapped, Burst]) -> Mapped:
     return min(good, key=lambda mapped: (round(good[mapped].busy), good[mapped].invocations))
 
 
+def receives_needed(waited: Burst) -> int:
+    """Return how often a message may be received: half as often again as the longest wait takes, in full hundreds."""
+    return math.ceil(1.5 * waited.most_receives / 100) * 100
+
+
 def longest_wait(written: Mapped, uploads: int) -> Burst:
     """Play uploads that can't be started before they are almost as old as the template lets them become."""
     longest = templates.transformed()["Parameters"]["GiveUpAfterHours"]["MaxValue"]
@@ -342,7 +349,7 @@ def main() -> int:
     impatient = replace(written, concurrency=10, max_receives=5)
     add(Burst(impatient, COMPARED, patient=False).play(), "events given back at once, up to five times")
     full = longest_wait(written, 100)
-    add(full, f"no room for {full.full_for:.0f} hours")
+    add(full, f"no room for {full.full_for:.0f} hours: {receives_needed(full)} receives are enough")
     whole = Burst(written, UPLOADS).play()
     add(whole, "the burst")
     console.print(f"{STARTS_PER_SECOND} starts a second; calls of {A_START} s (SageMaker), {ANOTHER_CALL} s (others)\n")

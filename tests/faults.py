@@ -35,9 +35,8 @@ CALLS = (
     "UpdateItem (uncount)",
     "DeleteItem (release)",
     "SendMessage",
-    "UpdateItem (waited)",
+    "UpdateItem (count try)",
     "ChangeMessageVisibility",
-    "GetItem (waits)",
 )
 
 WHEN = When("s3", {"bucket": "raw"})

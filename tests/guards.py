@@ -45,9 +45,6 @@ FAULTS = "test_faults.py::test_"
 START = "test_start.py::test_"
 JANITOR = "test_janitor.py::test_"
 
-SENT = "aws.sqs().send_message(QueueUrl=queue, MessageBody=body)"
-DELETED = 'aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])'
-THEN = f"\n{' ' * 20}"
 
 GUARDS = (
     Guard(
@@ -81,9 +78,72 @@ GUARDS = (
     Guard(
         "search: an execution without a note is found",
         "start.py",
-        "if before and (execution := _found(run, before.begun_at)):",
+        "if before and (execution := _found(run, before.begun_at, time_left)):",
         "if before and (execution := None):",
         (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
+    ),
+    Guard(
+        "search: on every page",
+        "start.py",
+        '        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
+        '        break\n        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
+        (f"{FAULTS}a_start_that_broke_off_is_found_among_thousands",),
+    ),
+    Guard(
+        "search: no longer than there is time",
+        "start.py",
+        '        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
+        '        if False:\n            raise Waiting("the function has no time left to look',
+        (f"{FAULTS}a_search_that_takes_too_long_waits",),
+    ),
+    Guard(
+        "identity: not the position in the list",
+        "start.py",
+        "start.pipeline, same, ",
+        "start.pipeline, target, ",
+        (f"{FAULTS}a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice",),
+    ),
+    Guard(
+        "no start is called again by botocore",
+        "aws.py",
+        '_CONFIG.merge(Config(retries={"total_max_attempts": 1}))',
+        "_CONFIG",
+        ("test_aws.py::test_a_start_is_never_called_again_by_botocore",),
+    ),
+    Guard(
+        "waiting: a pipeline that is being updated",
+        "aws.py",
+        '"ResourceLimitExceeded", "ConflictException"',
+        '"ResourceLimitExceeded",',
+        ("test_aws.py::test_what_a_failure_means",),
+    ),
+    Guard(
+        "waiting: what can't be reached",
+        "aws.py",
+        "return isinstance(error, (HTTPClientError, ConnectionError))",
+        "return isinstance(error, HTTPClientError)",
+        ("test_aws.py::test_what_a_failure_means",),
+    ),
+    Guard(
+        "rate: callers come apart",
+        "start.py",
+        "random.uniform(0, longest)",
+        "longest",
+        (f"{START}a_rate_that_is_met_is_tried_again_while_there_is_time",),
+    ),
+    Guard(
+        "quarantine: a function that always breaks off",
+        "delivery.py",
+        "if tries > MOST_BROKEN_OFF:",
+        "if False:",
+        (f"{FAULTS}a_function_that_always_breaks_off_is_given_up_with_what_is_known",),
+    ),
+    Guard(
+        "quarantine: the reason is cut to what SQS takes",
+        "delivery.py",
+        "printable(value)[:room]",
+        "printable(value)",
+        (f"{DELIVERY}a_reason_is_cut_to_what_sqs_takes_beside_the_body",),
     ),
     Guard(
         "token: SageMaker itself starts once",
@@ -95,8 +155,8 @@ GUARDS = (
     Guard(
         "no answer is no refusal",
         "aws.py",
-        '["HTTPStatusCode"] < 500)',
-        '["HTTPStatusCode"] < 600)',
+        "_status(error) < 500",
+        "_status(error) < 600",
         (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
     ),
     Guard(
@@ -137,8 +197,8 @@ GUARDS = (
     Guard(
         "quarantine: no failure is the last because of waiting",
         "delivery.py",
-        "receives - state.waits(record.message_id) >= LAST_RECEIVE",
-        "True",
+        "    _counted(state.untried, record)\n",
+        "",
         (f"{DELIVERY}what_waited_may_still_fail_as_often_as_anything",),
     ),
     Guard(
@@ -151,8 +211,9 @@ GUARDS = (
     Guard(
         "redrive: a message is sent before it is deleted",
         "redrive.py",
-        f"{SENT}{THEN}{DELETED}",
-        f"{DELETED}{THEN}{SENT}",
+        "                    letter = _sent(",
+        "                    aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message['ReceiptHandle'])\n"
+        "                    letter = _sent(",
         (f"{FAULTS}what_is_redriven_after_fourteen_days_starts_only_what_was_not_started",),
     ),
     Guard(

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from botocore.exceptions import ClientError
 from pipeline_triggers import aws, definition, delivery, state
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.settings import settings
@@ -17,6 +18,8 @@ from pipeline_triggers.settings import settings
 # As template.yaml says.
 TIME_OUT = 120
 VISIBILITY = 720
+MOST_RECEIVES = 600
+RETENTION = 7 * 24 * 3600
 
 ENVIRONMENT = {
     "STACK_NAME": "stack",
@@ -62,7 +65,10 @@ class TakesAll:
         self.quarantined: list[dict[str, Any]] = []
 
     def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
-        """Take a start."""
+        """Take a start, unless a parameter says to deny it."""
+        if any(parameter["Value"] == "denied" for parameter in call["PipelineParameters"]):
+            error: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+            raise ClientError(error, "StartPipelineExecution")
         self.started.append(call)
         return {"PipelineExecutionArn": "arn"}
 
@@ -84,7 +90,8 @@ def taking_all(deployed: Mapping[str, Trigger]) -> Iterator[TakesAll]:
             (definition, "fit", lambda _, values: dict(values)),
             (state, "begin", lambda *_: None),
             (state, "count", lambda *_: "hour"),
-            (state, "started", lambda *_: None),
+            *((state, name, lambda *_: None) for name in ("started", "release", "uncount", "untried")),
+            (state, "tried", lambda _: 1),
             (aws, "starter", lambda: world),
             (aws, "sqs", lambda: world),
         ):

@@ -6,7 +6,9 @@ pass, and all of it thousands of times in a minute.
 
 from __future__ import annotations
 
+import functools
 import io
+import itertools
 import json
 import random
 import re
@@ -15,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -29,7 +30,7 @@ from pipeline_triggers.settings import settings
 from pipeline_triggers.verdicts import logger
 
 from functions import on_s3_upload
-from tests.handler import ENVIRONMENT, TIME_OUT, VISIBILITY, context, record
+from tests.handler import ENVIRONMENT, MOST_RECEIVES, RETENTION, TIME_OUT, VISIBILITY, context, record
 from tests.model import misfits
 
 # What SageMaker may take at most to list a started execution, for a search to find it: what is left of the lease
@@ -85,6 +86,7 @@ class World:
     honours_tokens: bool = True
     lag: float = 0
     faults: Mapping[At, str] = field(default_factory=dict)
+    lasting: Mapping[str, str] = field(default_factory=dict)  # faults that happen at each call of a name
     chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - the same every time
     now: float = 1_800_000_000.0
     declared: str = '{"Parameters": [{"Name": "Key"}]}'  # by the pipelines
@@ -98,7 +100,9 @@ class World:
     executions: list[dict[str, Any]] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)  # what of a start does not fit SageMaker's API
     dead: dict[str, Message] = field(default_factory=dict)  # the dead-letter queue, by receipt
-    quarantined: list[dict[str, Any]] = field(default_factory=list)  # all that has ever come there
+    quarantined: list[dict[str, Any]] = field(default_factory=list)  # all that has ever come there by a handler
+    moved: list[str] = field(default_factory=list)  # what SQS has moved there, received too often
+    expired: list[str] = field(default_factory=list)  # what SQS has forgotten
     breaks_off: str = ""  # whoever deletes a dead letter: "before" or "after" that
     log: io.StringIO = field(default_factory=io.StringIO)
     running: list[tuple[str, float]] = field(default_factory=list)  # functions: message, end of the function's time
@@ -161,6 +165,10 @@ class World:
     def deliver(self, message: str) -> None:
         """Hand a message to a function, and do with it what SQS does then."""
         held = self.queue[message]
+        if self.now - held.sent_at >= RETENTION or held.receives == MOST_RECEIVES:
+            (self.expired if self.now - held.sent_at >= RETENTION else self.moved).append(message)
+            del self.queue[message]
+            return
         held.receives += 1
         held.visible_at = self.now + VISIBILITY
         self.running.append((message, self.now + TIME_OUT))
@@ -179,7 +187,7 @@ class World:
 
     def drain(self, delays: tuple[int, ...] = (0,)) -> None:
         """Deliver what is visible, in any order and after any of these delays, until the queue is empty."""
-        for _ in range(200):
+        for _ in range(1000):
             if not self.queue:
                 return
             self.now = max(self.now, min(held.visible_at for held in self.queue.values()))
@@ -245,7 +253,7 @@ class World:
         """Make a call, and let the fault happen there."""
         at = self.next(name)
         self.calls.append(at)
-        fault = self.faults.get(at, "")
+        fault = self.faults.get(at) or self.lasting.get(name, "")
         if fault:
             self.happened.append((name, fault))
         self._end_in_time()
@@ -317,18 +325,28 @@ class World:
     def get_paginator(self, _: str) -> Any:
         """List the executions, those of the last moments left out."""
 
-        def paginate(PipelineName: str, CreatedAfter: datetime) -> Iterator[Any]:
-            def listed() -> Any:
+        def paginate(**asked: Any) -> Iterator[Any]:
+            assert (asked["SortBy"], asked["SortOrder"]) == ("CreationTime", "Ascending")
+            size = asked["PaginationConfig"]["PageSize"]
+
+            def listed(page: int) -> Any:
                 found = [
                     {name: one[name] for name in ("PipelineExecutionDescription",)}
                     | {"PipelineExecutionArn": one["arn"]}
                     for one in self.executions
-                    if one["PipelineName"] == PipelineName
-                    and CreatedAfter.timestamp() <= one["at"] <= self.now - self.lag
+                    if one["PipelineName"] == asked["PipelineName"]
+                    and asked["CreatedAfter"].timestamp() <= one["at"] <= self.now - self.lag
                 ]
-                return {"PipelineExecutionSummaries": found}
+                return {
+                    "PipelineExecutionSummaries": found[page * size :][:size],
+                    "more": len(found) > (page + 1) * size,
+                }
 
-            yield self.call("ListPipelineExecutions", listed)
+            for page in itertools.count():
+                answer = self.call("ListPipelineExecutions", functools.partial(listed, page))
+                yield answer
+                if not answer["more"]:
+                    return
 
         return SimpleNamespace(paginate=paginate)
 

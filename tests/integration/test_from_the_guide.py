@@ -213,6 +213,6 @@ def test_both_ways_at_once_are_warned_of(guide: Guide) -> None:
     """Whoever follows the page would start everything twice."""
     done = guide.aws.triggers("check", "--aws", "--documents", str(guide.project.documents))
     assert done.returncode == 0, done.stderr
-    assert "Note: schedule default/often starts churn-training as well as guide/" in done.stderr
-    assert "Note: rule shop/orders starts churn-training as well as guide/" in done.stderr
+    assert "Note: schedule default/often starts churn-training, as guide/" in done.stderr
+    assert "Note: rule shop/orders starts churn-training, as guide/" in done.stderr
     assert f"{STACK}-" not in done.stderr

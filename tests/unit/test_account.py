@@ -154,6 +154,13 @@ def test_a_disabled_trigger_needs_nothing() -> None:
     assert problems(Trigger("team/one", TRIGGER.when, TRIGGER.start, enabled=False)) == []
 
 
+def test_a_schedule_that_is_over_needs_nothing() -> None:
+    """Its pipeline may be gone by now."""
+    over = Trigger("team/one", When("schedule", {"rate": "1 day", "end": "2027-01-01T00:00:00Z"}), TRIGGER.start)
+    assert account.problems(Documents((over,), STAGES), "dev")
+    assert account.problems(Documents((over,), STAGES), "dev", frozenset({"team/one.end"})) == []
+
+
 @pytest.mark.parametrize("code", ["AccessDeniedException", "InternalFailure"])
 def test_what_can_not_be_looked_at_is_no_success(code: str) -> None:
     """A check that could not check says so."""
@@ -242,8 +249,8 @@ def test_what_else_starts_a_trigger_s_pipeline_is_told() -> None:
     point("train", "of-a-trigger-that-is-gone", "team/former: what a trigger became")
     told = [note.partition(":")[0] for note in others(TRIGGER)]
     assert told == [
-        "schedule default/by-hand starts TRAIN as well as team/one does",
-        "schedule default/of-a-trigger-that-is-gone starts train as well as team/one does",
+        "schedule default/by-hand starts TRAIN, as team/one does",
+        "schedule default/of-a-trigger-that-is-gone starts train, as team/one does",
     ]
 
 

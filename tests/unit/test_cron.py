@@ -62,14 +62,15 @@ hours:
 day of month:
     0 0 0 * ? * | 0 0 32 * ? * | 0 0 1-32 * ? * | 0 0 MON * ? * | 0 0 W * ? * | 0 0 0W * ? * | 0 0 32W * ? *
     0 0 WL * ? * | 0 0 1W,15W * ? * | 0 0 L,15 * ? * | 0 0 1-5W * ? * | 0 0 5L * ? * | 0 0 L-0 * ? *
-    0 0 L-32 * ? * | 0 0 L-3W * ? * | 0 0 L/2 * ? * | 0 0 ?,1 * ? * | 0 0 1#2 * ? * | 0 0 1/32 * ? *
+    0 0 L-31 * ? * | 0 0 L-32 * ? * | 0 0 L-3W * ? * | 0 0 L/2 * ? * | 0 0 ?,1 * ? * | 0 0 1#2 * ? * | 0 0 1/32 * ? *
     0 0 ?/2 * ? *
 month:
     0 0 1 0 ? * | 0 0 1 13 ? * | 0 0 1 JANUARY ? * | 0 0 1 MAI ? * | 0 0 1 ? ? * | 0 0 1 L ? * | 0 0 1 JAN- ? *
-    0 0 1 JAN-13 ? * | 0 0 1 MON ? * | 0 0 1 1/13 ? * | 0 0 1 JAN#1 ? *
+    0 0 1 \u017fEP ? * | 0 0 1 JAN-13 ? * | 0 0 1 MON ? * | 0 0 1 1/13 ? * | 0 0 1 JAN#1 ? *
 day of week:
     0 0 ? * 0 * | 0 0 ? * 8 * | 0 0 ? * MONDAY * | 0 0 ? * MO * | 0 0 ? * W * | 0 0 ? * 2W * | 0 0 ? * 0L *
     0 0 ? * 8L * | 0 0 ? * XXL * | 0 0 ? * LW * | 0 0 ? * L-3 * | 0 0 ? * 3# * | 0 0 ? * #2 * | 0 0 ? * 3#0 *
+    0 0 ? * \u017fUN * | 0 0 ? * \u017fUNL * | 0 0 ? * \u017fUN#2 * | 0 0 ? * 3#100 *
     0 0 ? * 3#6 * | 0 0 ? * 8#1 * | 0 0 ? * 3#1,6#3 * | 0 0 ? * 3#1,6 * | 0 0 ? * MON,6L * | 0 0 ? * MON-FRI/2 *
     0 0 ? * 1/2 * | 0 0 ? * */2 * | 0 0 ? * MON-FRI#1 * | 0 0 ? * JAN * | 0 0 ? * ?,1 *
 year:
@@ -77,9 +78,12 @@ year:
     0 0 1 1 ? 2026- | 0 0 1 1 ? 2026/0 | 0 0 1 1 ? 1960-2026 | 0 0 1 1 ? 20260
 """)
 
-RATES = ["1 minute", "5 minutes", "1 hour", "12 hours", "1 day", "365 days", "05 minutes", "5  minutes"]
+RATES = [
+    *("1 minute", "5 minutes", "1 hour", "12 hours", "1 day", "365 days", "05 minutes", "5  minutes"),
+    *("5 minute", "1 minutes", "1 hours", "2 hour", "1 days", "2 day"),
+]
 NO_RATES = [
-    *("", "5", "minutes", "5minutes", "5 minute", "1 minutes", "1 hours", "2 hour", "1 days", "2 day", "0 minutes"),
+    *("", "5", "minutes", "5minutes", "0 minutes", "00 days", "1 hourss"),
     *("0 minute", "-5 minutes", "1.5 hours", "5 seconds", "5 weeks", "1 month", "five minutes", "5 Minutes"),
     *("rate(5 minutes)", "5 minutes 30 seconds", "5 minutes,", "1 minute\n1", "PT5M", "*/5 minutes"),
 ]
@@ -97,6 +101,15 @@ def test_what_scheduler_refuses_is_told_with_a_remedy(expression: str) -> None:
     assert (cron_problem(expression) or "").partition("; ")[2]
 
 
+@pytest.mark.parametrize("value", ["MON#", "L-", "0/", ""])
+def test_a_number_may_be_of_any_length(value: str) -> None:
+    """Python itself reads none of more than 4,300 digits."""
+    for at in range(6):
+        fields = ["0", "0", "1", "1", "?", "*"]
+        fields[at] = value + "1" * 5000
+        assert (cron_problem(" ".join(fields)) or "").partition("; ")[2]
+
+
 def test_fields_stand_apart_by_any_white_space() -> None:
     """As AWS says."""
     assert cron_problem("0\t2 *  * ? *") is None
@@ -111,13 +124,13 @@ def test_the_tables_are_long_enough_to_mean_something() -> None:
 
 @pytest.mark.parametrize("expression", RATES)
 def test_a_rate_has_a_number_and_a_unit(expression: str) -> None:
-    """One minute, several minutes."""
+    """One minute, several minutes; a schedule's rate, unlike a rule's, does not tell one from many."""
     assert rate_problem(expression) is None
 
 
 @pytest.mark.parametrize("expression", NO_RATES)
 def test_what_is_no_rate_is_told_with_a_remedy(expression: str) -> None:
-    """AWS tells one from many, and knows neither seconds nor weeks."""
+    """AWS knows neither seconds nor weeks."""
     assert (rate_problem(expression) or "").partition("; ")[2]
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 from pipeline_triggers import aws, definition, delivery
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.verdicts import logger
 
 from functions import on_s3_upload
-from tests.handler import TIME_OUT, context, record
+from tests.handler import TIME_OUT, context, record, taking_all
 
 
 @dataclass
@@ -116,28 +115,28 @@ def handle(*bodies: str, receives: int = 1, age: float = 0, names: str = "m") ->
     return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
 
+def fail_but_once(body: str, first: int = 1) -> None:
+    """Deliver a message until its next failure is its last."""
+    for receives in range(first, delivery.MOST_TRIES):
+        assert handle(body, receives=receives) == ["m0"]
+
+
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """Return the metrics that were printed, as CloudWatch reads them from the log."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_exactly_the_failed_messages_come_back(fake: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever of a batch of ten fail, those and no others are delivered again."""
+def test_exactly_the_failed_messages_come_back() -> None:
+    """Whichever of a batch of ten fail, those and no others are delivered again; the others are started."""
     ids = [f"m{number}" for number in range(10)]
-    done: list[str] = []
-
-    def decided(message: SQSRecord, *_: object) -> None:
-        if message.body == "fails":
-            raise PermissionError
-
-    monkeypatch.setattr(delivery, "_decided", decided)
-    monkeypatch.setattr(delivery, "_conclude", lambda message, _: done.append(message.message_id))
-    monkeypatch.setattr(logger, "exception", lambda _: None)
-    for fails in itertools.product([False, True], repeat=10):
-        done.clear()
-        assert handle(*("fails" if one else "" for one in fails)) == list(itertools.compress(ids, fails))
-        assert done == [message for message, failed in zip(ids, fails, strict=True) if not failed]
-    assert fake.lines == []
+    trigger = Trigger("team/one", When("s3", {"bucket": "raw"}), (Start("train", {"Key": "$.detail.object.etag"}),))
+    with taking_all({trigger.id: trigger}) as world:
+        for fails in itertools.product([False, True], repeat=10):
+            world.started.clear()
+            bodies = [uploaded(name, etag="denied" if one else name) for name, one in zip(ids, fails, strict=True)]
+            assert handle(*bodies) == list(itertools.compress(ids, fails))
+            started = [call["PipelineParameters"][0]["Value"] for call in world.started]
+            assert started == [name for name, one in zip(ids, fails, strict=True) if not one]
 
 
 def test_what_is_done_with_one_message_of_a_batch_is_not_done_with_another(fake: Aws) -> None:
@@ -229,8 +228,10 @@ def test_what_is_retried_says_so_loudly(fake: Aws) -> None:
 
 def test_what_fails_for_the_last_time_is_quarantined_with_what_is_known(fake: Aws) -> None:
     """SQS would move it to the dead-letter queue without a reason."""
-    assert handle(uploaded("in/denied"), receives=delivery.LAST_RECEIVE) == []
-    given_up, verdict = fake.lines
+    fail_but_once(uploaded("in/denied"))
+    before = len(fake.lines)
+    assert handle(uploaded("in/denied"), receives=delivery.MOST_TRIES) == []
+    given_up, verdict = fake.lines[before:]
     assert (given_up["level"], given_up["message"]) == ("ERROR", "given up")
     assert verdict["outcome"] == "REJECTED"
     (sent,) = fake.quarantined
@@ -367,7 +368,8 @@ def test_a_pipeline_that_fails_does_not_hold_up_the_others(fake: Aws) -> None:
     assert fake.started == ["in/x", "in/x"]
     assert (fake.verdicts, fake.quarantined) == ([], [])
 
-    assert handle(body, receives=delivery.LAST_RECEIVE) == []
+    fail_but_once(body, first=2)
+    assert handle(body, receives=delivery.MOST_TRIES) == []
     told = [(verdict["pipeline"], verdict["outcome"], verdict["subject"]) for verdict in fake.verdicts]
     subject = "s3://raw/in/x"
     assert told == [
@@ -389,14 +391,14 @@ def test_a_bug_is_given_up_with_its_name(fake: Aws, monkeypatch: pytest.MonkeyPa
         raise ZeroDivisionError("our bug")
 
     monkeypatch.setattr(delivery, "triggers", broken)
-    assert handle(uploaded("in/x")) == ["m0"]
-    assert handle(uploaded("in/x"), receives=delivery.LAST_RECEIVE) == []
+    fail_but_once(uploaded("in/x"))
+    assert handle(uploaded("in/x"), receives=delivery.MOST_TRIES) == []
     (sent,) = fake.quarantined
     known = {name: attribute["StringValue"] for name, attribute in sent["MessageAttributes"].items()}
     assert known == {"reason": "failed 4 times: ZeroDivisionError: our bug", "trigger": "unknown", "event_id": "m0"}
 
 
-@pytest.mark.parametrize("receives", [2, delivery.LAST_RECEIVE])
+@pytest.mark.parametrize("receives", [2, delivery.MOST_TRIES])
 def test_a_quarantine_that_fails_is_loud_and_loses_nothing(
     fake: Aws, monkeypatch: pytest.MonkeyPatch, receives: int
 ) -> None:
@@ -410,3 +412,16 @@ def test_a_quarantine_that_fails_is_loud_and_loses_nothing(
     (line,) = fake.lines
     assert (line["level"], line["message"]) == ("ERROR", "will be retried")
     assert "no queue" in line["exception"]
+
+
+@pytest.mark.parametrize("size", [0, delivery.MAX_MESSAGE - 3_000, delivery.MAX_MESSAGE - 600])
+def test_a_reason_is_cut_to_what_sqs_takes_beside_the_body(fake: Aws, size: int) -> None:
+    """However long; what is nearly as large as a message may be is kept with less of it."""
+    gone = "team/" + "g" * 2_000
+    body = uploaded("in/x", gone, padding="x" * max(0, size - len(uploaded("in/x", gone, padding=""))))
+    assert handle(body, receives=2) == []
+    (sent,) = fake.quarantined
+    texts = [name + attribute["DataType"] + attribute["StringValue"] for name, attribute in
+             sent["MessageAttributes"].items()]  # fmt: skip
+    assert len("".join([sent["MessageBody"], *texts]).encode()) <= delivery.MAX_MESSAGE
+    assert all(0 < len(attribute["StringValue"]) <= 1000 for attribute in sent["MessageAttributes"].values())

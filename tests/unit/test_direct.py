@@ -53,7 +53,7 @@ def stack(*triggers: Trigger) -> dict[str, Any]:
         "    when: {pipeline: {name: Churn-*, status: failed}}\n    delivery: direct\n    start: p\n",
         "    when: {event: {pattern: {source: [acme]}, bus: shop}}\n    delivery: direct\n    start: p\n",
         SCHEDULE + "    start: p\n    parameters: {A_b: '{%$scheduled.time%}', B: '{% $scheduled.arn %}', C: $5}\n",
-        SCHEDULE + "    start: {p: {A: <aws.scheduler.execution-id>}}\n",
+        SCHEDULE + "    start: {p: {A: <aws.scheduler.execution-id>, B: no <aws.scheduler.attempt-number>}}\n",
         "    when: {sns: {}}\n    delivery: queue\n    start: p\n    max_starts: 5\n",
     ],
 )
@@ -130,6 +130,11 @@ def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
             SCHEDULE + '    start: p\n    parameters: {A: "{% $scheduled.date %}"}\n',
             "parameters.A: '{% $scheduled.date %}' is computed, and Scheduler knows {% $scheduled.time %} and "
             "{% $scheduled.arn %} only; write one, or leave out delivery: direct",
+        ),
+        (
+            SCHEDULE + "    start: {p: {A: at <aws.scheduler.scheduled_time>}}\n",
+            "start.p.A: 'at <aws.scheduler.scheduled_time>' has <aws.scheduler.scheduled_time>, which Scheduler does "
+            "not fill in; did you mean scheduled-time?",
         ),
         (
             "    when: {schedule: {rate: 1 day}}\n    start: {p: {A: <aws.scheduler.scheduled-time>}}\n",

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pipeline_triggers import state
+from pipeline_triggers import delivery, state
 from pipeline_triggers.errors import Waiting
+from pipeline_triggers.models import Start
 from pipeline_triggers.redrive import HELD
 
 from tests.faults import (
+    CALLS,
     HARDEST,
+    KEY,
     MODES,
     ONE,
     SCENARIOS,
@@ -28,7 +31,7 @@ from tests.faults import (
     played,
     wrong,
 )
-from tests.handler import VISIBILITY
+from tests.handler import TIME_OUT, VISIBILITY
 from tests.world import LONGEST_LAG, At, Table, World
 
 DAY = 24 * 3600
@@ -148,6 +151,117 @@ def test_a_definition_that_changes_while_it_is_remembered_is_read_again(
     assert all(one["PipelineParameters"][0]["Value"] in ("yes", "True") for one in world.executions)
 
 
+@pytest.mark.parametrize("fault", ["killed before", "killed after", "no reply", "server error", "throttled", "denied"])
+@pytest.mark.parametrize("call", ["PutItem (begin)", "DescribePipeline", START, "UpdateItem (started)", "SendMessage"])
+def test_a_fault_that_lasts_forgets_nothing(call: str, fault: str) -> None:
+    """Whatever fails for ever: it starts once, or ends in the dead-letter queue, with its reason if it can."""
+    trigger = replace(ONE, start=(Start("train", {"Undeclared": "x"}),)) if call == "SendMessage" else ONE
+    world = World(trigger, honours_tokens=False, lasting={call: fault})
+    with world.installed():
+        message = world.upload("in/x")
+        world.drain()
+    assert world.expired == []
+    assert world.repeated() == []
+    assert world.unexplained() == []
+    if call == "SendMessage":  # which is how a reason would get there
+        assert world.moved == [message]
+    else:
+        (outcome,) = {verdict["outcome"] for verdict in world.final_verdicts()}
+        assert world.moved == []
+        assert (outcome, len(world.quarantined)) in (("STARTED", 0), ("REJECTED", 1))
+
+
+def test_a_function_that_always_breaks_off_is_given_up_with_what_is_known() -> None:
+    """Below the receives after which SQS would move its message without a reason."""
+    world = World(ONE, lasting={"DescribePipeline": "killed before"})
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+    (sent,) = world.quarantined
+    reason = "the function has come to no end in 6 tries: its log may say why (out of time, out of memory)"
+    assert sent["MessageAttributes"]["reason"]["StringValue"].startswith(reason)
+    assert world.calls.count(("DescribePipeline", 6)) == 1
+    assert world.next("DescribePipeline") == ("DescribePipeline", 7)
+
+
+@pytest.mark.parametrize("call", ["", "UpdateItem (count try)", "GetItem (begun before)", "PutItem (begin)"])
+def test_a_table_that_can_not_be_asked_for_days_only_makes_events_wait(call: str) -> None:
+    """Then they start, or are given up by their age; nothing of it counts as a failure."""
+    calls = [call] if call else [name for name in CALLS if "Item" in name]
+    world = World(ONE, lasting=dict.fromkeys(calls, "server error"))
+    with world.installed():
+        world.upload("in/x")
+        for _ in range(20):
+            world.now = max(world.now, min((held.visible_at for held in world.queue.values()), default=0))
+            if world.queue:
+                world.deliver("m0")
+        world.lasting = {}
+        world.drain()
+    assert world.quarantined == []
+    assert len(world.executions) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("ba", "a"), ("ba", "ab"), ("ba", "cba"), ("ab", "aab")], ids=lambda names: names
+)
+def test_a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice(before: str, after: str) -> None:
+    """What is taken out, put in or put elsewhere does not make another one start again."""
+    refused = Start("b", {"Undeclared": "x"})
+    starts = {"a": Start("a", KEY), "b": refused, "c": Start("c", KEY)}
+    world = World(replace(ONE, start=tuple(starts[name] for name in before)))
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        assert [one["PipelineName"] for one in world.executions] == ["a"]
+        world.trigger = replace(ONE, start=tuple((starts | {"b": Start("b", KEY)})[name] for name in after))
+        world.redrive()
+        world.drain()
+    # A pipeline that is there twice is meant to start twice.
+    assert Counter(one["PipelineName"] for one in world.executions) == Counter(after)
+
+
+def test_a_start_is_remembered_for_as_long_as_it_is_asked_for() -> None:
+    """Redriven every thirteen days, because another pipeline of the trigger is never right."""
+    world = World(replace(ONE, start=(Start("a", KEY), Start("b", {"Undeclared": "x"}))), honours_tokens=False)
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        for _ in range(5):
+            world.now += 13 * DAY
+            world.redrive()
+            world.drain()
+    assert world.repeated() == []
+    assert len(world.executions) == 1
+
+
+def test_a_start_that_broke_off_is_found_among_thousands() -> None:
+    """On a later page of the list, and not beyond the function's time."""
+    world = World(ONE, honours_tokens=False, faults={(START, 1): "killed after"})
+    with world.installed():
+        for number in range(500):
+            world.executions.append({"PipelineName": "train", "arn": f"arn:of another {number}", "at": world.now,
+                                     "PipelineParameters": [{"Name": "Key", "Value": f"in/{number}"}],
+                                     "ClientRequestToken": "", "PipelineExecutionDescription": "another"})  # fmt: skip
+        world.upload("in/x")
+        world.drain()
+    assert sum(one["PipelineParameters"][0]["Value"] == "in/x" for one in world.executions) == 1
+    assert world.next("ListPipelineExecutions") == ("ListPipelineExecutions", 7)
+
+
+def test_a_search_that_takes_too_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not take the time that is needed to end in order."""
+    monkeypatch.setattr("tests.world.SLOW", TIME_OUT - delivery.TIME_TO_FINISH + 1)
+    slow = World(ONE, faults={(START, 1): "killed before"}, lasting={"ListPipelineExecutions": "slow"})
+    another = {"PipelineName": "train", "at": slow.now, "PipelineExecutionDescription": "another"}
+    slow.executions = [{**another, "arn": f"arn:of another {number}"} for number in range(200)]
+    with slow.installed():
+        slow.upload("in/x")
+        slow.deliver("m0")
+        slow.now += 2 * VISIBILITY
+        slow.deliver("m0")
+    assert "no time left to look for" in slow.log.getvalue()
+
+
 def test_a_pipeline_that_sets_off_its_own_trigger_is_held_up_by_max_starts() -> None:
     """It writes to where it is started from; each hour it starts as often as it may, and nothing is lost."""
     world = World(replace(ONE, max_starts=5))
@@ -198,8 +312,8 @@ def test_the_table_in_memory_answers_as_dynamodb_does(state_table: Any, monkeypa
                 (state.release, (token,)),
                 (state.count, ("team/one", 3)),
                 (state.uncount, (f"hour#team/one#{int(now) // 3600}",)),
-                (state.waited, ("m1",)),
-                (state.waits, ("m1",)),
+                (state.tried, ("m1",)),
+                (state.untried, ("m1",)),
             ]
         )
         assert answer(ours, asked, arguments) == answer(state_table, asked, arguments)

@@ -11,6 +11,7 @@ from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.redrive import HELD
 
 from tests.faults import CALLS, KEY, START, WHEN, kinds
+from tests.handler import RETENTION
 from tests.world import LONGEST_LAG, World
 
 HOUR = 3600
@@ -63,8 +64,10 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: self.world.now - self.began < LONGEST_LIFE)
     @rule(seconds=st.sampled_from([1, 300, 600, HOUR, 24 * HOUR, 80 * HOUR]))
     def let_time_pass(self, seconds: int) -> None:
-        """Until a lease is over, an hour is over, or a message is too old."""
-        self.world.pass_time(seconds)
+        """Until a lease is over, an hour is over, or a message is too old, but not until SQS forgets it undelivered."""
+        oldest = min((held.sent_at for held in self.world.queue.values()), default=self.world.now)
+        if self.world.now + seconds - oldest < RETENTION - 24 * HOUR:
+            self.world.pass_time(seconds)
 
     @rule()
     def forget_tokens(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from moto import mock_aws
 from pipeline_triggers import aws, deployed, redrive
@@ -94,6 +95,7 @@ SCHEDULED = {
     ("attributes", "dead", "sent", "trigger", "reason"),
     [
         (GIVEN_UP, BODY, BODY, "team/one", "no such parameter"),
+        ({**GIVEN_UP, "trigger": "unknown"}, BODY, BODY, "team/one", "no such parameter"),
         (GIVEN_UP, "no {json", "no {json", "team/one", "no such parameter"),
         ({}, BODY, BODY, "team/one", ""),
         ({}, "[" * 9000, "[" * 9000, "", ""),
@@ -109,8 +111,8 @@ SCHEDULED = {
         ({}, json.dumps({"Type": "Notification", "Message": "text"}),
          json.dumps({"Type": "Notification", "Message": "text"}), "", ""),
     ],
-    ids=["handler", "handler, unreadable", "SQS itself", "SQS itself, unreadable", "rule", "rule of another bus",
-         "Scheduler", "Scheduler, filled in", "SNS request", "SNS text"],
+    ids=["handler", "handler that broke off", "handler, unreadable", "SQS itself", "SQS itself, unreadable", "rule",
+         "rule of another bus", "Scheduler", "Scheduler, filled in", "SNS request", "SNS text"],
 )  # fmt: skip
 def test_every_shape_is_sent_as_its_handler_reads_it(
     queues: Queues, attributes: dict[str, str], dead: str, sent: str, trigger: str, reason: str
@@ -180,6 +182,38 @@ def test_what_breaks_off_loses_nothing(queues: Queues, monkeypatch: pytest.Monke
         QueueUrl=queues.stack.resources["OnEventDeadLetterQueue"], AttributeNames=["All"]
     )["Attributes"]
     assert there["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+def test_what_sqs_does_not_take_holds_up_nothing_else(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays, with what SQS said."""
+    send = aws.sqs().send_message
+    error = {"Code": "InvalidParameterValue", "Message": "too long"}
+    refused: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+    def choosy(**call: Any) -> Any:
+        if call["MessageBody"] == "long":
+            raise ClientError(refused, "SendMessage")
+        return send(**call)
+
+    monkeypatch.setattr(aws.sqs(), "send_message", choosy)
+    for body in ("long", BODY, "long", BODY):
+        queues.dead(body, **GIVEN_UP)
+    told = [letter.left for letter in redrive.redrive(queues.stack, everything, dry_run=False)]
+    assert sorted(bool(left) for left in told) == [False, False, True, True]
+    assert all("too long" in left for left in told if left)
+    assert (queues.sent(), queues.left()) == ([BODY, BODY], ["long", "long"])
+
+
+def test_what_is_shown_again_already_is_no_failure(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After hours its receipt is worth nothing any more; all was done by then."""
+    over: Any = {"Error": {"Code": "MessageNotInflight", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+    def refuse(**_: Any) -> None:
+        raise ClientError(over, "ChangeMessageVisibility")
+
+    monkeypatch.setattr(aws.sqs(), "change_message_visibility", refuse)
+    queues.dead(BODY, **GIVEN_UP)
+    assert len(list(redrive.redrive(queues.stack, everything, dry_run=True))) == 1
 
 
 def test_the_command_says_what_it_did_by_trigger_and_reason(queues: Queues) -> None:

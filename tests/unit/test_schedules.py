@@ -13,11 +13,12 @@ import boto3
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from pipeline_triggers import account, schedules, trail
 from pipeline_triggers import compile as compiler
-from pipeline_triggers import schedules
 from pipeline_triggers.checks import EXAMPLES
 from pipeline_triggers.cli import main
 from pipeline_triggers.documents import Documents
+from pipeline_triggers.errors import Problem
 from pipeline_triggers.explain import Explanation, explain
 from pipeline_triggers.models import Start, Trigger, When
 
@@ -48,6 +49,7 @@ def compiled(trigger: Trigger, past: frozenset[str] = frozenset()) -> list[dict[
         {"rate": "5 minutes"},
         {"rate": "1 day", "timezone": "Asia/Tokyo", "jitter": "1440"},
         {"rate": "1 hour", "start": "2027-01-01T00:30:00+01:00", "end": "2027-01-01T00:00:00Z"},
+        {"cron": f"{','.join(['0'] * 120)} 22 * * ? *", "timezone": "UTC"},  # 256 characters with cron(…) around it
         {"at": "2027-12-13T10:15:20", "timezone": "UTC"},
         {"at": "2027-10-31T02:30:00", "timezone": "Europe/Berlin"},  # comes twice, and Scheduler fires once
         {"at": "2027-03-28T02:30:00", "timezone": "UTC"},
@@ -124,12 +126,27 @@ def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
             "'2027-01-01' is no date-time; write one as in 2027-12-13T10:15:20Z",
         ),
         (
+            {"rate": "1 hour", "start": "2027-01-01T00:00:00+01:00:30"},
+            "start",
+            "'2027-01-01T00:00:00+01:00:30' is no date-time; write one as in 2027-12-13T10:15:20Z",
+        ),
+        (
+            {"rate": "1 hour", "end": "2099-01-01T00:00:00.9Z"},
+            "end",
+            "'2099-01-01T00:00:00.9Z' is no date-time; write one as in 2027-12-13T10:15:20Z",
+        ),
+        (
             {"rate": "1 hour", "start": "2027-01-01T01:00:00+01:00", "end": "2027-01-01T00:00:00Z"},
             "end",
             "is not after start; write a later one",
         ),
         ({"rate": "1 hour", "jitter": "1441"}, "jitter", "is 1441 minutes; write 1440 at most, or leave it out"),
-        ({"rate": "5 minute"}, "rate", "'5 minute' mixes one and many; write 5 minutes"),
+        (
+            {"cron": f"{','.join(['0'] * 120)} 22 01 * ? *", "timezone": "UTC"},
+            "cron",
+            f"'{'0,' * 38}0…' has more than 256 characters with cron(…) around it; write several schedules",
+        ),
+        ({"rate": "0 minutes"}, "rate", "'0 minutes' never fires; write 1 or more"),
     ],
 )
 def test_a_wrong_schedule_is_told_with_its_remedy(fields: dict[str, str], name: str, problem: str) -> None:
@@ -160,7 +177,13 @@ def test_zones_are_those_of_the_iana_database() -> None:
             {"rate": "1 day", "start": "2027-01-01T00:00:00Z", "end": "2027-06-01T00:00:00Z"},
             {"team/one.start", "team/one.end"},
         ),
-        ({"cron": "0 2 * * ? 2026", "timezone": "UTC"}, set()),
+        ({"cron": "0 2 * * ? 2026", "timezone": "UTC"}, {"team/one.cron"}),
+        ({"cron": "0 2 * * ? 2020,2024-2026", "timezone": "${Zone}"}, {"team/one.cron"}),
+        ({"cron": "0 2 * * ? 2027", "timezone": "UTC"}, set()),
+        ({"cron": "0 2 * * ? 2020-2027,2022", "timezone": "UTC"}, set()),
+        ({"cron": "0 2 * * ? 2020,*", "timezone": "UTC"}, set()),
+        ({"cron": "0 2 * * ? 2020/2", "timezone": "UTC"}, set()),
+        ({"cron": "${Cron}", "timezone": "UTC"}, set()),
     ],
 )
 def test_what_has_passed_goes_by_the_zone(fields: dict[str, str], past: set[str]) -> None:
@@ -168,15 +191,26 @@ def test_what_has_passed_goes_by_the_zone(fields: dict[str, str], past: set[str]
     assert schedules.past([schedule(**fields)], NOW) == past
 
 
+def test_the_last_year_is_over_when_it_is_so_everywhere() -> None:
+    """Whatever the zone and the jitter."""
+    trigger = schedule(cron="0 2 * * ? 2026", timezone="Etc/GMT+12", jitter="1440")
+    assert not schedules.past([trigger], datetime(2027, 1, 2, 12, tzinfo=UTC))
+    assert schedules.past([trigger], datetime(2027, 1, 3, tzinfo=UTC))
+
+
 def test_what_is_over_makes_no_schedule_and_is_told() -> None:
-    """Scheduler would refuse to make it."""
-    for fields in ({"at": "2027-01-01T00:00:00", "timezone": "UTC"}, {"rate": "1 day", "end": "2027-01-01T00:00:00Z"}):
+    """It never fires again."""
+    for fields in (
+        {"at": "2027-01-01T00:00:00", "timezone": "UTC"},
+        {"cron": "0 2 * * ? 2026", "timezone": "UTC"},
+        {"rate": "1 day", "end": "2027-01-01T00:00:00Z"},
+    ):
         trigger = schedule(**fields)
         past = schedules.past([trigger], NOW)
         assert compiled(trigger)
         assert not compiled(trigger, past)
         (told,) = schedules.told([trigger], past)
-        (name,) = fields.keys() & {"at", "end"}
+        (name,) = fields.keys() & {"at", "cron", "end"}
         assert told == f"team/one is done: its {name}, {fields[name]}, has passed; its schedule is not made again"
 
 
@@ -205,6 +239,7 @@ def test_a_start_that_has_passed_is_left_out_and_told() -> None:
             {"ScheduleExpression": "cron(0 2 * * ? *)", "ScheduleExpressionTimezone": "Europe/Berlin"},
         ),
         ({"rate": "5  minutes"}, {"ScheduleExpression": "rate(5 minutes)"}),
+        ({"rate": "1 hours"}, {"ScheduleExpression": "rate(1 hours)"}),
         (
             {"at": "2027-12-13T10:15:20", "timezone": "UTC"},
             {"ScheduleExpression": "at(2027-12-13T10:15:20)", "ScheduleExpressionTimezone": "UTC"},
@@ -248,6 +283,7 @@ def test_the_limits_are_those_of_the_service() -> None:
     """Compared with the service model of the pinned botocore; the embedded AWS takes more."""
     model: Any = boto3.client("scheduler", region_name="eu-central-1").meta.service_model
     assert model.shape_for("MaximumWindowInMinutes").metadata["max"] == schedules.MAX_JITTER
+    assert model.shape_for("ScheduleExpression").metadata["max"] == schedules.MAX_EXPRESSION
     assert model.shape_for("Description").metadata["max"] >= compiler.MAX_DESCRIPTION_LENGTH
     assert model.shape_for("ScheduleExpressionTimezone").metadata["max"] >= max(map(len, schedules.zones()))
 
@@ -308,6 +344,20 @@ def test_the_commands_say_what_has_passed(directory: Path, command: str) -> None
     ended = run(directory, command)
     assert (ended.exit_code, ended.stderr) == (0, DONE)
     assert ended.output.startswith("1 trigger, ")
+
+
+def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says by its clock what is."""
+
+    def problems(_documents: Documents, _stage: str, past: frozenset[str]) -> list[Problem]:
+        assert past == {"team/one.at"}
+        return []
+
+    monkeypatch.setattr(account, "problems", problems)
+    monkeypatch.setattr(account, "others", lambda *_: iter([]))
+    monkeypatch.setattr(trail, "tells_of_deletions", lambda: True)
+    checked = run(directory, "check", "--aws")
+    assert (checked.exit_code, checked.stderr) == (0, DONE)
 
 
 def test_time_alone_makes_no_compiled_file_stale(directory: Path) -> None:

@@ -222,15 +222,20 @@ def test_a_rate_that_is_met_is_tried_again_while_there_is_time(
     """After pauses that grow, and differ, so that those who met the rate together do not come together."""
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
-    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
+    monkeypatch.setattr(random, "uniform", lambda least, longest: longest - least)
     for _ in range(8):
         sagemaker.add_client_error("start_pipeline_execution", "ThrottlingException", "Rate exceeded")
     sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN})
     assert start.execute(RUN, lambda: 60) == ARN
     assert pauses == [0.5, 1, 2, 4, 8, 16, 20, 20]
+    monkeypatch.setattr(random, "uniform", lambda *_: 0.123)
+    sagemaker.add_client_error("start_pipeline_execution", "ThrottlingException", "Rate exceeded")
+    sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN})
+    assert start.execute(RUN, lambda: 60) == ARN
+    assert pauses[8:] == [0.123]
 
     sagemaker.add_client_error("start_pipeline_execution", "ThrottlingException", "Rate exceeded")
     with pytest.raises(ClientError, match="Rate exceeded"):
-        start.execute(RUN, lambda: 0.4)
-    assert len(pauses) == 8
+        start.execute(RUN, lambda: 0.1)
+    assert len(pauses) == 9
     sagemaker.assert_no_pending_responses()

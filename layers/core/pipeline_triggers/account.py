@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from pipeline_triggers import aws, catalog, definition, existing, sources
+from pipeline_triggers import aws, catalog, definition, existing, schedules, sources
 from pipeline_triggers.documents import Documents
 from pipeline_triggers.errors import Problem, Rejected
 from pipeline_triggers.models import Start, Trigger
@@ -43,15 +43,21 @@ def triggers_of(documents: Documents, stage: str, values: Mapping[str, str]) -> 
     return list(catalog.load(compiled, stage, values).values())
 
 
-def problems(documents: Documents, stage: str) -> list[Problem]:
+def problems(documents: Documents, stage: str, past: frozenset[str] = frozenset()) -> list[Problem]:
     """Return what keeps the documents from working in the account, Region and stage, each with its remedy.
+
+    ``past`` says which times of schedules have passed: what never fires again needs nothing of the account.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: the account can't be asked at all.
 
     """
     values = pseudo_parameters()
-    triggers = [trigger for trigger in triggers_of(documents, stage, values) if trigger.enabled]
+    triggers = [
+        trigger
+        for trigger in triggers_of(documents, stage, values)
+        if trigger.enabled and not schedules.is_over(trigger, past)
+    ]
     account = values["AWS::AccountId"]
     found = [
         *_pipeline_problems(triggers, {trigger.id: trigger for trigger in documents.triggers}),
@@ -71,15 +77,15 @@ def others(documents: Documents, stage: str) -> Iterator[str]:
     """
     values = pseudo_parameters()
     here = home(values)
-    users: dict[tuple[str, str, str], str] = {}
+    users: dict[tuple[str, str, str], list[str]] = {}
     for trigger in triggers_of(documents, stage, values):
-        if trigger.enabled:
-            users |= {Pipeline(here.account, here.region, start.pipeline).key: trigger.id for start in trigger.start}
+        for start in trigger.start if trigger.enabled else ():
+            users.setdefault(Pipeline(here.account, here.region, start.pipeline).key, []).append(trigger.id)
     compiled = {trigger.id for trigger in documents.triggers}
     for found in sorted(existing.existing(here, compiled, lambda pipeline: pipeline.key in users), key=str):
         for pipeline in found.pipelines if found.enabled else ():
             told = "both run; remove one (triggers import writes a trigger like it)"
-            yield f"{found} starts {pipeline.name} as well as {users[pipeline.key]} does: {told}"
+            yield f"{found} starts {pipeline.name}, as {', '.join(users[pipeline.key])} does: {told}"
 
 
 def home(values: Mapping[str, str]) -> Home:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+
+# botocore's, not Python's: of what could not be reached, such as EndpointConnectionError.
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -42,15 +44,18 @@ PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
 
 # Rates that are met.
-RATES = frozenset(
+_RATES = frozenset(
     {
         *("ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestThrottled"),
         *("RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException"),
     }
 )
 
-# What else passes: limits of concurrent executions, a pipeline or an item that is being updated.
-_PASSING = RATES | {"ResourceLimitExceeded", "ConflictException", "TransactionInProgressException"}
+# What else passes: limits of concurrent executions, and what somebody else is changing at the moment.
+_PASSING = _RATES | {
+    *("ResourceLimitExceeded", "ConflictException"),
+    *("TransactionInProgressException", "ConcurrentModificationException"),
+}
 
 
 @cache
@@ -80,15 +85,26 @@ def table(name: str) -> Table:
 def passes(error: Exception) -> bool:
     """Whether a failed call may work later by itself: the network, the service, its rates and limits."""
     if isinstance(error, ClientError):
-        return error.response["Error"]["Code"] in _PASSING or not was_answered(error)
-    return isinstance(error, HTTPClientError)
+        return _code(error) in _PASSING or _status(error) >= 500
+    return isinstance(error, (HTTPClientError, ConnectionError))
 
 
-def was_answered(error: Exception) -> bool:
-    """Whether the service itself said no, so that for certain nothing was done."""
-    if not isinstance(error, ClientError):
-        return False
-    return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] < 500)
+def did_nothing(error: Exception) -> bool:
+    """Whether for certain nothing was done: the service itself said no, or could not be reached."""
+    return _status(error) < 500 if isinstance(error, ClientError) else isinstance(error, ConnectionError)
+
+
+def is_momentary(error: Exception) -> bool:
+    """Whether a call that did nothing is worth another try in a moment."""
+    return _code(error) in _RATES if isinstance(error, ClientError) else isinstance(error, ConnectionError)
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
+
+
+def _status(error: ClientError) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 @cache

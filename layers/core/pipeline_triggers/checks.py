@@ -10,7 +10,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from pipeline_triggers import globs, parameters, patterns, schedules, yaml_source
+from pipeline_triggers import globs, needs, parameters, patterns, schedules, yaml_source
 from pipeline_triggers.direct import attribute_problem, direct_problems, value_problem
 from pipeline_triggers.models import MAX_STARTS, Occurrence, Options, Start, Trigger, When
 from pipeline_triggers.samples import sample
@@ -57,6 +57,15 @@ _OPTIONS = {
 }
 
 
+def _check_key(text: str, sample: Occurrence | None) -> str | None:
+    if wrong := parameters.check_key(text, sample):
+        return wrong
+    if asked := sorted(needs.needs_of([text])):
+        named = ", ".join(f"${'.'.join(need)}" for need in asked)
+        return f"names {named}, which AWS may answer otherwise the next time; use what the event itself says"
+    return None
+
+
 def _check_sent(when: When, sample: Occurrence | None, text: str, *, direct: bool) -> str | None:
     problem = value_problem if direct else attribute_problem
     return parameters.check(text, sample) or problem(when.source, text)
@@ -87,7 +96,7 @@ class Checked:
         is_direct = raw.get("delivery") == "direct"
         check_value = partial(parameters.check, sample=occurrence)
         self._each(("if",), raw.get("if"), partial(parameters.check_condition, sample=occurrence))
-        self._each(("dedupe",), raw.get("dedupe"), partial(parameters.check_key, sample=occurrence))
+        self._each(("dedupe",), raw.get("dedupe"), partial(_check_key, sample=occurrence))
         for name in ("display_name", "source_execution", "mlflow_experiment"):
             self._each((name,), raw.get(name), check_value)
         for name, check in _OPTIONS.items():

@@ -54,7 +54,8 @@ _RETRY_POLICY = {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
 def compile_documents(documents: Documents, past: frozenset[str] = frozenset()) -> dict[str, str]:
     """Return the compiled files' texts by name.
 
-    ``past`` says which times of schedules have passed (``schedules.past``): Scheduler would refuse them.
+    ``past`` says which times of schedules have passed (``schedules.past``): what never fires again is left out, and so
+    is a start, which Scheduler refuses when it was more than five minutes ago.
 
     Raises:
         DocumentsError: the stack would be larger than CloudFormation takes.

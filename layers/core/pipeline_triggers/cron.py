@@ -1,7 +1,7 @@
 """The grammar of EventBridge Scheduler's cron and rate expressions, judged without computing when they fire.
 
 As AWS documents them (EventBridge Scheduler's guide, "Schedule types"; EventBridge's, "Cron expressions reference"),
-with what AWS takes beyond that text, as Quartz does, whose grammar it is: names in any case, ``LW``, ``L-3``, ``6L``.
+and where that text is silent as Quartz does, whose grammar it is: names in any case, ``LW``, ``L-3``, ``6L``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", 
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 _NUMBER = re.compile(r"[0-9]{1,4}")
-_RATE = re.compile(r"([0-9]{1,9})\s+(minute|hour|day)(s?)")
+_RATE = re.compile(r"([0-9]{1,9})\s+(?:minute|hour|day)s?")
+_TO_YEAR = re.compile(r"(?:[0-9]{4}-)?([0-9]{4})")
 _WRAPPED = re.compile(r"\s*(cron|rate|at)\s*\((.*)\)\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -37,14 +38,17 @@ class _Field:
 
     def value(self, text: str) -> int | None:
         """Return a value's number, or None if it is none of this field."""
-        if text.upper() in self.names:
+        # Upper case makes ASCII of a few letters that are none, such as U+017F.
+        if text.isascii() and text.upper() in self.names:
             return self.first + self.names.index(text.upper())
         return int(text) if _NUMBER.fullmatch(text) and self.first <= int(text) <= self.last else None
 
 
-_DAY_OF_MONTH = _Field("day of month", 1, 31, special=re.compile(r"L(-[0-9]{1,2})?|LW|[0-9]{1,2}W", re.IGNORECASE))
+_DAY_OF_MONTH = _Field(
+    "day of month", 1, 31, special=re.compile(r"L(?:-([0-9]{1,2}))?|LW|([0-9]{1,2})W", re.IGNORECASE)
+)
 _DAY_OF_WEEK = _Field(
-    "day of week", 1, 7, DAYS, re.compile(r"L|([0-9A-Z]+)L|([0-9A-Z]+)#([0-9]+)", re.IGNORECASE), takes_steps=False
+    "day of week", 1, 7, DAYS, re.compile(r"L|([0-9A-Z]+)L|([0-9A-Z]+)#([0-9]{1,2})", re.IGNORECASE), takes_steps=False
 )
 _YEAR = _Field("year", 1970, 2199)
 _FIELDS = (
@@ -62,18 +66,20 @@ def cron_problem(expression: str) -> str | None:
     return _wrapped(expression) or next(_problems(expression.split()), None)
 
 
+def last_year(expression: str) -> int:
+    """Return the last year in which an expression may fire, as far as its list of years and ranges says."""
+    found = (_TO_YEAR.fullmatch(item) for item in expression.split()[-1].split(","))
+    return max(int(years[1]) if years else _YEAR.last for years in found)
+
+
 def rate_problem(expression: str) -> str | None:
     """Say the same of what stands between ``rate(`` and ``)``."""
     if wrapped := _wrapped(expression):
         return wrapped
     if not (found := _RATE.fullmatch(expression)):
         return "is no rate; write a whole number and a unit of minutes, hours or days, as in 5 minutes"
-    value, unit, plural = int(found[1]), found[2], found[3]
-    if value < 1:
-        return f"never fires; write 1 {unit} or more"
-    if (value == 1) == bool(plural):
-        return f"mixes one and many; write {value} {unit}{'' if value == 1 else 's'}"
-    return None
+    # "1 hours" is right here: it is the rate of a rule that tells one from many.
+    return None if int(found[1]) else "never fires; write 1 or more"
 
 
 def _wrapped(expression: str) -> str | None:
@@ -105,18 +111,20 @@ def _field_problem(field: _Field, text: str) -> str | None:
     if text == "?":
         return "only the days take ?; write *"
     if field.special and (found := field.special.fullmatch(text)):
-        return _special_problem(field, text.upper(), found)
+        return _special_problem(field, found)
     for item in text.split(","):
         if wrong := _item_problem(field, item):
             return wrong
     return None
 
 
-def _special_problem(field: _Field, text: str, found: re.Match[str]) -> str | None:
+def _special_problem(field: _Field, found: re.Match[str]) -> str | None:
     """Judge what stands alone in a field: ``L``, ``LW``, ``L-3``, ``15W``, ``6L``, ``TUE#2``."""
     if field is _DAY_OF_MONTH:
-        number = text.strip("LW-")
-        if number and field.value(number) is None:
+        before, nearest = found.groups()
+        if before and not 1 <= int(before) <= 30:
+            return "no month has a day so long before its last; write L-1 to L-30"
+        if nearest and field.value(nearest) is None:
             return f"there is no such day; write {field.values}"
         return None
     day = found[1] or found[2]

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws, catalog, definition, start, state
 from pipeline_triggers.admission import admitted
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
 # What reads a handler's messages: the body and the deployed triggers → what it brings to which trigger.
 Read = Callable[[str, Mapping[str, Trigger]], list[Arrival]]
 
-MAX_REASON_LENGTH = 1000
+MAX_ATTRIBUTE_LENGTH = 1000
+MAX_MESSAGE = 1_048_576  # bytes; SQS
 
-# Below the queue's maxReceiveCount: what SQS itself moves to the dead-letter queue has no reason with it. Receives
-# after which a message had to wait do not count.
-LAST_RECEIVE = 4
+# Below the queue's maxReceiveCount: what SQS itself moves to the dead-letter queue has no reason with it. A failure of
+# the last of so many tries is a verdict; so it is when a few more have not come to any end. Waiting is no try.
+MOST_TRIES, MOST_BROKEN_OFF = 4, 6
 
 # Seconds that a message waits: twice as long each time, up to the most.
 FIRST_WAIT, LONGEST_WAIT = 30, 900
@@ -56,8 +58,9 @@ def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> Partial
     def deliver(record: SQSRecord) -> None:
         logger.append_keys(message_id=record.message_id, trigger=None, event_id=None)
         try:
+            tries = _tries(record, time_left)
             _need_time(time_left)
-            _conclude(record, _decided(record, read, time_left))
+            _conclude(record, _decided(record, read, tries, time_left))
         except Waiting:
             # Without time for it, SQS hides the message for as long as the queue's visibility time-out says.
             if time_left() > 0:
@@ -84,8 +87,8 @@ def triggers() -> dict[str, Trigger]:
 class _Decided:
     """What a message has come to so far.
 
-    ``first`` and ``last`` say which receive it is: with the last one a failure is a verdict; ``too_old``: so is having
-    to wait. ``deployed`` are the triggers that it names and that there are.
+    ``first`` says that it was never received before; ``last``: a failure is a verdict; ``too_old``: so is having to
+    wait. ``deployed`` are the triggers that it names and that there are.
     """
 
     message: str
@@ -107,12 +110,13 @@ class _Decided:
         except Rejected as error:
             self.verdicts.append(Verdict(Outcome.REJECTED, reason=str(error), **known))
         except Exception as error:
-            if isinstance(error, Waiting) or aws.passes(error):
-                self.wait(error, known)
-            elif self.last:
+            passes = isinstance(error, Waiting) or aws.passes(error)
+            if self.last and not passes:
                 logger.exception("given up", extra={"pipeline": known.get("pipeline")})
-                reason = f"failed {LAST_RECEIVE} times: {_named(error)}"
+                reason = f"failed {MOST_TRIES} times: {_named(error)}"
                 self.verdicts.append(Verdict(Outcome.REJECTED, reason=reason, **known))
+            elif passes or self.too_old:
+                self.wait(error, known)
             else:
                 self.failures.append(error)
 
@@ -128,19 +132,37 @@ class _Decided:
             self.verdicts.append(Verdict(Outcome.WAITING, reason=_named(error), **known))
 
 
-def _decided(record: SQSRecord, read: Read, time_left: TimeLeft) -> _Decided:
+def _tries(record: SQSRecord, time_left: TimeLeft) -> int:
+    """Return how often a message was tried, this time included."""
+    if int(record.attributes.approximate_receive_count) == 1 or time_left() <= 0:
+        return 1
+    return 1 + (_counted(state.tried, record) or 0)
+
+
+def _counted(count: Callable[[str], int | None], record: SQSRecord) -> int | None:
+    """Count; when that can't be done now, let it be: what is more will fail for the same reason, and wait."""
+    try:
+        return count(record.message_id)
+    except (BotoCoreError, ClientError):
+        logger.exception("a try was not counted")
+        return None
+
+
+def _decided(record: SQSRecord, read: Read, tries: int, time_left: TimeLeft) -> _Decided:
     """Decide a message in full: what is retried is decided anew, and so has no final verdict before."""
-    receives = int(record.attributes.approximate_receive_count)
     age = time.time() - int(record.attributes.sent_timestamp) / 1000
     decided = _Decided(
         message=record.message_id,
-        first=receives == 1,
-        last=receives >= LAST_RECEIVE and receives - state.waits(record.message_id) >= LAST_RECEIVE,
+        first=int(record.attributes.approximate_receive_count) == 1,
+        last=tries >= MOST_TRIES,
         too_old=age >= settings().give_up_after,
         time_left=time_left,
     )
     # What can't be read is called by its message's id.
     with decided.end({"trigger": "unknown", "event_id": record.message_id}):
+        if tries > MOST_BROKEN_OFF:
+            told = "its log may say why (out of time, out of memory), and its start may have worked"
+            raise Rejected(f"the function has come to no end in {MOST_BROKEN_OFF} tries: {told}")
         for arrival in read(record.body, triggers()):
             _decide(arrival, decided)
     if decided.failures:
@@ -202,8 +224,9 @@ def _report(verdicts: list[Verdict], decided: _Decided) -> None:
 
 
 def _hide(record: SQSRecord) -> None:
-    """Let SQS deliver the message again after a while, and remember that this receive was no failure."""
-    times = state.waited(record.message_id)
+    """Let SQS deliver the message again after a while; this time was no try."""
+    _counted(state.untried, record)
+    times = int(record.attributes.approximate_receive_count)
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(times - 1, 10))
     aws.sqs().change_message_visibility(
         QueueUrl=settings().queue_url,
@@ -216,11 +239,13 @@ def _hide(record: SQSRecord) -> None:
 def _quarantine(body: str, rejections: list[Verdict]) -> None:
     reason = "; ".join(filter(None, (rejection.reason for rejection in rejections)))
     attributes = {"reason": reason, "trigger": rejections[0].trigger, "event_id": rejections[0].event_id}
+    # What SQS takes is the body with its attributes.
+    room = max(1, min(MAX_ATTRIBUTE_LENGTH, (MAX_MESSAGE - len(body.encode())) // 16))
     aws.sqs().send_message(
         QueueUrl=settings().dead_letter_queue_url,
         MessageBody=body,
         MessageAttributes={
-            name: {"DataType": "String", "StringValue": printable(value)[:MAX_REASON_LENGTH]}
+            name: {"DataType": "String", "StringValue": printable(value)[:room]}
             for name, value in attributes.items()
             if value
         },

@@ -12,11 +12,16 @@ from typing import Any
 from pipeline_triggers.models import Trigger, When
 from pipeline_triggers.parameters import expression, literal
 from pipeline_triggers.sources import SOURCES
+from pipeline_triggers.words import did_you_mean
 
 # EventBridge: SageMakerPipelineParameter.Name, which SageMaker's own is not.
 _RULE_PARAMETER = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
 
-# What Scheduler fills in, by the expression that means the same.
+# All that Scheduler fills in.
+_ATTRIBUTE = re.compile(r"<aws\.scheduler\.([^>]*)>")
+_FILLED_IN = ("schedule-arn", "scheduled-time", "execution-id", "attempt-number")
+
+# Two of them, by the expression that means the same.
 _ATTRIBUTES = {
     "$scheduled.time": "<aws.scheduler.scheduled-time>",
     "$scheduled.arn": "<aws.scheduler.schedule-arn>",
@@ -73,6 +78,9 @@ def value_problem(source: str, value: str) -> str | None:
         if computed and sent(value) == value:
             known = " and ".join(f"{{% {name} %}}" for name in _ATTRIBUTES)
             return f"is computed, and Scheduler knows {known} only; write one, or {_REMEDY}"
+        if unknown := [name for name in _ATTRIBUTE.findall(value) if name not in _FILLED_IN]:
+            told = did_you_mean(unknown[0], _FILLED_IN)
+            return f"has <aws.scheduler.{unknown[0]}>, which Scheduler does not fill in; {told}"
     elif expression(value) is not None:
         return f"is computed, and EventBridge picks values out of the event only; write $.a.b, or {_REMEDY}"
     elif computed and "*" in value:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -20,7 +21,7 @@ from pipeline_triggers.deployed import Stack
 from pipeline_triggers.errors import Rejected
 
 # For how long a message that was looked at is hidden from the others; those that stay are shown again at the end.
-HELD = 900  # seconds
+HELD = 3600  # seconds
 
 # Waiting asks all of SQS's servers, so that nothing there means nothing anywhere.
 WAIT = 1  # seconds
@@ -75,16 +76,29 @@ def redrive(stack: Stack, wanted: Callable[[DeadLetter], bool], *, dry_run: bool
                 letter, body = _read(handler, message)
                 if int(message["Attributes"]["SentTimestamp"]) / 1000 > began:
                     letter = replace(letter, left="it came while this ran; run this again")
+                if wanted(letter) and not letter.left and not dry_run:
+                    letter = _sent(letter, body, queue)
                 if letter.left or dry_run or not wanted(letter):
                     staying.append(message["ReceiptHandle"])
                 else:
-                    aws.sqs().send_message(QueueUrl=queue, MessageBody=body)
                     aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
                 if wanted(letter):
                     yield letter
         finally:
             for receipt in staying:
-                aws.sqs().change_message_visibility(QueueUrl=dead, ReceiptHandle=receipt, VisibilityTimeout=0)
+                with suppress(ClientError):  # it is shown again already
+                    aws.sqs().change_message_visibility(QueueUrl=dead, ReceiptHandle=receipt, VisibilityTimeout=0)
+
+
+def _sent(letter: DeadLetter, body: str, queue: str) -> DeadLetter:
+    """Send a message to its handler; what SQS refuses stays, and holds up no other."""
+    try:
+        aws.sqs().send_message(QueueUrl=queue, MessageBody=body)
+    except ClientError as error:
+        if aws.passes(error) or error.response["Error"]["Code"] == "AccessDenied":
+            raise
+        return replace(letter, left=f"SQS did not take it: {error}")
+    return letter
 
 
 def _queues(stack: Stack) -> Iterator[tuple[str, str, str]]:
@@ -128,7 +142,8 @@ def _read(handler: str, message: Mapping[str, Any]) -> tuple[DeadLetter, str]:
                 body = body.replace(variable, known.get(name, ""))
     except Rejected as error:
         left = str(error)
-    return DeadLetter(handler, known.get("trigger") or _trigger(body), reason, left), body
+    trigger = known.get("trigger", "")
+    return DeadLetter(handler, _trigger(body) if trigger in ("", "unknown") else trigger, reason, left), body
 
 
 def _as_the_rule_sends(rule: str, target: str, event: str) -> str:

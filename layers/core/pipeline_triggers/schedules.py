@@ -11,26 +11,35 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline_triggers.cron import cron_problem, rate_problem
+from pipeline_triggers.cron import cron_problem, last_year, rate_problem
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.words import brief
 
-MAX_JITTER = 1440  # minutes; EventBridge Scheduler: MaximumWindowInMinutes
+# EventBridge Scheduler
+MAX_EXPRESSION = 256  # characters, with cron(…) around: ScheduleExpression
+MAX_JITTER = 1440  # minutes: MaximumWindowInMinutes
 
-_LOCAL = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
-_OFFSET = re.compile(r"(Z|[+-][0-9]{2}:[0-9]{2})\Z")
+# Scheduler knows whole seconds.
+_DATE_TIME = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
+_LAST_TIMES = ("at", "cron", "end")
 _NAIVE = "its reader takes it for its own local time (as boto3 takes datetime.utcnow()), so it means another time each"
 
 
 def problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Give (the field, what is wrong and how to mend it) of a schedule as one stage sees it."""
     for name, problem in (("cron", cron_problem), ("rate", rate_problem)):
-        if name in fields and (wrong := problem(fields[name])):
+        if name in fields and (wrong := _too_long(name, fields[name]) or problem(fields[name])):
             yield name, f"{brief(fields[name])} {wrong}"
     yield from _zone_problems(fields)
     yield from _bound_problems(fields)
     if "jitter" in fields and int(fields["jitter"]) > MAX_JITTER:
         yield "jitter", f"is {fields['jitter']} minutes; write {MAX_JITTER} at most, or leave it out"
+
+
+def _too_long(name: str, written: str) -> str | None:
+    if len(f"{name}({written})") > MAX_EXPRESSION:
+        return f"has more than {MAX_EXPRESSION} characters with {name}(…) around it; write several schedules"
+    return None
 
 
 def _zone_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -46,10 +55,10 @@ def _zone_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _at_problems(written: str, zone: str | None) -> Iterator[str]:
-    if _OFFSET.search(written) and _date_time(written) is not None:
-        yield f"{brief(written)} has an offset; write the time on the clock of its zone, and the zone as timezone"
-    elif not _LOCAL.fullmatch(written) or (found := _date_time(written)) is None:
+    if (found := _date_time(written)) is None:
         yield f"{brief(written)} is no date-time; write one as in 2027-12-13T10:15:20"
+    elif found.tzinfo:
+        yield f"{brief(written)} has an offset; write the time on the clock of its zone, and the zone as timezone"
     elif zone in zones() and _moment(written, zone or "").replace(tzinfo=None) != found:
         yield f"{written} does not exist in {zone}: the clocks go forward then; write another time"
 
@@ -62,9 +71,9 @@ def _bound_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         found = _date_time(written)
         if "at" in fields:
             yield name, "is ignored by Scheduler for a schedule that fires once; leave it out"
-        elif found is None or not _LOCAL.match(written):
+        elif found is None:
             yield name, f"{brief(written)} is no date-time; write one as in 2027-12-13T10:15:20Z"
-        elif not _OFFSET.search(written):
+        elif found.tzinfo is None:
             yield name, f"{written} is a date-time without an offset: {_NAIVE}; write {written}Z, or +01:00 at its end"
         else:
             bounds[name] = found
@@ -74,7 +83,7 @@ def _bound_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _date_time(written: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(written)
+        return datetime.fromisoformat(written) if _DATE_TIME.fullmatch(written) else None
     except ValueError:
         return None
 
@@ -97,7 +106,7 @@ def utc(written: str) -> str:
 
 
 def past(triggers: Iterable[Trigger], now: datetime) -> frozenset[str]:
-    """Return which times of schedules have passed, each as ``<trigger's id>.<at, start or end>``."""
+    """Return which times of schedules have passed, each as ``<trigger's id>.<at, cron, start or end>``."""
     return frozenset(
         f"{trigger.id}.{name}"
         for trigger in triggers
@@ -110,19 +119,22 @@ def past(triggers: Iterable[Trigger], now: datetime) -> frozenset[str]:
 def _moments(fields: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
     if "at" in fields:
         yield "at", _moment(fields["at"], fields["timezone"])
+    if "cron" in fields:
+        # Its last year is over in each zone, which may differ per stage, and with each jitter.
+        yield "cron", datetime(last_year(fields["cron"]) + 1, 1, 3, tzinfo=UTC)
     yield from ((name, datetime.fromisoformat(fields[name])) for name in ("start", "end") if name in fields)
 
 
 def is_over(trigger: Trigger, past: frozenset[str]) -> bool:
-    """Whether a schedule never fires again: Scheduler refuses to make such a one."""
-    return bool({f"{trigger.id}.at", f"{trigger.id}.end"} & past)
+    """Whether a schedule never fires again, so that none is made."""
+    return any(f"{trigger.id}.{name}" in past for name in _LAST_TIMES)
 
 
 def told(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[str]:
     """Say what of the schedules is left out, because its time has passed."""
     for trigger in triggers:
         fields = trigger.when.fields
-        for name in ("at", "end"):
+        for name in _LAST_TIMES:
             if f"{trigger.id}.{name}" in past:
                 yield f"{trigger.id} is done: its {name}, {fields[name]}, has passed; its schedule is not made again"
         if f"{trigger.id}.start" in past and not is_over(trigger, past):

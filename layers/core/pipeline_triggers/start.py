@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from pipeline_triggers import aws, definition, state
-from pipeline_triggers.errors import MaxStarts, Rejected
+from pipeline_triggers.errors import MaxStarts, Rejected, Waiting
 from pipeline_triggers.models import Occurrence, Outcome, Run, Trigger
 from pipeline_triggers.parameters import evaluate, no_execution, no_experiment
 from pipeline_triggers.words import brief
@@ -26,7 +26,7 @@ CLOCKS_DIFFER_BY = timedelta(minutes=5)
 # How long a start may still be tried again, in seconds.
 TimeLeft = Callable[[], float]
 
-# Before a start is tried again because of SageMaker's rate: up to twice as long each time, up to the most.
+# Before a start is tried again in a moment: up to twice as long each time, up to the most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds
 
 MAX_DEPTH = 10  # of executions, each started by the end of the one before
@@ -51,8 +51,10 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
     if occurrence.depth > MAX_DEPTH:
         told = "such a chain is a loop, most likely; end it in the documents, or start it anew"
         raise Rejected(f"{MAX_DEPTH} pipelines in a row were each started by the end of the one before; {told}")
+    # Not the position: what is taken out of the list before a redrive must not make the rest start again.
+    same = [one.pipeline for one in trigger.start[:target]].count(start.pipeline)
     identity = json.dumps(
-        [stack, trigger.id, target, start.pipeline, *_identity(trigger, occurrence), *_again(occurrence)]
+        [stack, trigger.id, start.pipeline, same, *_identity(trigger, occurrence), *_again(occurrence)]
     )
     token = hashlib.sha256(identity.encode()).hexdigest()
     computed = {name: _evaluated(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
@@ -125,8 +127,9 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
     """
     before = state.begin(run.token, trigger.id, message)
     if before and before.execution:
+        state.started(run.token, before.execution)  # remembered for as long again
         return (Outcome.STARTED if before.message == message else Outcome.DUPLICATE), before.execution
-    if before and (execution := _found(run, before.begun_at)):
+    if before and (execution := _found(run, before.begun_at, time_left)):
         state.started(run.token, execution)
         return Outcome.STARTED, execution
     try:
@@ -137,18 +140,21 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
     except Exception:
         state.release(run.token)
         raise
+    unsent = False
     try:
         try:
             execution = execute(fitting, time_left)
         except Rejected:
             # Perhaps because the definition has changed since it was read.
+            unsent = True
             anew = replace(run, parameters=definition.refit(run.pipeline, run.parameters))
             if anew == fitting:
                 raise
+            unsent = False
             execution = execute(anew, time_left)
     except Exception as error:
         # Without an answer it may have been started, and is looked for when the message comes again.
-        if isinstance(error, Rejected) or aws.was_answered(error):
+        if unsent or isinstance(error, Rejected) or aws.did_nothing(error):
             state.uncount(hour)
             state.release(run.token)
         raise
@@ -156,14 +162,25 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
     return Outcome.STARTED, execution
 
 
-def _found(run: Run, begun_at: int) -> str | None:
+def _found(run: Run, begun_at: int, time_left: TimeLeft) -> str | None:
     """Look for the execution of a start that was begun and not noted: its description ends with its identity."""
-    since = datetime.fromtimestamp(begun_at, UTC) - CLOCKS_DIFFER_BY
-    lists = aws.sagemaker().get_paginator("list_pipeline_executions")
-    for page in lists.paginate(PipelineName=run.pipeline, CreatedAfter=since):
+    pages = (
+        aws.sagemaker()
+        .get_paginator("list_pipeline_executions")
+        .paginate(
+            PipelineName=run.pipeline,
+            CreatedAfter=datetime.fromtimestamp(begun_at, UTC) - CLOCKS_DIFFER_BY,
+            SortBy="CreationTime",
+            SortOrder="Ascending",  # it was among the first after that
+            PaginationConfig={"PageSize": 100},
+        )
+    )
+    for page in pages:
         for execution in page["PipelineExecutionSummaries"]:
             if execution.get("PipelineExecutionDescription", "").endswith(_identified(run.token)):
                 return execution["PipelineExecutionArn"]
+        if time_left() <= 0:
+            raise Waiting("the function has no time left to look for the execution of a start that broke off")
     return None
 
 
@@ -172,7 +189,7 @@ def _identified(token: str) -> str:
 
 
 def execute(run: Run, time_left: TimeLeft) -> str:
-    """Call StartPipelineExecution, again while its rate is met and there is time, and return the execution's ARN.
+    """Call StartPipelineExecution, again while it can't be reached or its rate is met, and return the execution's ARN.
 
     Raises:
         Rejected: SageMaker refuses this start for good.
@@ -183,9 +200,9 @@ def execute(run: Run, time_left: TimeLeft) -> str:
     while True:
         try:
             return _execute(run)
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             pause = random.uniform(0, longest)  # noqa: S311 - no secret
-            if error.response["Error"]["Code"] not in aws.RATES or time_left() < pause:
+            if not aws.is_momentary(error) or time_left() < pause:
                 raise
         time.sleep(pause)
         longest = min(LONGEST_PAUSE, 2 * longest)

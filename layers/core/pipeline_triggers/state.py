@@ -1,4 +1,4 @@
-"""What has happened already: the ledger of starts, the starts of an hour, and how often a message has waited.
+"""What has happened already: the ledger of starts, the starts of an hour, and how often a message was tried.
 
 One DynamoDB table, written with conditions, so that of two deliveries one wins. Its items expire by themselves.
 """
@@ -16,7 +16,7 @@ from pipeline_triggers import aws
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.settings import settings
 
-# Longer than a message can live: 4 days in its queue, and 14 in the dead-letter queue from where it is sent again.
+# Longer than a message can live: 7 days in its queue, 14 in the dead-letter queue, and 7 when it is sent again.
 KEPT = 30 * 24 * 3600  # seconds
 
 # How long a start that has begun is left to who began it: longer than a function may run, shorter than SQS hides its
@@ -113,21 +113,24 @@ def uncount(hour: str) -> None:
     )
 
 
-def waited(message: str) -> int:
-    """Count that a message of SQS has to wait, and return how often it has."""
+def tried(message: str) -> int:
+    """Count that a message of SQS is tried, and return how often it has been, less those times when it had to wait."""
+    return _count_try(message, 1)
+
+
+def untried(message: str) -> None:
+    """Take back the count of a try that ended with waiting."""
+    _count_try(message, -1)
+
+
+def _count_try(message: str, by: int) -> int:
     answer = _table().update_item(
-        Key={"id": f"wait#{message}"},
-        UpdateExpression="ADD waits :one SET expires = :expires",
-        ExpressionAttributeValues={":one": 1, ":expires": int(time.time()) + KEPT},
+        Key={"id": f"tries#{message}"},
+        UpdateExpression="ADD tries :by SET expires = :expires",
+        ExpressionAttributeValues={":by": by, ":expires": int(time.time()) + KEPT},
         ReturnValues="UPDATED_NEW",
     )
-    return _integer(answer["Attributes"]["waits"])
-
-
-def waits(message: str) -> int:
-    """Return how often a message of SQS has had to wait."""
-    found = _table().get_item(Key={"id": f"wait#{message}"}, ConsistentRead=True).get("Item", {})
-    return _integer(found.get("waits", 0))
+    return int(answer["Attributes"]["tries"])  # DynamoDB's numbers are Decimals
 
 
 def _table() -> Any:
@@ -136,10 +139,6 @@ def _table() -> Any:
 
 def _start(token: str) -> str:
     return f"start#{token}"
-
-
-def _integer(value: Any) -> int:
-    return int(value)  # DynamoDB's numbers are Decimals
 
 
 def _condition_failed(error: ClientError) -> bool:

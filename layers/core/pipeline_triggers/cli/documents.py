@@ -62,10 +62,11 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
     try:
         loaded = documents.load(directory)
         compiler.compile_documents(loaded)
+        past = schedules.past(loaded.triggers, datetime.now(UTC))
         _check_stage(loaded, stage)
         if ask_aws:
             with asking_the_account():
-                problems = account.problems(loaded, stage)
+                problems = account.problems(loaded, stage, past)
             if problems:
                 raise DocumentsError(problems)
             _tell_of_others(loaded, stage)
@@ -75,7 +76,7 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
             click.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2, ensure_ascii=False))
             raise click.exceptions.Exit(1) from error
         raise click.ClickException(f"the documents are wrong\n{error}") from error
-    _note(*_told(loaded, schedules.past(loaded.triggers, datetime.now(UTC))))
+    _note(*_told(loaded, past))
     click.echo("[]" if as_json else f"{_count(loaded)}, all well")
 
 

@@ -32,20 +32,26 @@ def redrive_command(trigger: str | None, reason: str | None, dry_run: bool, stac
         return trigger in (None, letter.trigger) and (reason or "").lower() in letter.reason.lower()
 
     found: Counter[DeadLetter] = Counter()
-    with asking_the_account(), Progress(console=console(stderr=True), transient=True) as progress:
-        there = deployed.stack(stack)
-        task = progress.add_task("messages looked at", total=redrive.waiting(there))
-        for letter in redrive.redrive(there, wanted, dry_run=dry_run):
-            found[letter] += 1
-            progress.advance(task)
+    try:
+        with asking_the_account(), Progress(console=console(stderr=True), transient=True) as progress:
+            there = deployed.stack(stack)
+            task = progress.add_task("messages looked at", total=redrive.waiting(there))
+            for letter in redrive.redrive(there, wanted, dry_run=dry_run):
+                found[letter] += 1
+                progress.advance(task)
+    finally:
+        # What broke off has sent some of it.
+        if found:
+            _show(found, "would be sent again" if dry_run else "sent again", as_json)
+    if not found:
+        click.echo("[]" if as_json else "nothing of this is in the dead-letter queues")
+
+
+def _show(found: Counter[DeadLetter], done: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(letter) | {"messages": count} for letter, count in found.items()], indent=2))
         return
-    if not found:
-        click.echo("nothing of this is in the dead-letter queues")
-        return
     table = Table("messages", "trigger", "reason", "", box=None, pad_edge=False)
-    done = "would be sent again" if dry_run else "sent again"
     for letter, count in found.items():
         told = f"left: {letter.left}" if letter.left else done
         table.add_row(*map(Text, (str(count), letter.trigger or letter.handler, letter.reason or "none noted", told)))

@@ -62,8 +62,9 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     _tell("targets", *found.targets)
     if found.role:
         _tell("role", found.role)
+    # The handlers' own copy can't be asked for.
     for pipeline, parameters in starts.items():
-        _tell("starts", pipeline, *(f"  {name} = {source}" for name, source in parameters.items()))
+        _tell("document", f"starts {pipeline}", *(f"  {name} = {source}" for name, source in parameters.items()))
     none = "none: AWS starts it itself" if trigger.direct else f"none in {LOOKED_BACK.days} days"
     _tell("verdicts", *(map(_line, last) if last else (none,)))
 
