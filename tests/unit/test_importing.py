@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ SCHEDULED: dict[str, Any] = {
     "resources": ["arn:aws:scheduler:eu-central-1:123456789012:schedule/g/n"],
     "detail": {"trigger": "team/x", "timezone": "UTC"},
 }
+STAGES = "dev: {Name: value}\n"
 Target = tuple[str, Mapping[str, str]]
 UNIVERSAL = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
 
@@ -73,13 +75,15 @@ def rule(
 
 def imported(*found: Existing) -> Imported:
     """Import as of November 2026."""
-    return importing.document(found, "moved", HERE)
+    with TemporaryDirectory() as directory:
+        Path(directory, "stages.yaml").write_text(STAGES, encoding="utf-8")
+        return importing.document(found, Path(directory, "moved.yaml"), HERE)
 
 
 def loaded(directory: Path, written: Imported) -> list[Trigger]:
     """Return the document's triggers, which must compile."""
     (directory / "moved.yaml").write_text(written.text, encoding="utf-8")
-    (directory / "stages.yaml").write_text("dev: {Name: value}\n", encoding="utf-8")
+    (directory / "stages.yaml").write_text(STAGES, encoding="utf-8")
     found = documents.load(directory)
     compiler.compile_documents(found)
     return list(found.triggers)
@@ -250,6 +254,38 @@ def test_what_can_t_be_a_trigger_is_left_out_with_its_reason(found: Existing, wh
     (told,) = written.left_out
     assert why in told
     assert f"# Left out: {told}\n" in written.text
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (schedule(ScheduleExpression="cron(0 2 * * * *)"), ": when.schedule.cron: "),
+        (schedule(ScheduleExpression="at(2099-01-01T00:00)"), ": when.schedule.at: "),
+        (
+            schedule(ScheduleExpression="at(2099-03-29T02:30:00)", ScheduleExpressionTimezone="Europe/Berlin"),
+            ": when.schedule.at: ",
+        ),
+        (schedule(ScheduleExpressionTimezone="GMT+2"), ": when.schedule.timezone: "),
+        (schedule({"P": "a\x01"}), "holds a control character"),
+        (called(PipelineParameters=[{"Name": "P", "Value": "\ud800"}]), "holds half a surrogate pair"),
+        (called(ParallelismConfiguration={"MaxParallelExecutionSteps": True}), "max_parallel_steps"),
+        (rule(("train", {}), EventPattern='{"source": []}'), ": when.event.pattern"),
+        (replace(rule(("train", {})), tags={"cost": "c # d"}), ": tags.cost: "),
+    ],
+)
+def test_what_a_document_may_not_say_is_left_out(tmp_path: Path, found: Existing, why: str) -> None:
+    """So that what is written passes the check; the reason is the check's own."""
+    written = imported(found, schedule(Name="right"))
+    (told,) = written.left_out
+    assert told.startswith(str(found))
+    assert why in told
+    assert [trigger.id for trigger in loaded(tmp_path, written)] == ["moved/right"]
+
+
+def test_a_rule_is_left_out_as_a_whole() -> None:
+    """Since the command that removes it removes both of what it became."""
+    written = imported(rule(("train", {}), ScheduleExpression="cron(0 8 * * * *)"), schedule())
+    assert (written.triggers, len(written.left_out)) == (1, 1)
 
 
 def test_a_comment_stays_one_line_and_yaml(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What an account has → a trigger document that does the same, with what could not be carried over said in comments.
 
-Asks AWS nothing. What is written is what people would write: it is theirs from then on.
+What a document may not say is left out: the text is checked beside the documents that there are. Asks AWS nothing. What
+is written is what people would write: it is theirs from then on.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipeline_triggers import parameters
+from pipeline_triggers import documents, parameters
+from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.existing import Existing, ExistingRule, ExistingSchedule
 from pipeline_triggers.pointers import UNIVERSAL_TARGET, Home, Pipeline
 from pipeline_triggers.words import printable
@@ -73,8 +76,13 @@ class Here:
     now: datetime
 
 
-def document(found: Iterable[Existing], team: str, here: Here) -> Imported:
-    """Write what was found as the document of a team; the same account gives the same text."""
+def document(found: Iterable[Existing], file: Path, here: Here) -> Imported:
+    """Write what was found as a document for this file, named after its team; the same account gives the same text.
+
+    Raises:
+        DocumentsError: something is wrong that no trigger is to blame for.
+
+    """
     triggers: list[_Trigger] = []
     left_out: list[str] = []
     for one in sorted(found, key=str):
@@ -86,6 +94,32 @@ def document(found: Iterable[Existing], team: str, here: Here) -> Imported:
         except _LeftOut as why:
             left_out.append(f"{one}: {why}")
     _name_apart(triggers)
+    while triggers and (wrong := _wrong(file, _text_of(triggers, left_out, file.stem, here))):
+        # A thing is moved whole or not at all: it is removed as a whole.
+        left_out += [f"{trigger.told}: {wrong[trigger.name]}" for trigger in triggers if trigger.name in wrong]
+        of_these = {trigger.told for trigger in triggers if trigger.name in wrong}
+        triggers = [trigger for trigger in triggers if trigger.told not in of_these]
+    return Imported(_text_of(triggers, left_out, file.stem, here), len(triggers), tuple(left_out))
+
+
+def _wrong(file: Path, text: str) -> dict[str, str]:
+    """Return what the project's own check says of the document's triggers, by their names."""
+    try:
+        documents.load(file.parent, {file: text})
+    except DocumentsError as error:
+        wrong: dict[str, str] = {}
+        for problem in error.problems:
+            of, _, place = problem.field.partition(".")
+            name, _, field_name = place.partition(".")
+            if problem.file == str(file) and of == "triggers" and name:
+                wrong.setdefault(name, ": ".join(filter(None, (field_name, problem.message))))
+        if not wrong:
+            raise
+        return wrong
+    return {}
+
+
+def _text_of(triggers: Iterable[_Trigger], left_out: Iterable[str], team: str, here: Here) -> str:
     pipelines = sorted({pipeline for trigger in triggers for pipeline in trigger.start})
     lines = [
         "# yaml-language-server: $schema=../core/pipeline_triggers/schema.json",
@@ -99,7 +133,7 @@ def document(found: Iterable[Existing], team: str, here: Here) -> Imported:
         "triggers:",
         *(line for trigger in triggers for line in _written(trigger)),
     ]
-    return Imported("\n".join(lines) + "\n", len(triggers), tuple(left_out))
+    return "\n".join(lines) + "\n"
 
 
 def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
