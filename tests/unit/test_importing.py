@@ -186,6 +186,9 @@ def test_a_rule_with_a_schedule_fires_on_utc_s_clock(tmp_path: Path) -> None:
     by_event, by_time = loaded(tmp_path, written)
     assert by_event.when.source == "event"
     assert by_time.when.fields == {"cron": "0 8 ? * MON#1 *", "timezone": "UTC"}
+    assert (
+        written.text.count("# Was rule default/orders, which became 2 triggers: move all of them first. To remove") == 2
+    )
     assert "# Not carried over: its tag team\n" in written.text
     assert "# Not carried over: what its paths lead to: the event is Scheduler's" in written.text
 

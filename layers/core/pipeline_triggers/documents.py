@@ -146,9 +146,14 @@ def _stages(source: Source) -> Stages:
     return {} if source.problems else stages
 
 
+def is_team(name: str) -> bool:
+    """Whether a document may have this name, without its .yaml."""
+    return bool(_TEAM.fullmatch(name)) and f"{name}.yaml" != STAGES_FILE
+
+
 def _triggers(path: Path, source: Source, stages: Stages) -> list[Trigger]:
     team = path.stem
-    if not _TEAM.fullmatch(team) or path.suffix != ".yaml":
+    if not is_team(team) or path.suffix != ".yaml":
         source.problem((), "is no file name for a team; use lower-case letters, digits, dashes and .yaml: churn.yaml")
     if source.data in (None, ""):
         if not source.problems:

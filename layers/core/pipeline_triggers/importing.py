@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,7 +120,8 @@ def _wrong(file: Path, text: str) -> dict[str, str]:
     return {}
 
 
-def _text_of(triggers: Iterable[_Trigger], left_out: Iterable[str], team: str, here: Here) -> str:
+def _text_of(triggers: Collection[_Trigger], left_out: Iterable[str], team: str, here: Here) -> str:
+    together = Counter(trigger.told for trigger in triggers)
     pipelines = sorted({pipeline for trigger in triggers for pipeline in trigger.start})
     lines = [
         "# yaml-language-server: $schema=../core/pipeline_triggers/schema.json",
@@ -131,7 +133,7 @@ def _text_of(triggers: Iterable[_Trigger], left_out: Iterable[str], team: str, h
         f"owner: {_text(team)}",
         f"pipelines: [{', '.join(map(_text, pipelines))}]",
         "triggers:",
-        *(line for trigger in triggers for line in _written(trigger)),
+        *(line for trigger in triggers for line in _written(trigger, together[trigger.told])),
     ]
     return "\n".join(lines) + "\n"
 
@@ -409,9 +411,11 @@ def _name_apart(triggers: list[_Trigger]) -> None:
         taken.add(trigger.name)
 
 
-def _written(trigger: _Trigger) -> Iterator[str]:
+def _written(trigger: _Trigger, together: int) -> Iterator[str]:
+    """Write a trigger that is one of so many that a thing became."""
+    became = f", which became {together} triggers: move all of them first" if together > 1 else ""
     yield f"  {trigger.name}:"
-    yield f"    # Was {trigger.told}. To remove that: {trigger.remove}"
+    yield f"    # Was {trigger.told}{became}. To remove that: {trigger.remove}"
     yield from (f"    {_comment(f'Not carried over: {note}')}" for note in trigger.notes)
     if trigger.description:
         yield f"    description: {_text(trigger.description)}"

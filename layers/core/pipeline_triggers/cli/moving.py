@@ -9,6 +9,7 @@ import click
 
 from pipeline_triggers import account, existing, importing
 from pipeline_triggers.cli.common import asking_the_account, documents_option, load, telling_problems, writing_files
+from pipeline_triggers.documents import is_team
 
 
 @click.command("import")
@@ -26,6 +27,9 @@ def import_command(team: str, output: Path | None, directory: Path) -> None:
     """
     if output and output.exists():
         raise click.UsageError(f"{output} is there already; name another file")
+    if not is_team(team):
+        told = "use lower-case letters, digits and single dashes, as in churn"
+        raise click.UsageError(f"{team!r} is no name for a team's document; {told}")
     file = directory / f"{team}.yaml"
     compiled = {trigger.id for trigger in load(directory).triggers}
     with asking_the_account():
