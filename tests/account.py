@@ -76,7 +76,7 @@ class Account:
     before: Callable[[str, int], AWSResponse | None] = lambda *_: None
     calls: list[str] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
-    queue: list[tuple[str, int]] = field(default_factory=list)
+    queue: list[tuple[str, int | None]] = field(default_factory=list)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     invocations: int = 0
     now: float = 0.0
@@ -162,27 +162,26 @@ class Account:
         return answered(200, {"PipelineName": name, "PipelineStatus": "Active"})
 
     def describe_stack_resources(self, PhysicalResourceId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Answer with the whole stack that a resource belongs to, as CloudFormation does."""
-        self._call("DescribeStackResources")
+        """Answer with the first 100 resources of the stack that a resource belongs to, as CloudFormation does."""
+        if wrong := self._call("DescribeStackResources"):
+            raise refused("DescribeStackResources", wrong)
         if PhysicalResourceId not in self.stacks:
             message = f"Stack for {PhysicalResourceId} does not exist"
-            details: Any = {"Error": {"Code": "ValidationError", "Message": message}}
-            details["ResponseMetadata"] = {"HTTPStatusCode": 400}
-            raise ClientError(details, "DescribeStackResources")
+            raise refused("DescribeStackResources", answered(400, {"__type": "ValidationError", "message": message}))
         of_stack = self.stacks[PhysicalResourceId][1]
         return {
             "StackResources": [
                 {"PhysicalResourceId": name, "ResourceType": kind, "StackName": stack, "ResourceStatus": status}
                 for name, (kind, stack, status) in self.stacks.items()
                 if stack == of_stack
-            ]
+            ][:100]
         }
 
     def send_message(self, **call: Any) -> None:
         """Take a message into the janitor's queue, or into its dead-letter queue."""
         self._call("SendMessage")
         if call["QueueUrl"] == ENVIRONMENT["QUEUE_URL"]:
-            self.queue.append((call["MessageBody"], call["DelaySeconds"]))
+            self.queue.append((call["MessageBody"], call.get("DelaySeconds")))
         else:
             self.quarantined.append(call)
 
@@ -252,6 +251,15 @@ def answered(status: int, body: Mapping[str, Any]) -> AWSResponse:
     return AWSResponse("https://aws", status, headers, MockRawResponse(text))
 
 
+def refused(call: str, answer: AWSResponse) -> ClientError:
+    """Return what boto3 raises for an answer that is an error."""
+    body = json.loads(answer.content)
+    details: Any = {"Error": {"Code": body["__type"], "Message": body["message"]}}
+    details["ResponseMetadata"] = {"HTTPStatusCode": answer.status_code}
+    return ClientError(details, call)
+
+
+DENIED = {"__type": "AccessDeniedException", "message": "not you"}
 THROTTLED = {"__type": "ThrottlingException", "message": "Rate exceeded"}
 
 

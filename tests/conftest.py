@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import settings
 from moto import mock_aws
 from pipeline_triggers import aws as clients
 from pipeline_triggers import compile as compiler
-from pipeline_triggers import documents
+from pipeline_triggers import documents, schedules
 from pipeline_triggers.settings import settings as settings_of
 from samcli.yamlhelper import yaml_parse
 
@@ -45,11 +46,13 @@ class Project:
         return self.path / "layers" / "triggers"
 
     def compile(self, triggers: str) -> None:
-        """Write the team document ``team.yaml`` with these triggers, and compile."""
+        """Write the team document ``team.yaml`` with these triggers, and compile them as the command does."""
         (self.documents / "team.yaml").write_text(
             f'version: 1\nowner: team\npipelines: ["*"]\ntriggers:\n{triggers}', encoding="utf-8"
         )
-        compiler.write(self.documents, compiler.compile_documents(documents.load(self.documents)))
+        loaded = documents.load(self.documents)
+        past = schedules.past(loaded.triggers, datetime.now(UTC))
+        compiler.write(self.documents, compiler.compile_documents(loaded, past))
 
     def deploy(self, aws: LocalAws, stack: str, stage: str = "dev", *parameters: str) -> None:
         """Build and deploy with the real sam."""

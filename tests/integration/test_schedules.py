@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -12,58 +13,71 @@ from tests.localaws.local_aws import LocalAws
 
 STACK = "schedules"
 
-SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10)
+LEAD = timedelta(seconds=30)  # a deploy takes several on an idle machine
 
-TRIGGERS = f"""
+TRIGGERS = """
   soon:
-    when: {{schedule: {{at: {SOON:%Y-%m-%dT%H:%M:%S}, timezone: UTC}}}}
+    when: {schedule: {at: SOON, timezone: UTC}}
     start: echo
-    parameters: {{Value: "{{% $scheduled.time & ' ' & $scheduled.date %}}"}}
+    parameters: {Value: "{% $scheduled.time & ' ' & $scheduled.date %}"}
   nightly:
     description: For the day in Tokyo
-    when: {{schedule: {{cron: "0 2 L * ? 2199", timezone: Asia/Tokyo}}}}
+    when: {schedule: {cron: "0 2 L * ? 2199", timezone: Asia/Tokyo}}
     start: echo
-    parameters: {{Value: "{{% $scheduled.date & ' ' & $scheduled.local & ' ' & $scheduled.timezone %}}"}}
+    parameters: {Value: "{% $scheduled.date & ' ' & $scheduled.local & ' ' & $scheduled.timezone %}"}
   often:
     enabled: false
     when:
-      schedule: {{rate: 12 hours, start: 2190-01-01T01:00:00+01:00, end: 2199-12-31T00:00:00Z, jitter: 30}}
+      schedule: {rate: 12 hours, start: 2190-01-01T01:00:00+01:00, end: 2199-12-31T00:00:00Z, jitter: 30}
     start: echo
-    parameters: {{Value: $.time}}
+    parameters: {Value: $.time}
   direct-schedule:
-    when: {{schedule: {{at: {SOON:%Y-%m-%dT%H:%M:%S}, timezone: UTC}}}}
+    when: {schedule: {at: SOON, timezone: UTC}}
     delivery: direct
     start: direct-schedule
-    parameters: {{Scheduled_at: "{{% $scheduled.time %}}", Kind: daily}}
+    parameters: {Scheduled_at: "{% $scheduled.time %}", Kind: daily}
   direct-rule:
-    when: {{event: {{pattern: {{source: [acme.shop], detail-type: [Closed]}}}}}}
+    when: {event: {pattern: {source: [acme.shop], detail-type: [Closed]}}}
     delivery: direct
     start:
-      direct-one: {{Month: "$.detail.months[0]", Kind: monthly}}
-      direct-two: {{}}
+      direct-one: {Month: "$.detail.months[0]", Kind: monthly}
+      direct-two: {}
 """
 
 
 @pytest.fixture(scope="module")
-def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
+def soon(aws: LocalAws) -> datetime:  # noqa: ARG001 - started before, not meanwhile
+    """A time that is still to come when the stack is deployed."""
+    return datetime.now(UTC).replace(microsecond=0) + LEAD
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: LocalAws, new_project: Callable[[], Project], soon: datetime) -> LocalAws:
     """The stack with a schedule of each kind."""
     aws.create_pipeline("echo", pipeline_definition({"Value": "String"}))
     aws.create_pipeline("direct-schedule", pipeline_definition({"Scheduled_at": "String", "Kind": "String"}))
     aws.create_pipeline("direct-one", pipeline_definition({"Month": "String", "Kind": "String"}))
     aws.create_pipeline("direct-two", pipeline_definition({}))
     project = new_project()
-    project.compile(TRIGGERS)
+    project.compile(TRIGGERS.replace("SOON", f"{soon:%Y-%m-%dT%H:%M:%S}"))
     project.deploy(aws, STACK)
+    assert datetime.now(UTC) < soon, "the deploy took longer than LEAD"
     return aws
 
 
-def test_a_schedule_fires_once_at_its_time(deployed: LocalAws) -> None:
-    """The execution gets the time that was asked for."""
-    (verdict,) = deployed.new_verdicts(STACK, "team/soon", 1, "OnEvent")
-    assert verdict["outcome"] == "STARTED"
-    assert verdict["subject"] == deployed.schedule(STACK, "team/soon")["Arn"]
-    value = f"{SOON:%Y-%m-%dT%H:%M:%SZ} {SOON:%Y-%m-%d}"
-    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": value}
+@pytest.fixture(scope="module")
+def due(deployed: LocalAws, soon: datetime) -> LocalAws:
+    """The same, when the time has come."""
+    time.sleep(max(0, (soon - datetime.now(UTC)).total_seconds()))
+    return deployed
+
+
+def creation_time(aws: LocalAws, execution: str) -> datetime:
+    """Return when an execution was started."""
+    found: datetime = aws.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=execution)[
+        "CreationTime"
+    ]
+    return found
 
 
 def test_the_date_is_that_of_the_schedule_s_zone(deployed: LocalAws) -> None:
@@ -96,12 +110,23 @@ def test_what_is_deployed_is_what_the_document_says(deployed: LocalAws) -> None:
         assert found["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86400}
 
 
-def test_a_direct_schedule_starts_its_pipeline_by_itself(deployed: LocalAws) -> None:
+def test_a_schedule_fires_once_at_its_time(due: LocalAws, soon: datetime) -> None:
+    """The execution gets the time that was asked for, and none is started before it."""
+    (verdict,) = due.new_verdicts(STACK, "team/soon", 1, "OnEvent")
+    assert verdict["outcome"] == "STARTED"
+    assert verdict["subject"] == due.schedule(STACK, "team/soon")["Arn"]
+    assert creation_time(due, verdict["execution_arn"]) >= soon
+    value = f"{soon:%Y-%m-%dT%H:%M:%SZ} {soon:%Y-%m-%d}"
+    assert due.execution_parameters(verdict["execution_arn"]) == {"Value": value}
+
+
+def test_a_direct_schedule_starts_its_pipeline_by_itself(due: LocalAws, soon: datetime) -> None:
     """With the time that Scheduler fills in, and a role of its own."""
-    (execution,) = deployed.executions("direct-schedule", 1)
-    at = f"{SOON:%Y-%m-%dT%H:%M:%SZ}"
-    assert deployed.execution_parameters(execution) == {"Scheduled_at": at, "Kind": "daily"}
-    assert "-DirectSchedule" in deployed.schedule(STACK, "team/direct-schedule")["Target"]["RoleArn"]
+    (execution,) = due.executions("direct-schedule", 1)
+    assert creation_time(due, execution) >= soon
+    at = f"{soon:%Y-%m-%dT%H:%M:%SZ}"
+    assert due.execution_parameters(execution) == {"Scheduled_at": at, "Kind": "daily"}
+    assert "-DirectSchedule" in due.schedule(STACK, "team/direct-schedule")["Target"]["RoleArn"]
 
 
 def test_a_direct_rule_starts_its_pipelines_by_itself(deployed: LocalAws) -> None:

@@ -48,8 +48,17 @@ def _strict(call: Any) -> Any:
 
 
 def find_stacks_by_resource() -> None:
-    """Answer DescribeStackResources by a physical id with that resource's stack. Goes when ministack does."""
-    describe = handlers._describe_stack_resources
+    """Answer DescribeStackResources by a physical id with that resource's stack, and with no more than 100 resources.
+
+    Goes when ministack does both.
+    """
+
+    def describe(parameters: Any) -> Any:
+        status, headers, body = whole(parameters)
+        *members, end = body.split(b"</member>")
+        return status, headers, b"</member>".join([*members[:100], end])
+
+    whole = handlers._describe_stack_resources
 
     def found(parameters: Any) -> Any:
         wanted = handlers._p(parameters, "PhysicalResourceId")

@@ -133,6 +133,15 @@ def test_ministack_finds_no_stack_by_a_resource() -> None:
     assert b"Stack [] does not exist" in body
 
 
+def test_ministack_names_all_resources_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS names the first 100."""
+    resources = {f"R{number}": {"PhysicalResourceId": "x"} for number in range(101)}
+    stack = {"StackName": "s", "StackId": "i", "_resources": resources}
+    monkeypatch.setattr(handlers, "_resolve_stack", lambda _: stack)
+    _, _, body = handlers._describe_stack_resources({"StackName": ["s"]})
+    assert body.count(b"<member>") == 101
+
+
 def test_ministack_takes_every_schedule_for_one_of_the_default_group() -> None:
     """Its IAM does; and a call about a rule's targets for one about the bus."""
     region, account = "eu-central-1", "123456789012"

@@ -47,7 +47,8 @@ UNUSED = [
     "kms:*",  # customer-managed keys
     "lambda:*CapacityProvider",
     "lambda:*RuntimeAlias",
-    "lambda:PutFunction*",
+    "lambda:PutFunctionC*",  # concurrency and code signing
+    "lambda:PutFunctionScalingConfig",
     "lambda:DeleteFunctionC*",  # concurrency and code signing
     "lambda:GetFunctionScalingConfig",
     "lambda:PublishVersion",

@@ -79,6 +79,7 @@ def test_schedules_of_every_group_and_page_are_found() -> None:
     put_schedule("by-name", universal(json.dumps({"PipelineName": "train"})), "team")
     put_schedule("by-arn", universal(json.dumps({"PipelineName": f"{ARN}train-v2"})))
     put_schedule("unquoted", universal('{"PipelineName": "train", "N": <aws.scheduler.attempt-number>}'))
+    put_schedule("not-known", universal('{"PipelineName": "train-<aws.scheduler.attempt-number>"}'))
     put_schedule("no-json", universal("train"))
     put_schedule("no-name", universal('["train"]'))
     found = {str(pointer): pointer.pipeline.name for pointer in pointers.everything(HOME)}

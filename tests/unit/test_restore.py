@@ -9,13 +9,14 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from click.testing import CliRunner, Result
 from pipeline_triggers import aws, deployed, trail
 from pipeline_triggers.cli import main
 from pipeline_triggers.deployed import Stack
 from pipeline_triggers.restore import schedule_request
 
-from tests.account import Account, native, put_rule, put_schedule, schedules, targets, universal
+from tests.account import Account, answered, native, put_rule, put_schedule, schedules, targets, universal
 from tests.localaws.local_aws import deletion
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -190,6 +191,38 @@ def test_a_group_that_is_gone_is_made_again(account: Account) -> None:
     assert schedules() == {"team/s"}
 
 
+def test_a_rule_comes_back_without_the_tags_that_only_aws_sets(account: Account) -> None:
+    """PutRule refuses them; the others come back."""
+    tags = [{"Key": "aws:servicecatalog:x", "Value": "a"}, {"Key": "team", "Value": "b"}]
+    put_rule("r", {"p": "train"}, Tags=tags)
+    account.work(DELETED)
+    ((_, outcome, why),) = lines("restore", "r")
+    assert (outcome, why) == ("restored", "with its rule; without the tags that only AWS sets")
+    events: Any = boto3.client("events")
+    arn = events.describe_rule(Name="r")["Arn"]
+    assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == tags[1:]
+
+
+def test_what_aws_does_not_take_back_has_failed(account: Account) -> None:
+    """PutTargets answers 200 though it failed; a conflict counts as there already only if the schedule is there."""
+    put_rule("r", {"p": "train"})
+    put_schedule("s", native("train"))
+    account.work(DELETED)
+
+    def refuse(name: str, _: int) -> AWSResponse | None:
+        if name == "PutTargets":
+            failed = {"TargetId": "p", "ErrorCode": "AccessDeniedException", "ErrorMessage": "no"}
+            return answered(200, {"FailedEntryCount": 1, "FailedEntries": [failed]})
+        if name == "CreateSchedule":
+            return answered(409, {"__type": "ConflictException", "message": "busy"})
+        return None
+
+    account.before = refuse
+    done = run("restore", "r", "s", "--json")
+    assert done.exit_code == 1
+    assert {line["outcome"] for line in json.loads(done.stdout)} == {"failed"}
+
+
 def test_that_a_pipeline_is_still_gone_is_told(account: Account) -> None:
     """What starts it would be removed again."""
     put_schedule("s", native("train"))
@@ -207,7 +240,7 @@ def test_what_has_no_snapshot_is_told(account: Account) -> None:
     assert failed.exit_code == 1
     assert "no snapshot of other, so nothing was restored" in failed.stderr
     assert run("restore", "--pipeline", "other").exit_code == 1
-    assert run("restore").exit_code == 2
+    assert run("restore", "s", "--pipeline", "train").exit_code == 2
     assert schedules() == set()
 
 
@@ -238,6 +271,35 @@ def test_orphans_are_removed_when_it_is_said() -> None:
     assert lines("orphans", "--remove") == []
     assert len(lines("restore", "s", "r")) == 2
     assert (schedules(), targets()) == ({"default/s"}, {"default/r/p"})
+
+
+def test_what_was_removed_is_listed_though_it_is_interrupted(account: Account) -> None:
+    """Ctrl-C after the first removal loses no list of it."""
+    for number in range(3):
+        put_schedule(f"s{number}", native("train"))
+
+    def interrupt(name: str, _: int) -> None:
+        if name == "DeleteSchedule" and len(account.removals()) > 1:
+            raise KeyboardInterrupt
+
+    account.before = interrupt
+    stopped = run("orphans", "--remove", "--json")
+    assert stopped.exit_code == 1
+    assert "interrupted" in stopped.stderr
+    assert sorted(line["outcome"] for line in json.loads(stopped.stdout)) == ["removed", *["would be removed"] * 2]
+    assert len(schedules()) == 2
+
+
+def test_what_can_be_restored_is_listed(account: Account) -> None:
+    """What it is, its pipeline, and when it was removed."""
+    assert run("restore").stdout == "no snapshots\n"
+    put_schedule("s", native("train"))
+    account.work(DELETED)
+    account.calls.clear()
+    ((what, outcome, why),) = lines("restore")
+    assert (what, outcome) == ("schedule default/s", "snapshot")
+    assert NOW.replace(year=2020) < datetime.fromisoformat(why.split()[2].rstrip(",")) <= datetime.now(UTC)
+    assert account.writes() == []
 
 
 def test_more_orphans_than_may_be_removed_need_a_word(account: Account) -> None:

@@ -241,6 +241,11 @@ def test_a_clean_up_ends_before_its_message_comes_again() -> None:
     assert of_type("AWS::SQS::Queue")["JanitorDeadLetterQueue"]["MessageRetentionPeriod"] >= 2 * kept
 
 
+def test_lambda_lets_a_clean_up_send_itself_on() -> None:
+    """It would take that for a loop, and drop the clean-up's message."""
+    assert of_type("AWS::Lambda::Function")["JanitorFunction"]["RecursiveLoop"] == "Allow"
+
+
 def test_the_sweep_says_what_the_janitor_reads() -> None:
     """The schedule's input is the sweep's message, for each mode that the parameter may have."""
     written = of_type("AWS::Scheduler::Schedule")["JanitorSweep"]["Target"]["Input"]["Fn::Sub"]
@@ -249,13 +254,20 @@ def test_the_sweep_says_what_the_janitor_reads() -> None:
         assert cleanup.removes == (mode == "remove")
 
 
-def test_the_largest_clean_up_fits_into_a_message() -> None:
-    """SQS took 256 KB at first, and EventBridge; more of either is not needed."""
+@pytest.mark.parametrize("field", ["orphans", "removed"])
+def test_the_largest_clean_up_fits_into_a_message(field: str) -> None:
+    """And what is told of it into an event: SQS took 256 KB at first, and EventBridge; more of either is not needed."""
     most = transformed()["Parameters"]["JanitorMostRemovals"]["MaxValue"]
-    found = tuple(orphans.Orphan("schedule", "g" * 64, "n" * 64, "", "p" * 120) for _ in range(most + 1))
+    found = tuple(
+        orphans.Orphan("schedule", "g" * 64, f"{number:064}", "", f"{number:0120}") for number in range(most + 1)
+    )
+    kept = tuple(orphans.Kept("k" * 130, "p" * 120, "r" * 300) for _ in range(orphans.MOST_KEPT))
     there = tuple(f"{number:060}" for number in range(orphans.MOST_THERE))
-    cleanup = orphans.Cleanup("m" * 36, 0, None, True, there=there, orphans=found)
+    lists: Any = {field: found, "there": there, "kept": kept}
+    cleanup = orphans.Cleanup("m" * 36, 0, None, True, **lists)
     assert len(cleanup.dump()) < 256 * 1024
+    told = janitor.account_of(cleanup, most + 1, "s" * 128)
+    assert len(json.dumps(told, ensure_ascii=False)) < 256 * 1024
 
 
 def test_samconfig_environments_are_complete() -> None:

@@ -44,7 +44,7 @@ PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
 
 # Rates that are met.
-_RATES = frozenset(
+RATES = frozenset(
     {
         *("ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestThrottled"),
         *("RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException"),
@@ -52,7 +52,7 @@ _RATES = frozenset(
 )
 
 # What else passes: limits of concurrent executions, and what somebody else is changing at the moment.
-_PASSING = _RATES | {
+_PASSING = RATES | {
     *("ResourceLimitExceeded", "ConflictException"),
     *("TransactionInProgressException", "ConcurrentModificationException"),
 }
@@ -96,7 +96,7 @@ def did_nothing(error: Exception) -> bool:
 
 def is_momentary(error: Exception) -> bool:
     """Whether a call that did nothing is worth another try in a moment."""
-    return _code(error) in _RATES if isinstance(error, ClientError) else isinstance(error, ConnectionError)
+    return _code(error) in RATES if isinstance(error, ClientError) else isinstance(error, ConnectionError)
 
 
 def _code(error: ClientError) -> str:
@@ -156,6 +156,6 @@ def logs() -> CloudWatchLogsClient:
 
 
 @cache
-def cloudtrail() -> Any:
-    """Return the client that knows the account's trails, and the history of its events."""
-    return boto3.client("cloudtrail", config=_PATIENT)
+def cloudtrail(region: str | None = None) -> Any:
+    """Return the client that knows the trails of a Region (None: the usual one), and the history of its events."""
+    return boto3.client("cloudtrail", region_name=region, config=_PATIENT)

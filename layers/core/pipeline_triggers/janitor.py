@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws, orphans, removal
 from pipeline_triggers.errors import Filtered, Rejected, Waiting
@@ -34,6 +36,9 @@ REST = 60  # seconds
 
 # Below the queue's maxReceiveCount: what SQS itself moves to the dead-letter queue has no reason with it.
 LAST_RECEIVE = 4
+
+# How many commands that restore a pipeline's are told; without a name, the command lists everything.
+MOST_COMMANDS = 20
 
 SOURCE = "pipeline-triggers"
 
@@ -77,7 +82,8 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
     wanted = terms()
     begun = orphans.read(record.body, record.message_id, int(time.time()), wanted.home)
     step = removal.look if begun.position else removal.remove
-    cleanup, rest = begun, 0
+    cleanup = begun
+    delay: Any = {"DelaySeconds": 0}
     try:
         for progress in step(begun, wanted):
             cleanup = progress
@@ -89,12 +95,22 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
     except Exception as error:
         if not (isinstance(error, Waiting) or aws.passes(error)):
             raise
-        if time.time() - cleanup.started >= settings().give_up_after:
+        now = int(time.time())
+        cleanup = replace(cleanup, waits_since=cleanup.waits_since or now)
+        if now - cleanup.waits_since >= settings().give_up_after:
+            _tell(cleanup, wanted)
+            # Sent again, it goes on where it is, and has all its time to wait.
             hours = settings().give_up_after // 3600
-            raise Rejected(f"could not be done within {hours} hours: {error}") from error
+            _quarantine(
+                replace(cleanup, waits_since=0).dump(), f"could not be done within {hours} hours of waiting: {error}"
+            )
+            return
         logger.info("clean-up waits", extra={"reason": str(error), "pipeline": cleanup.pipeline})
-        rest = REST
-    aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=cleanup.dump(), DelaySeconds=rest)
+        delay = {"DelaySeconds": REST}
+    if begun.position and not cleanup.position:
+        # The queue's own delay, so that a pipeline that is being made again is there before anything is removed.
+        delay = {}
+    aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=cleanup.dump(), **delay)
 
 
 def _tell(cleanup: Cleanup, wanted: Terms) -> None:
@@ -103,7 +119,7 @@ def _tell(cleanup: Cleanup, wanted: Terms) -> None:
     logger.info("clean-up", extra={"cleanup": told})
     count("ORPHANS_REMOVED", len(cleanup.removed))
     count("ORPHANS_KEPT", cleanup.kept_count)
-    if cleanup.too_many(wanted.most):
+    if cleanup.removes and cleanup.too_many(wanted.most):
         count("TOO_MANY_ORPHANS", 1)
     if not (cleanup.removed or cleanup.orphans or cleanup.kept):
         return
@@ -122,8 +138,12 @@ def _tell(cleanup: Cleanup, wanted: Terms) -> None:
         (failed,) = answer["Entries"]
         raise Waiting(f"the event could not be put: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
     if topic := janitor_settings().notify:
-        region = topic.split(":")[3]
-        aws.sns(region).publish(TopicArn=topic, Subject=told["summary"][:100], Message=text)
+        try:
+            aws.sns(topic.split(":")[3]).publish(TopicArn=topic, Subject=told["summary"][:100], Message=text)
+        except (BotoCoreError, ClientError):
+            # The event has told it; told again with it, the topic would hear no more, and the bus the same.
+            logger.exception("the topic could not be told")
+            count("NOTIFICATION_FAILED", 1)
 
 
 def account_of(cleanup: Cleanup, most: int, stack: str) -> dict[str, Any]:
@@ -134,16 +154,21 @@ def account_of(cleanup: Cleanup, most: int, stack: str) -> dict[str, Any]:
     for name, some in (("removed", cleanup.removed), ("found", cleanup.orphans)):
         told[name] = [{"what": str(one), "pipeline": one.pipeline} for one in some]
     told["kept"] = [{"what": one.what, "pipeline": one.pipeline, "reason": one.reason} for one in cleanup.kept]
-    if cleanup.too_many(most):
+    if cleanup.too_many(most) and not cleanup.removes:
+        told["summary"] = f"{about}: {len(cleanup.orphans)} or more found; triggers orphans --stack {stack} lists all"
+    elif cleanup.too_many(most):
         told["summary"] = f"{about}: more than {most} orphans, so nothing was removed"
         told["remedy"] = (
             f"if they are orphans indeed (triggers orphans --stack {stack} lists them all), remove them with"
             f" triggers orphans --remove --most N, or raise JanitorMostRemovals"
         )
     elif cleanup.removed:
-        told["summary"] = f"{about}: {len(cleanup.removed)} removed, {cleanup.kept_count} kept"
-        pipelines = dict.fromkeys(one.pipeline for one in cleanup.removed)
-        told["restore"] = [f"triggers restore --stack {stack} --pipeline {name}" for name in pipelines]
+        left = f", {len(cleanup.orphans)} left" if cleanup.orphans else ""
+        told["summary"] = f"{about}: {len(cleanup.removed)} removed, {cleanup.kept_count} kept{left}"
+        pipelines = list(dict.fromkeys(one.pipeline for one in cleanup.removed))
+        told["restore"] = [f"triggers restore --stack {stack} --pipeline {name}" for name in pipelines[:MOST_COMMANDS]]
+        if len(pipelines) > MOST_COMMANDS:
+            told["restore"].append(f"triggers restore --stack {stack}")
     else:
         told["summary"] = f"{about}: {len(cleanup.orphans)} found, {cleanup.kept_count} kept"
     return told

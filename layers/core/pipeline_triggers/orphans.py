@@ -13,7 +13,7 @@ from pipeline_triggers.pointers import START, Home, Pipeline, Pointer, Position,
 
 # How much of what is kept, and of what is there, a clean-up carries with it: its message must stay below what SQS and
 # EventBridge take.
-MOST_KEPT, MOST_THERE = 100, 1000
+MOST_KEPT, MOST_THERE = 100, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Cleanup:
 
     ``pipeline`` is the deleted one; a sweep has none, and looks at all. ``started`` is a Unix time, ``there`` are
     pipelines (in lower case) that need not be asked for again, ``orphans`` what is to be removed, or in a sweep that
-    only reports, told.
+    only reports, told. ``waits_since`` is when it first had to wait, 0 if it never has.
     """
 
     id: str
@@ -75,6 +75,7 @@ class Cleanup:
     removed: tuple[Orphan, ...] = ()
     kept: tuple[Kept, ...] = ()
     kept_count: int = 0
+    waits_since: int = 0
 
     def too_many(self, most: int) -> bool:
         """Whether it would remove more than it may: then something else is wrong, and it removes nothing."""

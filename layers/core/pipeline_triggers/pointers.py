@@ -89,6 +89,15 @@ class RuleTarget:
 
 Pointer = Schedule | RuleTarget
 
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What AWS lists, and refuses to show: nobody knows what it points at."""
+
+    what: str
+    error: ClientError
+
+
 # Where a walk stands: what is listed, and AWS's token for the next page of it ("" for the first).
 Position = tuple[str, ...]
 START: Position = ("schedules", "")
@@ -101,6 +110,7 @@ class Page:
     looked_at: int
     pointers: tuple[Pointer, ...]
     after: Position | None
+    unread: tuple[Unread, ...] = ()
 
 
 def pipeline(text: object, home: Home) -> Pipeline | None:
@@ -134,9 +144,16 @@ def pages(home: Home, position: Position | None = START, only: Pipeline | None =
 
 
 def everything(home: Home) -> Iterator[Pointer]:
-    """Give all that points at any pipeline."""
+    """Give all that points at any pipeline.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: AWS can't be asked, for one of them at least.
+
+    """
     for page in pages(home):
         yield from page.pointers
+        if page.unread:
+            raise page.unread[0].error
 
 
 def targets_of(wanted: Pipeline, home: Home) -> Iterator[RuleTarget]:
@@ -165,10 +182,13 @@ def schedule_pipeline(target: Mapping[str, Any], home: Home) -> Pipeline | None:
     if not UNIVERSAL_TARGET.fullmatch(target["Arn"]):
         return pipeline(target["Arn"], home)
     try:
-        asked = json.loads(_CONTEXT_ATTRIBUTE.sub("0", target.get("Input", "")))
+        asked, other = (json.loads(_CONTEXT_ATTRIBUTE.sub(digit, target.get("Input", ""))) for digit in "01")
     except (ValueError, RecursionError):
         return None
-    return pipeline(asked.get("PipelineName"), home) if isinstance(asked, dict) else None
+    # A name that depends on what the Scheduler puts in is no pipeline's for certain.
+    if not isinstance(asked, dict) or asked.get("PipelineName") != other.get("PipelineName"):
+        return None
+    return pipeline(asked.get("PipelineName"), home)
 
 
 def rule(bus: str, name: str) -> Mapping[str, Any] | None:
@@ -206,21 +226,22 @@ def buses() -> list[str]:
 
 def _schedules(home: Home, position: Position, only: Pipeline | None) -> Page:
     page = aws.scheduler().list_schedules(MaxResults=100, **_token(position[1]))
-    pointers = [found for summary in page["Schedules"] if (found := _schedule(summary, home))]
+    names = {f"schedule {summary['GroupName']}/{summary['Name']}": summary for summary in page["Schedules"]}
+    pointers, unread = _each(names, lambda summary: _schedule(summary, home))
     wanted = [found for found in pointers if only is None or found.pipeline.key == only.key]
     after = ("schedules", page["NextToken"]) if page.get("NextToken") else ("rules", "", "")
-    return Page(len(page["Schedules"]), tuple(wanted), after)
+    return Page(len(page["Schedules"]), tuple(wanted), after, unread)
 
 
-def _schedule(summary: Mapping[str, Any], home: Home) -> Schedule | None:
+def _schedule(summary: Mapping[str, Any], home: Home) -> Iterator[Schedule]:
     group, name, target, answer = summary["GroupName"], summary["Name"], summary["Target"], None
     if UNIVERSAL_TARGET.fullmatch(target["Arn"]):
         answer = schedule(group, name)
         if answer is None:
-            return None
+            return
         target = answer["Target"]
-    found = schedule_pipeline(target, home)
-    return Schedule(group, name, found, summary["State"], answer) if found else None
+    if found := schedule_pipeline(target, home):
+        yield Schedule(group, name, found, summary["State"], answer)
 
 
 def _rules(home: Home, position: Position) -> Page:
@@ -234,7 +255,25 @@ def _rules(home: Home, position: Position) -> Page:
     after: Position | None = ("rules", later[0], "") if later else None
     if page.get("NextToken"):
         after = ("rules", bus, page["NextToken"])
-    return Page(len(described), tuple(found for rule in described for found in targets(bus, rule, home)), after)
+    names = {f"rule {bus}/{rule['Name']}": rule for rule in described}
+    pointers, unread = _each(names, lambda rule: targets(bus, rule, home))
+    return Page(len(described), pointers, after, unread)
+
+
+def _each(
+    things: Mapping[str, Any], read: Callable[[Any], Iterator[Pointer]]
+) -> tuple[tuple[Pointer, ...], tuple[Unread, ...]]:
+    """Read one thing after another; one that AWS refuses to show holds up no other."""
+    found: list[Pointer] = []
+    unread: list[Unread] = []
+    for name, thing in things.items():
+        try:
+            found += read(thing)
+        except ClientError as error:
+            if aws.passes(error):
+                raise
+            unread.append(Unread(name, error))
+    return tuple(found), tuple(unread)
 
 
 def _token(token: str) -> Any:

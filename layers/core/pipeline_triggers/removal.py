@@ -28,6 +28,13 @@ CLOCK_SKEW = 300  # seconds
 _TYPES = {"schedule": "AWS::Scheduler::Schedule", "rule": "AWS::Events::Rule"}
 _NOT_OWNED = frozenset({"DELETE_COMPLETE", "DELETE_SKIPPED"})
 
+# How many of a stack's resources DescribeStackResources names; of more it says nothing.
+NAMED_OF_A_STACK = 100
+
+
+# With what RemoveTargets answers for a target that it may remove later.
+_PASSING = aws.RATES | {"ConcurrentModificationException", "InternalException", "InternalFailure"}
+
 
 class Status(Enum):
     """What SageMaker knows of a pipeline."""
@@ -76,7 +83,7 @@ def look(cleanup: Cleanup, terms: Terms) -> Iterator[Cleanup]:
             return
     for page in pointers.pages(terms.home, cleanup.position, wanted):
         orphans: list[Orphan] = []
-        kept: list[Kept] = []
+        kept = [Kept(one.what, "", _refused(one.error)) for one in page.unread]
         for pointer in page.pointers:
             reason = elsewhere(pointer, terms.home)
             if not reason and seen.status(_names(pointer.pipeline.name, cleanup)) is not Status.GONE:
@@ -112,17 +119,29 @@ def remove(cleanup: Cleanup, terms: Terms) -> Iterator[Cleanup]:
     """
     while not cleanup.done(terms.most):
         first, *rest = cleanup.orphans
-        reason = (
-            _remove_schedule(first, cleanup, terms)
-            if first.kind == "schedule"
-            else _remove_target(first, cleanup, terms)
-        )
+        reason = _remove(first, cleanup, terms)
         cleanup = replace(cleanup, orphans=tuple(rest))
         if reason is None:
             cleanup = replace(cleanup, removed=(*cleanup.removed, first))
         else:
             cleanup = replace(cleanup, **cleanup.keep(Kept(str(first), first.pipeline, reason)))
         yield cleanup
+
+
+def _remove(found: Orphan, cleanup: Cleanup, terms: Terms) -> str | None:
+    """Remove one orphan; say why not, or None. What AWS refuses of this one holds up no other."""
+    try:
+        if found.kind == "schedule":
+            return _remove_schedule(found, cleanup, terms)
+        return _remove_target(found, cleanup, terms)
+    except ClientError as error:
+        if aws.passes(error):
+            raise
+        return _refused(error)
+
+
+def _refused(error: ClientError) -> str:
+    return f"AWS refuses: {error}"[:300]
 
 
 def _remove_schedule(found: Orphan, cleanup: Cleanup, terms: Terms) -> str | None:
@@ -153,30 +172,37 @@ def _remove_target(found: Orphan, cleanup: Cleanup, terms: Terms) -> str | None:
         if not _still(pointers.pipeline(target["Arn"], terms.home), found, terms):
             return "it starts something else by now"
         tags = aws.events().list_tags_for_resource(ResourceARN=described["Arn"])["Tags"]
+        if stacks := [tag["Value"] for tag in tags if tag["Key"] == "aws:cloudformation:stack-name"]:
+            return _owned_by(stacks[0])
         _snap(found, cleanup, terms, {"rule": described, "tags": tags, "target": target})
         if reason := _came_back(found, cleanup):
             return reason
-        _remove_from_rule(found)
-    if terms.remove_empty_rules and not targets:
+        if reason := _remove_from_rule(found):
+            return reason
+    if terms.remove_empty_rules and not targets and not _came_back(found, cleanup):
         _delete_rule(found)
     return None
 
 
-def _remove_from_rule(found: Orphan) -> None:
+def _remove_from_rule(found: Orphan) -> str | None:
     answer = _unless_gone(
         lambda: aws.events().remove_targets(Rule=found.name, EventBusName=found.place, Ids=[found.target])
     )
     if answer and answer["FailedEntryCount"]:
         (failed,) = answer["FailedEntries"]
-        raise Waiting(f"{found} was not removed: {failed['ErrorCode']}: {failed['ErrorMessage']}")
+        why = f"{found} was not removed: {failed['ErrorCode']}: {failed['ErrorMessage']}"
+        if failed["ErrorCode"] in _PASSING:
+            raise Waiting(why)
+        return why
+    return None
 
 
 def _delete_rule(found: Orphan) -> None:
-    """Delete a rule without targets; EventBridge refuses when it has got one since."""
+    """Delete a rule without targets; when EventBridge refuses (it has got one since, a denial), it stays, and empty."""
     try:
         _unless_gone(lambda: aws.events().delete_rule(Name=found.name, EventBusName=found.place))
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ValidationException":
+        if aws.passes(error):
             raise
 
 
@@ -259,13 +285,21 @@ def owner(found: Orphan) -> str | None:
             details = error.response["Error"]
             if details["Code"] == "ValidationError" and "does not exist" in details["Message"]:
                 continue
-            raise
+            if aws.passes(error):
+                raise
+            return _refused(error)
         # It answers with the whole stack, deleted ones too; a pipeline's physical id may be the schedule's name.
         for resource in resources:
             same = (resource.get("PhysicalResourceId"), resource["ResourceType"]) == (name, _TYPES[found.kind])
             if same and resource["ResourceStatus"] not in _NOT_OWNED:
-                return f"it belongs to the stack {resource['StackName']}: remove it there"
+                return _owned_by(resource["StackName"])
+        if len(resources) >= NAMED_OF_A_STACK:
+            return f"it may belong to the stack {resources[0]['StackName']}, which is too large to tell"
     return None
+
+
+def _owned_by(stack: str) -> str:
+    return f"it belongs to the stack {stack}: remove it there"
 
 
 def _unless_gone(call: Any) -> Any:

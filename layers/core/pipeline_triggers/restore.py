@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws, pointers
+from pipeline_triggers.orphans import Orphan
 from pipeline_triggers.snapshots import Snapshot
 
 # What CreateSchedule takes of GetSchedule's answer.
@@ -27,12 +28,13 @@ _AT = re.compile(r"at\((.+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What became of a snapshot: whether its thing is put back (or would be), and what there is to say."""
+    """What became of a snapshot: whether its thing is put back (or would be), or failed, and what there is to say."""
 
     what: str
     pipeline: str
     restored: bool
     notes: tuple[str, ...] = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def schedule_request(was: Mapping[str, Any], now: datetime) -> Request:
 def _restore_schedule(snapshot: Snapshot, now: datetime, dry_run: bool) -> Restored:
     orphan, about = snapshot.orphan, (str(snapshot.orphan), snapshot.orphan.pipeline)
     there = Restored(*about, restored=False, notes=("it is there already: not touched",))
-    if pointers.schedule(orphan.place, orphan.name) is not None:
+    if _is_there(orphan):
         return there
     request = schedule_request(snapshot.was, now)
     if request.refused:
@@ -103,10 +105,15 @@ def _restore_schedule(snapshot: Snapshot, now: datetime, dry_run: bool) -> Resto
         try:
             aws.scheduler().create_schedule(**request.call)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ConflictException":
+            # The Scheduler says so of a group that is being changed, too.
+            if error.response["Error"]["Code"] == "ConflictException" and _is_there(orphan):
                 return there
             raise
     return Restored(*about, restored=True, notes=tuple(notes))
+
+
+def _is_there(orphan: Orphan) -> bool:
+    return pointers.schedule(orphan.place, orphan.name) is not None
 
 
 def _group_exists(name: str) -> bool:
@@ -130,8 +137,12 @@ def _restore_target(snapshot: Snapshot, dry_run: bool) -> Restored:
         notes.append("with its rule")
         if _RATE.fullmatch(rule.get("ScheduleExpression", "")):
             notes.append("its rate counts from now on")
+        # Only AWS itself sets these, and refuses them of others.
+        tags = [tag for tag in snapshot.was["tags"] if not tag["Key"].startswith("aws:")]
+        if len(tags) < len(snapshot.was["tags"]):
+            notes.append("without the tags that only AWS sets")
         if not dry_run:
-            aws.events().put_rule(**rule, Tags=snapshot.was["tags"])
+            aws.events().put_rule(**rule, Tags=tags)
     elif any(target["Id"] == orphan.target for target in pointers.rule_targets(orphan.place, orphan.name)):
         return Restored(*about, restored=False, notes=("it is there already: not touched",))
     if not dry_run:
@@ -139,5 +150,5 @@ def _restore_target(snapshot: Snapshot, dry_run: bool) -> Restored:
         if answer["FailedEntryCount"]:
             (failed,) = answer["FailedEntries"]
             notes.append(f"EventBridge did not take it: {failed['ErrorCode']}: {failed['ErrorMessage']}")
-            return Restored(*about, restored=False, notes=tuple(notes))
+            return Restored(*about, restored=False, notes=tuple(notes), failed=True)
     return Restored(*about, restored=True, notes=tuple(notes))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from pipeline_triggers import aws
 
 
@@ -33,20 +35,32 @@ def deletions() -> dict[str, datetime]:
 def tells_of_deletions() -> bool:
     """Whether a trail logs this Region's management events: only then does EventBridge hear of a DeletePipeline.
 
+    A trail answers in its home Region only, and an organization's may not answer its members.
+
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: CloudTrail can't be asked.
+        botocore.exceptions.BotoCoreError, ClientError: CloudTrail can't be asked of a trail, and none is known to.
 
     """
-    client = aws.cloudtrail()
-    for trail in client.describe_trails()["trailList"]:
-        arn = trail["TrailARN"]
-        if client.get_trail_status(Name=arn)["IsLogging"]:
-            selectors = client.get_event_selectors(TrailName=arn)
-            if any(map(_logs_writes, selectors.get("EventSelectors") or [])):
+    unknown: BotoCoreError | ClientError | None = None
+    for trail in aws.cloudtrail().describe_trails()["trailList"]:
+        try:
+            if _tells(trail):
                 return True
-            if any(map(_selects_writes, selectors.get("AdvancedEventSelectors") or [])):
-                return True
+        except (BotoCoreError, ClientError) as error:
+            unknown = error
+    if unknown:
+        raise unknown
     return False
+
+
+def _tells(trail: Mapping[str, Any]) -> bool:
+    client, arn = aws.cloudtrail(trail["HomeRegion"]), trail["TrailARN"]
+    if not client.get_trail_status(Name=arn)["IsLogging"]:
+        return False
+    selectors = client.get_event_selectors(TrailName=arn)
+    return any(map(_logs_writes, selectors.get("EventSelectors") or [])) or any(
+        map(_selects_writes, selectors.get("AdvancedEventSelectors") or [])
+    )
 
 
 def _logs_writes(selector: Mapping[str, Any]) -> bool:

@@ -89,12 +89,15 @@ def orphans_command(remove: bool, dry_run: bool, most: int | None, stack: str, a
 def restore_command(names: tuple[str, ...], pipeline: str | None, dry_run: bool, stack: str, as_json: bool) -> None:
     """Put back what the janitor removed, as it was: schedules and rules' targets by NAME, GROUP/NAME or BUS/NAME.
 
-    What is there already is not touched.
+    What is there already is not touched. Without a name, list what was removed, and when.
     """
-    if bool(names) == bool(pipeline):
-        raise click.UsageError("name what to restore, or its pipeline with --pipeline")
+    if names and pipeline:
+        raise click.UsageError("name what to restore, or its pipeline with --pipeline, not both")
     with asking_the_account():
         found = list(_wanted(deployed.stack(stack).resources["SnapshotTable"], names, pipeline))
+    if not names and not pipeline:
+        _show([_listed(snapshot) for snapshot in found], as_json, "no snapshots")
+        return
     known = {name for snapshot in found for name in _names(snapshot)}
     if missing := [name for name in names if name not in known]:
         raise click.ClickException(f"no snapshot of {', '.join(missing)}, so nothing was restored")
@@ -143,7 +146,7 @@ def _deletions() -> dict[str, str]:
 
 
 def _remove(found: Cleanup, terms: Terms) -> tuple[Cleanup, str | None]:
-    """Remove what was found; return what was done, though AWS stops answering in the middle, and then why."""
+    """Remove what was found; return what was done, though it breaks off in the middle, and then why."""
     done = found
     try:
         with asking_the_account(), Progress(console=console(stderr=True), transient=True) as progress:
@@ -151,11 +154,18 @@ def _remove(found: Cleanup, terms: Terms) -> tuple[Cleanup, str | None]:
             for done_so_far in removal.remove(found, terms):
                 done = done_so_far
                 progress.advance(task)
+    except KeyboardInterrupt:
+        return done, "interrupted; triggers restore lists what was just being removed, too"
     except Waiting as error:
         return done, f"{error}; run this again for the rest"
     except click.ClickException as error:
         return done, f"{error.message}; run this again for the rest"
     return done, None
+
+
+def _listed(snapshot: Snapshot) -> Line:
+    when = datetime.fromtimestamp(snapshot.taken_at, UTC).isoformat()
+    return Line(str(snapshot.orphan), snapshot.orphan.pipeline, "snapshot", f"taken at {when}, before its removal")
 
 
 def _restore(snapshot: Snapshot, dry_run: bool) -> Line:
@@ -165,7 +175,10 @@ def _restore(snapshot: Snapshot, dry_run: bool) -> Line:
             done = restore(snapshot, datetime.now(UTC), dry_run=dry_run)
     except click.ClickException as error:
         return Line(*about, FAILED, error.message)
-    outcome = ("would be restored" if dry_run else "restored") if done.restored else "not restored"
+    if done.restored:
+        outcome = "would be restored" if dry_run else "restored"
+    else:
+        outcome = FAILED if done.failed else "not restored"
     return Line(*about, outcome, "; ".join(done.notes))
 
 
@@ -173,19 +186,20 @@ def _wanted(table: str, names: tuple[str, ...], pipeline: str | None) -> Iterato
     if pipeline:
         yield from snapshots.of_pipeline(table, pipeline)
     else:
-        yield from (snapshot for snapshot in snapshots.everything(table) if _names(snapshot) & set(names))
+        found = snapshots.everything(table)
+        yield from (snapshot for snapshot in found if not names or _names(snapshot) & set(names))
 
 
 def _names(snapshot: Snapshot) -> set[str]:
     return {snapshot.orphan.name, f"{snapshot.orphan.place}/{snapshot.orphan.name}"}
 
 
-def _show(lines: list[Line], as_json: bool) -> None:
+def _show(lines: list[Line], as_json: bool, nothing: str = "no orphans") -> None:
     if as_json:
         click.echo(json.dumps([asdict(line) for line in lines], indent=2, ensure_ascii=False))
         return
     if not lines:
-        click.echo("no orphans")
+        click.echo(nothing)
         return
     table = Table("what", "pipeline", "", "", "since", box=None, pad_edge=False)
     for line in lines:
