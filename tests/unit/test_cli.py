@@ -167,6 +167,14 @@ def test_a_document_that_can_t_be_written_is_told(directory: Path, monkeypatch: 
     assert f"Error: {output}: No such file or directory; name another file as --output" in imported.stderr
 
 
+@pytest.mark.parametrize("team", ["../x y: #", "Churn", "a--b", "", "stages"])
+def test_a_team_is_what_its_document_may_be_called(directory: Path, team: str) -> None:
+    """Else nobody could save it; the account is not even asked."""
+    imported = run(directory, "import", "--team", team)
+    assert imported.exit_code == 2
+    assert f"{team!r} is no name for a team's document; use lower-case letters" in imported.stderr
+
+
 def test_an_account_without_schedules_gives_no_document(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is a file written."""
     let_import_find(monkeypatch)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ SCHEDULED: dict[str, Any] = {
     "resources": ["arn:aws:scheduler:eu-central-1:123456789012:schedule/g/n"],
     "detail": {"trigger": "team/x", "timezone": "UTC"},
 }
+STAGES = "dev: {Name: value}\n"
 Target = tuple[str, Mapping[str, str]]
 UNIVERSAL = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
 
@@ -73,13 +75,15 @@ def rule(
 
 def imported(*found: Existing) -> Imported:
     """Import as of November 2026."""
-    return importing.document(found, "moved", HERE)
+    with TemporaryDirectory() as directory:
+        Path(directory, "stages.yaml").write_text(STAGES, encoding="utf-8")
+        return importing.document(found, Path(directory, "moved.yaml"), HERE)
 
 
 def loaded(directory: Path, written: Imported) -> list[Trigger]:
     """Return the document's triggers, which must compile."""
     (directory / "moved.yaml").write_text(written.text, encoding="utf-8")
-    (directory / "stages.yaml").write_text("dev: {Name: value}\n", encoding="utf-8")
+    (directory / "stages.yaml").write_text(STAGES, encoding="utf-8")
     found = documents.load(directory)
     compiler.compile_documents(found)
     return list(found.triggers)
@@ -90,8 +94,11 @@ def sent(trigger: Trigger, event: Mapping[str, Any]) -> dict[str, str]:
     return dict(start.plan(trigger, 0, eventbridge(event), "s").parameters)
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40) | st.sampled_from(
+# Half a surrogate pair, and what AWS takes nowhere, are problems of any document.
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters=set(map(chr, range(32))) - set("\t\n\r"))
+TEXTS = st.text(CHARACTERS, min_size=1, max_size=40) | st.sampled_from(
     [
+        *(f"a{character}b" for character in "\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\U000e0001\n\r"),
         "$.detail.x",
         "{% $x %}",
         "${Name}",
@@ -179,6 +186,9 @@ def test_a_rule_with_a_schedule_fires_on_utc_s_clock(tmp_path: Path) -> None:
     by_event, by_time = loaded(tmp_path, written)
     assert by_event.when.source == "event"
     assert by_time.when.fields == {"cron": "0 8 ? * MON#1 *", "timezone": "UTC"}
+    assert (
+        written.text.count("# Was rule default/orders, which became 2 triggers: move all of them first. To remove") == 2
+    )
     assert "# Not carried over: its tag team\n" in written.text
     assert "# Not carried over: what its paths lead to: the event is Scheduler's" in written.text
 
@@ -247,6 +257,47 @@ def test_what_can_t_be_a_trigger_is_left_out_with_its_reason(found: Existing, wh
     (told,) = written.left_out
     assert why in told
     assert f"# Left out: {told}\n" in written.text
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (schedule(ScheduleExpression="cron(0 2 * * * *)"), ": when.schedule.cron: "),
+        (schedule(ScheduleExpression="at(2099-01-01T00:00)"), ": when.schedule.at: "),
+        (
+            schedule(ScheduleExpression="at(2099-03-29T02:30:00)", ScheduleExpressionTimezone="Europe/Berlin"),
+            ": when.schedule.at: ",
+        ),
+        (schedule(ScheduleExpressionTimezone="GMT+2"), ": when.schedule.timezone: "),
+        (schedule({"P": "a\x01"}), "holds a control character"),
+        (called(PipelineParameters=[{"Name": "P", "Value": "\ud800"}]), "holds half a surrogate pair"),
+        (called(ParallelismConfiguration={"MaxParallelExecutionSteps": True}), "max_parallel_steps"),
+        (rule(("train", {}), EventPattern='{"source": []}'), ": when.event.pattern"),
+        (replace(rule(("train", {})), tags={"cost": "c # d"}), ": tags.cost: "),
+    ],
+)
+def test_what_a_document_may_not_say_is_left_out(tmp_path: Path, found: Existing, why: str) -> None:
+    """So that what is written passes the check; the reason is the check's own."""
+    written = imported(found, schedule(Name="right"))
+    (told,) = written.left_out
+    assert told.startswith(str(found))
+    assert why in told
+    assert [trigger.id for trigger in loaded(tmp_path, written)] == ["moved/right"]
+
+
+def test_a_rule_is_left_out_as_a_whole() -> None:
+    """Since the command that removes it removes both of what it became."""
+    written = imported(rule(("train", {}), ScheduleExpression="cron(0 8 * * * *)"), schedule())
+    assert (written.triggers, len(written.left_out)) == (1, 1)
+
+
+def test_a_comment_stays_one_line_and_yaml(tmp_path: Path) -> None:
+    """Whatever stands in what it tells."""
+    odd = "at(\n1\x852\x7f3\ufffe)"
+    written = imported(schedule(ScheduleExpression=odd), schedule({"P": ""}, Description="a\x85\x7f\n${Name}"))
+    assert "# Left out: schedule default/Nightly_Run: at( 1 2\\x7f3\\ufffe) is none of" in written.text
+    assert "# Not carried over: its description, a \\x7f ${Name}\n" in written.text
+    assert len(loaded(tmp_path, written)) == 1
 
 
 def test_the_bounds_to_come_and_the_window_are_carried_over(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ class Documents:
         return source.located(("triggers", trigger_id.partition("/")[2], *path), message)
 
 
-def load(directory: Path) -> Documents:
-    """Read and check every document in a directory.
+def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents:
+    """Read and check every document in a directory; ``drafts`` are texts as if they stood in files there.
 
     Raises:
         DocumentsError: with every problem of every file.
@@ -49,10 +49,12 @@ def load(directory: Path) -> Documents:
     stages = _stages(stages_source)
     sources = [stages_source]
     triggers: dict[str, tuple[Trigger, Source]] = {}
-    for path in sorted(path for path in directory.iterdir() if path.suffix.lower() in (".yaml", ".yml")):
+    drafts = drafts or {}
+    written = {path for path in directory.iterdir() if path.suffix.lower() in (".yaml", ".yml")}
+    for path in sorted(written | drafts.keys()):
         if path == stages_path:
             continue
-        source = _read(path)
+        source = yaml_source.read(str(path), drafts[path]) if path in drafts else _read(path)
         sources.append(source)
         triggers |= {trigger.id: (trigger, source) for trigger in _triggers(path, source, stages)}
     found = tuple(trigger for trigger, _ in triggers.values())
@@ -144,9 +146,14 @@ def _stages(source: Source) -> Stages:
     return {} if source.problems else stages
 
 
+def is_team(name: str) -> bool:
+    """Whether a document may have this name, without its .yaml."""
+    return bool(_TEAM.fullmatch(name)) and f"{name}.yaml" != STAGES_FILE
+
+
 def _triggers(path: Path, source: Source, stages: Stages) -> list[Trigger]:
     team = path.stem
-    if not _TEAM.fullmatch(team) or path.suffix != ".yaml":
+    if not is_team(team) or path.suffix != ".yaml":
         source.problem((), "is no file name for a team; use lower-case letters, digits, dashes and .yaml: churn.yaml")
     if source.data in (None, ""):
         if not source.problems:

@@ -1,21 +1,26 @@
 """What an account has → a trigger document that does the same, with what could not be carried over said in comments.
 
-Asks AWS nothing. What is written is what people would write: it is theirs from then on.
+What a document may not say is left out: the text is checked beside the documents that there are. Asks AWS nothing. What
+is written is what people would write: it is theirs from then on.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipeline_triggers import parameters
+from pipeline_triggers import documents, parameters
+from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.existing import Existing, ExistingRule, ExistingSchedule
 from pipeline_triggers.pointers import UNIVERSAL_TARGET, Home, Pipeline
+from pipeline_triggers.words import printable
 
 MAX_NAME_LENGTH = 64
 MAX_INLINE = 90  # characters of a mapping on one line
@@ -72,8 +77,13 @@ class Here:
     now: datetime
 
 
-def document(found: Iterable[Existing], team: str, here: Here) -> Imported:
-    """Write what was found as the document of a team; the same account gives the same text."""
+def document(found: Iterable[Existing], file: Path, here: Here) -> Imported:
+    """Write what was found as a document for this file, named after its team; the same account gives the same text.
+
+    Raises:
+        DocumentsError: something is wrong that no trigger is to blame for.
+
+    """
     triggers: list[_Trigger] = []
     left_out: list[str] = []
     for one in sorted(found, key=str):
@@ -85,20 +95,47 @@ def document(found: Iterable[Existing], team: str, here: Here) -> Imported:
         except _LeftOut as why:
             left_out.append(f"{one}: {why}")
     _name_apart(triggers)
+    while triggers and (wrong := _wrong(file, _text_of(triggers, left_out, file.stem, here))):
+        # A thing is moved whole or not at all: it is removed as a whole.
+        left_out += [f"{trigger.told}: {wrong[trigger.name]}" for trigger in triggers if trigger.name in wrong]
+        of_these = {trigger.told for trigger in triggers if trigger.name in wrong}
+        triggers = [trigger for trigger in triggers if trigger.told not in of_these]
+    return Imported(_text_of(triggers, left_out, file.stem, here), len(triggers), tuple(left_out))
+
+
+def _wrong(file: Path, text: str) -> dict[str, str]:
+    """Return what the project's own check says of the document's triggers, by their names."""
+    try:
+        documents.load(file.parent, {file: text})
+    except DocumentsError as error:
+        wrong: dict[str, str] = {}
+        for problem in error.problems:
+            of, _, place = problem.field.partition(".")
+            name, _, field_name = place.partition(".")
+            if problem.file == str(file) and of == "triggers" and name:
+                wrong.setdefault(name, ": ".join(filter(None, (field_name, problem.message))))
+        if not wrong:
+            raise
+        return wrong
+    return {}
+
+
+def _text_of(triggers: Collection[_Trigger], left_out: Iterable[str], team: str, here: Here) -> str:
+    together = Counter(trigger.told for trigger in triggers)
     pipelines = sorted({pipeline for trigger in triggers for pipeline in trigger.start})
     lines = [
         "# yaml-language-server: $schema=../core/pipeline_triggers/schema.json",
         f"# What account {here.home.account} had in {here.home.region}. Look through it, deploy it, and remove what it",
         "# replaces, as each trigger says: until then both run. Names, groups, roles, retries and dead-letter queues",
         "# are the stack's own.",
-        *(f"# Left out: {told}" for told in left_out),
+        *(_comment(f"Left out: {told}") for told in left_out),
         "version: 1",
         f"owner: {_text(team)}",
         f"pipelines: [{', '.join(map(_text, pipelines))}]",
         "triggers:",
-        *(line for trigger in triggers for line in _written(trigger)),
+        *(line for trigger in triggers for line in _written(trigger, together[trigger.told])),
     ]
-    return Imported("\n".join(lines) + "\n", len(triggers), tuple(left_out))
+    return "\n".join(lines) + "\n"
 
 
 def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
@@ -374,10 +411,12 @@ def _name_apart(triggers: list[_Trigger]) -> None:
         taken.add(trigger.name)
 
 
-def _written(trigger: _Trigger) -> Iterator[str]:
+def _written(trigger: _Trigger, together: int) -> Iterator[str]:
+    """Write a trigger that is one of so many that a thing became."""
+    became = f", which became {together} triggers: move all of them first" if together > 1 else ""
     yield f"  {trigger.name}:"
-    yield f"    # Was {trigger.told}. To remove that: {trigger.remove}"
-    yield from (f"    # Not carried over: {' '.join(note.split())}" for note in trigger.notes)
+    yield f"    # Was {trigger.told}{became}. To remove that: {trigger.remove}"
+    yield from (f"    {_comment(f'Not carried over: {note}')}" for note in trigger.notes)
     if trigger.description:
         yield f"    description: {_text(trigger.description)}"
     if not trigger.enabled:
@@ -398,6 +437,11 @@ def _written(trigger: _Trigger) -> Iterator[str]:
     if trigger.tags:
         yield "    tags:"
         yield from _block(dict(sorted(trigger.tags.items())), 6)
+
+
+def _comment(text: str) -> str:
+    """Write a comment of one line, whatever others wrote into it."""
+    return f"# {printable(' '.join(text.split()))}"
 
 
 def _block(values: Mapping[str, str], indent: int) -> Iterator[str]:
@@ -429,7 +473,9 @@ def _flow(value: Any) -> str:
 
 def _text(text: str) -> str:
     """Write a scalar: as it is where nobody could misread it, else in quotes."""
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text, ensure_ascii=False)
+    # Outside of ASCII JSON leaves all as it is, and YAML does not take all; both read the same escapes.
+    is_plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
+    return text if is_plain else printable(json.dumps(text, ensure_ascii=False))
 
 
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})

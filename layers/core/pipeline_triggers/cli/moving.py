@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from pipeline_triggers import account, existing, importing
-from pipeline_triggers.cli.common import asking_the_account, documents_option, load, writing_files
+from pipeline_triggers.cli.common import asking_the_account, documents_option, load, telling_problems, writing_files
+from pipeline_triggers.documents import is_team
 
 
 @click.command("import")
@@ -26,12 +27,17 @@ def import_command(team: str, output: Path | None, directory: Path) -> None:
     """
     if output and output.exists():
         raise click.UsageError(f"{output} is there already; name another file")
+    if not is_team(team):
+        told = "use lower-case letters, digits and single dashes, as in churn"
+        raise click.UsageError(f"{team!r} is no name for a team's document; {told}")
+    file = directory / f"{team}.yaml"
     compiled = {trigger.id for trigger in load(directory).triggers}
     with asking_the_account():
         home = account.home(account.pseudo_parameters())
         found = list(existing.existing(home, compiled))
         here = importing.Here(home, existing.pipelines(), datetime.now(UTC))
-    imported = importing.document(found, team, here)
+    with telling_problems():
+        imported = importing.document(found, file, here)
     for told in imported.left_out:
         click.echo(f"Left out: {told}", err=True)
     if not imported.triggers:
@@ -43,4 +49,5 @@ def import_command(team: str, output: Path | None, directory: Path) -> None:
     else:
         click.echo(imported.text, nl=False)
     written = f"{imported.triggers} trigger{'' if imported.triggers == 1 else 's'}"
-    click.echo(f"{written} written. Look through them, make deploy, then remove what they replace: both run", err=True)
+    then = "Look through them, make deploy, then remove what they replace: both run"
+    click.echo(f"{written} written, for {file}. {then}", err=True)
