@@ -65,6 +65,16 @@ def test_a_schedule_is_made_as_it_was() -> None:
             "starts at its next occurrence",
         ),
         ({"ScheduleExpression": "rate(5 minutes)"}, None, "its rate counts from now on"),
+        # As the SDK makes it; its end stays.
+        (
+            {
+                "ScheduleExpression": "at(2027-01-01T00:00:00)",
+                "StartDate": "2026-11-20T01:30:00+00:00",
+                "EndDate": "2027-02-01T00:00:00+00:00",
+            },
+            None,
+            "without its start, 2026-11-20T01:30:00+00:00, which a single time has no use for",
+        ),
     ],
 )
 def test_a_past_start_moves_on(changed: dict[str, str], start: str | None, note: str) -> None:

@@ -156,7 +156,7 @@ def account_of(cleanup: Cleanup, most: int, stack: str) -> dict[str, Any]:
     told["kept"] = [{"what": one.what, "pipeline": one.pipeline, "reason": one.reason} for one in cleanup.kept]
     if cleanup.too_many(most) and not cleanup.removes:
         told["summary"] = f"{about}: {len(cleanup.orphans)} or more found; triggers orphans --stack {stack} lists all"
-    elif cleanup.too_many(most):
+    elif cleanup.too_many(most) and not cleanup.removed:
         told["summary"] = f"{about}: more than {most} orphans, so nothing was removed"
         told["remedy"] = (
             f"if they are orphans indeed (triggers orphans --stack {stack} lists them all), remove them with"

@@ -69,8 +69,9 @@ def schedule_request(was: Mapping[str, Any], now: datetime) -> Request:
     expression = was["ScheduleExpression"]
     if once := _AT.fullmatch(expression):
         at = datetime.fromisoformat(once[1]).replace(tzinfo=ZoneInfo(was.get("ScheduleExpressionTimezone") or "UTC"))
-        call = {name: value for name, value in call.items() if name not in ("StartDate", "EndDate")}
-        return Request(call, refused=f"its one time, {once[1]}, has passed" if at <= now else None)
+        unused = call.pop("StartDate", None)  # which the Scheduler ignores for a single time
+        said = (f"without its start, {unused}, which a single time has no use for",) if unused else ()
+        return Request(call, said, refused=f"its one time, {once[1]}, has passed" if at <= now else None)
     if end and end <= now:
         return Request(call, refused=f"it ended at {end.isoformat()}")
     if start is None or start > now:
