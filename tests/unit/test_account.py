@@ -17,6 +17,8 @@ from pipeline_triggers import account, aws
 from pipeline_triggers.documents import Documents
 from pipeline_triggers.models import Start, Trigger, When
 
+from tests.account import Account
+
 REGION = "eu-central-1"
 STAGES = {"dev": {"Bucket": "raw-dev"}}
 TRIGGER = Trigger("team/one", When("s3", {"bucket": "${Bucket}", "key": "in/*"}), (Start("train", {}),))
@@ -27,6 +29,8 @@ def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account, and clients that talk to it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     clients = (aws.sagemaker, aws.s3, aws.sts, aws.sns, aws.events, aws.scheduler)
+    compiled = ("AWS::Scheduler::Schedule", "some-stack", "CREATE_COMPLETE")
+    monkeypatch.setattr(aws, "cloudformation", lambda: Account(stacks={"compiled": compiled}))
     with mock_aws():
         for client in clients:
             client.cache_clear()
@@ -246,10 +250,12 @@ def test_what_else_starts_a_trigger_s_pipeline_is_told() -> None:
     point("train-v2", "of-another")
     point("train", "switched-off", state="DISABLED")
     point("train", "compiled", "team/one: what the trigger became")
+    point("train", "copied", "team/one: as the trigger has it")
     point("train", "of-a-trigger-that-is-gone", "team/former: what a trigger became")
     told = [note.partition(":")[0] for note in others(TRIGGER)]
     assert told == [
         "schedule default/by-hand starts TRAIN, as team/one does",
+        "schedule default/copied starts train, as team/one does",
         "schedule default/of-a-trigger-that-is-gone starts train, as team/one does",
     ]
 

@@ -17,6 +17,7 @@ from pipeline_triggers.existing import ExistingRule, ExistingSchedule, existing,
 from pipeline_triggers.pointers import Home
 
 from tests import PROJECT
+from tests.account import Account
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 HOME = Home("aws", ACCOUNT, REGION)
@@ -29,6 +30,7 @@ def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account, and clients that talk to it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     clients = (aws.events, aws.scheduler, aws.sagemaker)
+    monkeypatch.setattr(aws, "cloudformation", Account)
     with mock_aws():
         for client in clients:
             client.cache_clear()
@@ -77,13 +79,17 @@ def test_a_schedule_comes_with_all_that_getschedule_says() -> None:
     assert (found.answer["ScheduleExpression"], found.enabled) == ("rate(1 hour)", False)
 
 
-def test_what_was_compiled_from_a_trigger_is_not_found() -> None:
-    """It is known by its description; one that only begins alike is not ours."""
+def test_what_was_compiled_from_a_trigger_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a stack's, and described by its trigger; a copy by hand is not ours, nor what only begins alike."""
+    stacks = dict.fromkeys(("ours", "alike", "theirs"), ("AWS::Events::Rule", "some-stack", "CREATE_COMPLETE"))
+    monkeypatch.setattr(aws, "cloudformation", lambda: Account(stacks=stacks))
     put_rule("ours", arn("train"), description="team/one: Orders")
+    put_rule("copy", arn("train"), description="team/one: Orders")
     put_rule("alike", arn("train"), description="team/one-more: Orders")
     put_rule("theirs", arn("train"), description="Orders: all of them")
-    found = existing(HOME, {"team/one", "team/two"})
-    assert sorted(map(str, found)) == ["rule default/alike", "rule default/theirs"]
+    found = sorted(existing(HOME, {"team/one", "team/two"}), key=str)
+    assert list(map(str, found)) == ["rule default/alike", "rule default/copy", "rule default/theirs"]
+    assert [one.owned is None for one in found] == [False, True, False]
 
 
 def test_only_what_is_wanted_is_asked_for_in_full() -> None:

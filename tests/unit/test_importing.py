@@ -291,6 +291,15 @@ def test_a_rule_is_left_out_as_a_whole() -> None:
     assert (written.triggers, len(written.left_out)) == (1, 1)
 
 
+def test_what_a_stack_owns_is_to_be_removed_there() -> None:
+    """The stack would miss what a command had removed."""
+    owned = "it belongs to the stack shop: remove it there"
+    written = imported(replace(schedule(), owned=owned), replace(rule(("train", {})), owned=owned)).text
+    assert f"# Was schedule default/Nightly_Run; {owned}\n" in written
+    assert f"# Was rule default/orders; {owned}\n" in written
+    assert "aws " not in written
+
+
 def test_a_comment_stays_one_line_and_yaml(tmp_path: Path) -> None:
     """Whatever stands in what it tells."""
     odd = "at(\n1\x852\x7f3\ufffe)"

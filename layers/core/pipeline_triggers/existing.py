@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_triggers import aws, pointers
+from pipeline_triggers.orphans import orphan
 from pipeline_triggers.pointers import Home, Pipeline, RuleTarget
+from pipeline_triggers.removal import owner
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingSchedule:
-    """A schedule whose target is a pipeline; ``answer`` is GetSchedule's."""
+    """A schedule whose target is a pipeline; ``answer`` is GetSchedule's.
+
+    ``owned`` says so when CloudFormation owns it, or may.
+    """
 
     pipeline: Pipeline
     answer: Mapping[str, Any]
+    owned: str | None = None
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
@@ -33,13 +39,17 @@ class ExistingSchedule:
 
 @dataclass(frozen=True, slots=True)
 class ExistingRule:
-    """A rule with targets that are pipelines, and so many others; ``rule`` is DescribeRule's answer."""
+    """A rule with targets that are pipelines, and so many others; ``rule`` is DescribeRule's answer.
+
+    ``owned`` says so when CloudFormation owns it, or may.
+    """
 
     bus: str
     rule: Mapping[str, Any]
     targets: tuple[RuleTarget, ...]
     others: int
     tags: Mapping[str, str]
+    owned: str | None = None
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
@@ -75,18 +85,22 @@ def existing(
             rules.setdefault((pointer.bus, pointer.name), []).append(pointer)
             continue
         answer = pointer.answer or pointers.schedule(pointer.group, pointer.name)
-        if answer and not _is_compiled(answer, trigger_ids):
-            yield ExistingSchedule(pointer.pipeline, answer)
+        if answer is None:
+            continue
+        owned = owner(orphan(pointer))
+        if not (owned and _is_described(answer, trigger_ids)):
+            yield ExistingSchedule(pointer.pipeline, answer, owned)
     for (bus, name), targets in rules.items():
         rule = targets[0].rule
-        if not _is_compiled(rule, trigger_ids):
+        owned = owner(orphan(targets[0]))
+        if not (owned and _is_described(rule, trigger_ids)):
             others = len(pointers.rule_targets(bus, name)) - len(targets)
             tags = aws.events().list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"]
-            yield ExistingRule(bus, rule, tuple(targets), others, {tag["Key"]: tag["Value"] for tag in tags})
+            yield ExistingRule(bus, rule, tuple(targets), others, {tag["Key"]: tag["Value"] for tag in tags}, owned)
 
 
-def _is_compiled(answer: Mapping[str, Any], trigger_ids: Collection[str]) -> bool:
-    """Whether it is what a document of ours became: its description begins with the trigger's id."""
+def _is_described(answer: Mapping[str, Any], trigger_ids: Collection[str]) -> bool:
+    """Whether its description begins with a trigger's id, as that of what a document became does, or a copy of it."""
     return answer.get("Description", "").partition(":")[0] in trigger_ids
 
 

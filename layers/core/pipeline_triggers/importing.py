@@ -164,7 +164,7 @@ def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
     return _Trigger(
         name=_slug(name),
         told=str(found),
-        remove=f"aws scheduler delete-schedule --group-name {group} --name {name}",
+        remove=_removed(found, f"aws scheduler delete-schedule --group-name {group} --name {name}"),
         when={"schedule": when},
         start={_pipeline(found.pipeline, here): _scheduled_values(values, notes)},
         enabled=found.enabled,
@@ -239,7 +239,7 @@ def _of_rule(found: ExistingRule, here: Here) -> list[_Trigger]:
         _Trigger(
             name=_slug(rule["Name"]),
             told=str(found),
-            remove=_remove_targets(found),
+            remove=_removed(found, _remove_targets(found)),
             when=when,
             start=start,
             enabled=found.enabled,
@@ -295,6 +295,11 @@ def _starts(found: ExistingRule, here: Here) -> list[tuple[dict[str, dict[str, s
         ignored = [member for member in ("Input", "InputPath", "InputTransformer") if member in target.target]
         notes += [f"its {member} has no effect on a pipeline" for member in ignored]
     return starts
+
+
+def _removed(found: Existing, command: str) -> str:
+    """Say how it is removed; what a stack owns, the stack would miss, or make again."""
+    return f"; {found.owned}" if found.owned else f". To remove that: {command}"
 
 
 def _remove_targets(found: ExistingRule) -> str:
@@ -415,7 +420,7 @@ def _written(trigger: _Trigger, together: int) -> Iterator[str]:
     """Write a trigger that is one of so many that a thing became."""
     became = f", which became {together} triggers: move all of them first" if together > 1 else ""
     yield f"  {trigger.name}:"
-    yield f"    # Was {trigger.told}{became}. To remove that: {trigger.remove}"
+    yield f"    {_comment(f'Was {trigger.told}{became}{trigger.remove}')}"
     yield from (f"    {_comment(f'Not carried over: {note}')}" for note in trigger.notes)
     if trigger.description:
         yield f"    description: {_text(trigger.description)}"
