@@ -38,9 +38,12 @@ with LocalAws.running() as aws:
 @contextmanager
 def parent(doing: str = IDLE) -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
     """Run a parent; give its process, and the directory and port of its embedded AWS."""
+    # A shell's background job ignores Ctrl-C, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-c", doing], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
+    signal.signal(signal.SIGINT, before)
     assert process.stdout
     try:
         directory, port = process.stdout.readline().split()
