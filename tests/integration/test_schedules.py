@@ -13,7 +13,7 @@ from tests.localaws.local_aws import LocalAws
 
 STACK = "schedules"
 
-LEAD = timedelta(seconds=30)  # a deploy takes several on an idle machine
+LEAD = timedelta(seconds=60)  # a deploy takes several on an idle machine
 
 TRIGGERS = """
   soon:
