@@ -41,19 +41,19 @@ test: setup .venv-sdk/ready ## run all tests, those against the deployed stack i
 	@$(BIN)/python -m pytest
 
 faults: setup ## let faults happen at every call to AWS, and count what is lost or repeated
-	@$(BIN)/python -m tests.faults
+	@$(BIN)/python -m tests.simulation.faults
 
 burst: setup ## let far more be uploaded at once than SageMaker may start, and count what is lost
-	@$(BIN)/python -m tests.burst
+	@$(BIN)/python -m tests.simulation.burst
 
 guards: setup ## take each guard out of the code, and see that a test notices
-	@$(BIN)/python -m tests.guards
+	@$(BIN)/python -m tests.simulation.guards
 
 janitor: setup ## sweep 10,000 schedules while AWS throttles, and count the calls
-	@$(BIN)/python -m tests.sweep
+	@$(BIN)/python -m tests.simulation.sweep
 
 benchmark: setup ## measure what 300 triggers cost
-	@$(BIN)/python -m tests.benchmark
+	@$(BIN)/python -m tests.tools.benchmark
 
 check: setup ## format, lint, types, templates, compiled files
 	@$(BIN)/ruff format --check .
@@ -62,13 +62,13 @@ check: setup ## format, lint, types, templates, compiled files
 	@$(BIN)/mypy
 	@$(BIN)/triggers compile --check
 	@$(BIN)/sam validate --lint --region eu-central-1
-	@$(BIN)/python -m tests.templates
-	@$(BIN)/python -m tests.reference --check
+	@$(BIN)/python -m tests.tools.templates
+	@$(BIN)/python -m tests.tools.reference --check
 
 format: setup ## rewrite the code in the project's format, and the reference's tables
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-	@$(BIN)/python -m tests.reference
+	@$(BIN)/python -m tests.tools.reference
 
 compile: setup ## compile the trigger documents
 	@$(BIN)/triggers compile

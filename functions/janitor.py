@@ -4,8 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pipeline_triggers.janitor import handle
-from pipeline_triggers.verdicts import logger
+from pipeline_triggers.janitor.handler import handle
+from pipeline_triggers.telemetry import logger
 
 
 @logger.inject_lambda_context

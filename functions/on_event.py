@@ -5,9 +5,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pipeline_triggers.delivery import handle
-from pipeline_triggers.events import eventbridge, from_rule
-from pipeline_triggers.verdicts import logger
+from pipeline_triggers.delivery.handler import handle
+from pipeline_triggers.events.envelope import eventbridge, from_rule
+from pipeline_triggers.telemetry import logger
 
 
 @logger.inject_lambda_context

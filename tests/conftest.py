@@ -16,15 +16,15 @@ import pytest
 from hypothesis import settings
 from moto import mock_aws
 from pipeline_triggers import aws as clients
-from pipeline_triggers import compile as compiler
-from pipeline_triggers import documents, schedules
+from pipeline_triggers.compile import stack as compiler
+from pipeline_triggers.documents import loader, schedules
 from pipeline_triggers.settings import settings as settings_of
 from samcli.yamlhelper import yaml_parse
 
 from tests import PROJECT
-from tests.handler import ENVIRONMENT
 from tests.localaws.local_aws import LocalAws
 from tests.sdk import run as run_with_sdk
+from tests.simulation.invocation import ENVIRONMENT
 
 # The same examples every time, and no clock: a test must not need luck. `--hypothesis-profile=explore` looks further.
 settings.register_profile("repeat", derandomize=True, deadline=None)
@@ -50,7 +50,7 @@ class Project:
         (self.documents / "team.yaml").write_text(
             f'version: 1\nowner: team\npipelines: ["*"]\ntriggers:\n{triggers}', encoding="utf-8"
         )
-        loaded = documents.load(self.documents)
+        loaded = loader.load(self.documents)
         past = schedules.past(loaded.triggers, datetime.now(UTC))
         compiler.write(self.documents, compiler.compile_documents(loaded, past))
 

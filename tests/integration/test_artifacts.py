@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pipeline_triggers.sources import HANDLERS
+from pipeline_triggers.language.sources import HANDLERS
 
+from tests import PROJECT
 from tests.conftest import Project
 from tests.localaws.local_aws import LocalAws
+from tests.simulation.invocation import ENVIRONMENT
 
 TRIGGERS = """
   one:
@@ -29,13 +32,27 @@ def refuse(*arguments): raise AssertionError("a network call at import")
 socket.socket.connect = socket.getaddrinfo = refuse
 sys.path[:0] = sys.argv[1:]
 import on_endpoint_status, on_event, on_s3_upload, on_sns_message
-from pipeline_triggers import delivery
+from pipeline_triggers.delivery import handler as delivery
 from importlib import resources
 assert resources.files("compiled_triggers").joinpath("triggers.json").is_file()
 import zoneinfo
 zoneinfo.reset_tzpath(to=())  # as where the machine has no zones
 assert zoneinfo.ZoneInfo("Europe/Berlin")
 print(on_s3_upload.handler.__name__, delivery.__file__)
+"""
+
+
+# Imports every handler, and prints which files of the library that loaded.
+LOADED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from functions import janitor, on_endpoint_status, on_event, on_s3_upload, on_sns_message
+import pipeline_triggers
+root = Path(pipeline_triggers.__file__).parent
+for name, module in sys.modules.items():
+    if name.partition(".")[0] == "pipeline_triggers":
+        print(Path(module.__file__).relative_to(root))
 """
 
 
@@ -70,7 +87,14 @@ def test_the_core_layer_runs_on_either_processor(artifacts: Path) -> None:
     """Pure Python only: no compiled library, and no bytecode of another version."""
     endings = {Path(name).suffix for name in files(artifacts / "CoreLayer")}
     assert not endings & {".so", ".pyd", ".dylib", ".pyc"}
-    assert "python/pipeline_triggers/delivery.py" in files(artifacts / "CoreLayer")
+
+
+def test_the_core_layer_holds_exactly_what_the_handlers_import(artifacts: Path) -> None:
+    """A change to the command line or the compiler changes no function."""
+    command = [sys.executable, "-c", LOADED, str(PROJECT)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | ENVIRONMENT).stdout
+    shipped = {name for name in files(artifacts / "CoreLayer") if name.startswith("python/pipeline_triggers/")}
+    assert shipped == {f"python/pipeline_triggers/{name}" for name in loaded.split()}
 
 
 def test_an_artifact_does_not_depend_on_where_it_was_built(
@@ -111,4 +135,4 @@ def test_a_handler_needs_only_its_layers_and_the_runtime(artifacts: Path, tmp_pa
         check=False,
     )
     assert done.stderr == ""
-    assert done.stdout == f"handler {artifacts}/CoreLayer/python/pipeline_triggers/delivery.py\n"
+    assert done.stdout == f"handler {artifacts}/CoreLayer/python/pipeline_triggers/delivery/handler.py\n"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_triggers import documents, samples
-from pipeline_triggers.sources import HANDLERS, SOURCES
+from pipeline_triggers.documents import loader, samples
+from pipeline_triggers.language.sources import HANDLERS, SOURCES
 
 from tests import PROJECT
 from tests.conftest import Project, pipeline_definition
@@ -168,7 +168,7 @@ def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, t
     for told in expected:
         if told["outcome"] == "REJECTED":
             told["parameters"] = None  # what would have been sent, no execution has
-    triggers = {trigger.id: trigger for trigger in documents.load(project.documents).triggers}
+    triggers = {trigger.id: trigger for trigger in loader.load(project.documents).triggers}
     assert ("team/anything" in {told["trigger"] for told in expected}) == (
         event.get("source") not in (None, "aws.scheduler")
     )

@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any
 
 import pytest
-from pipeline_triggers import compile as compiler
-from pipeline_triggers import documents
-from pipeline_triggers.compile import logical_id
+from pipeline_triggers.compile import stack as compiler
+from pipeline_triggers.compile.stack import logical_id
+from pipeline_triggers.documents import loader
 
 from tests import PROJECT
 from tests.conftest import Project
@@ -112,7 +112,7 @@ def guide(new_project: Callable[[], Project]) -> Iterator[Guide]:
             call(aws, command.partition("triggers ")[0].strip())
         project = new_project()
         (project.documents / "guide.yaml").write_text("".join(blocks("yaml")), encoding="utf-8")
-        compiler.write(project.documents, compiler.compile_documents(documents.load(project.documents)))
+        compiler.write(project.documents, compiler.compile_documents(loader.load(project.documents)))
         project.deploy(aws, STACK)
         yield Guide(aws, project, described)
         # What the page says last.
@@ -123,7 +123,7 @@ def guide(new_project: Callable[[], Project]) -> Iterator[Guide]:
 
 def test_every_example_of_the_page_is_compared(guide: Guide) -> None:
     """The last rule is a schedule here."""
-    ids = {trigger.id for trigger in documents.load(guide.project.documents).triggers}
+    ids = {trigger.id for trigger in loader.load(guide.project.documents).triggers}
     assert ids == {f"guide/{name}" for name in (*SCHEDULES, *(name for name, _ in RULES), "first-monday")}
 
 

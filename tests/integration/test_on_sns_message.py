@@ -10,8 +10,8 @@ import pytest
 
 from tests import PROJECT
 from tests.conftest import Project
-from tests.localaws.happenings import ALARM
 from tests.localaws.local_aws import LocalAws
+from tests.localaws.scenarios import ALARM
 
 STACK = "messages"
 HANDLER = "OnSnsMessage"

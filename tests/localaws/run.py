@@ -15,17 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline_triggers import catalog, documents, schedules
-from pipeline_triggers import compile as compiler
+from pipeline_triggers.compile import stack as compiler
+from pipeline_triggers.documents import loader, schedules
 from pipeline_triggers.errors import DocumentsError
+from pipeline_triggers.language import triggers_json
+from pipeline_triggers.language.sources import SOURCES, topic
 from pipeline_triggers.models import Trigger
-from pipeline_triggers.sources import SOURCES, topic
 from rich.console import Console
 
 from tests import PROJECT
-from tests.localaws import ACCOUNT, REGION, STACK, happenings
-from tests.localaws.happenings import Happening
+from tests.localaws import ACCOUNT, REGION, STACK, scenarios
 from tests.localaws.local_aws import CommandFailed, LocalAws
+from tests.localaws.scenarios import Happening
 
 STAGE = "dev"
 # As the SageMaker SDK's put_triggers makes it: no stack knows of it.
@@ -76,11 +77,11 @@ def step(what: str) -> Iterator[None]:
 
 def compile_triggers(directory: Path) -> list[Trigger]:
     """Compile the documents, and return the triggers as the dev stage sees them."""
-    loaded = documents.load(directory)
+    loaded = loader.load(directory)
     compiled = compiler.compile_documents(loaded, schedules.past(loaded.triggers, datetime.now(UTC)))
     compiler.write(directory, compiled)
     pseudo_parameters = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT}
-    triggers = catalog.load(compiled["triggers.json"], STAGE, pseudo_parameters).values()
+    triggers = triggers_json.load(compiled["triggers.json"], STAGE, pseudo_parameters).values()
     return [trigger for trigger in triggers if trigger.enabled]
 
 
@@ -114,7 +115,7 @@ def definition(pipeline: str, triggers: list[Trigger]) -> str:
 
 def play(aws: LocalAws, trigger: Trigger) -> Iterator[str]:
     """Let happen what the trigger waits for; give what was not expected."""
-    played = list(happenings.of_trigger(trigger, aws.outputs(STACK)["RequestsTopicArn"]))
+    played = list(scenarios.of_trigger(trigger, aws.outputs(STACK)["RequestsTopicArn"]))
     if not played:
         console.print(f"\ntrigger    {trigger.id}: publish an event of your own to see it", style="yellow")
     for happening in played:
@@ -149,7 +150,7 @@ def delete_pipeline(aws: LocalAws, triggers: list[Trigger]) -> Iterator[str]:
     for trigger in triggers:
         if trigger.when.source == "s3" and not trigger.dry_run and trigger.condition is None:
             pipeline = trigger.start[0].pipeline
-            uploaded = next(happenings.of_trigger(trigger, ""))
+            uploaded = next(scenarios.of_trigger(trigger, ""))
             aws.put_schedule(LEFT_BEHIND, pipeline)
             console.print(f"\ndelete     pipeline {pipeline}, which the schedule {LEFT_BEHIND} starts, too")
             aws.delete_pipeline(pipeline)
@@ -192,7 +193,7 @@ def keep_up(aws: LocalAws, triggers: list[Trigger]) -> None:
         console.print(f"export {name}={shlex.quote(value)}")
     for trigger in triggers:
         if trigger.when.source == "sns" and not topic(trigger.when):
-            asked = shlex.quote(json.dumps(happenings.request(trigger), ensure_ascii=False))
+            asked = shlex.quote(json.dumps(scenarios.request(trigger), ensure_ascii=False))
             console.print(f"\naws sns publish --topic-arn {aws.outputs(STACK)['RequestsTopicArn']} --message {asked}")
     console.print(f"\nsam logs --stack-name {STACK}")
     signal.pause()

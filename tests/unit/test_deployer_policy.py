@@ -15,7 +15,7 @@ import yaml
 from cfnlint.api import lint
 
 from tests import PROJECT
-from tests.templates import COMPILED_STACK, transformed
+from tests.tools.templates import COMPILED_STACK, transformed
 
 # What resource types list for features that the templates do not use.
 UNUSED = [

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import yaml
 from cfnlint.api import lint
-from pipeline_triggers import janitor, orphans, state
-from pipeline_triggers.delivery import LONGEST_WAIT, MOST_BROKEN_OFF, TIME_FOR_A_START
-from pipeline_triggers.sources import HANDLERS
+from pipeline_triggers.delivery.handler import LONGEST_WAIT, MOST_BROKEN_OFF, TIME_FOR_A_START
+from pipeline_triggers.janitor import cleanups
+from pipeline_triggers.janitor import handler as janitor
+from pipeline_triggers.language.sources import HANDLERS
+from pipeline_triggers.starts import ledger
 
-from tests import PROJECT, account
+from tests import PROJECT
 from tests.localaws.local_aws import deletion
-from tests.templates import COMPILED_STACK, transformed
+from tests.simulation import janitor_world
+from tests.tools.templates import COMPILED_STACK, transformed
 
 RESOURCES: dict[str, dict[str, Any]] = transformed()["Resources"]
 
@@ -98,7 +101,7 @@ def test_a_message_stays_hidden_while_its_function_can_work_on_it(handler: str) 
     time_out = of_type("AWS::Lambda::Function")[f"{handler}Function"]["Timeout"]
     queue = of_type("AWS::SQS::Queue")[f"{handler}Queue"]
     assert queue["VisibilityTimeout"] == 6 * time_out
-    assert time_out < state.LEASE < queue["VisibilityTimeout"]
+    assert time_out < ledger.LEASE < queue["VisibilityTimeout"]
     assert time_out > TIME_FOR_A_START
 
 
@@ -120,7 +123,7 @@ def test_the_ledger_outlives_the_dead_letter_queues() -> None:
     queues = of_type("AWS::SQS::Queue")
     for handler in HANDLERS:
         kept = sum(queues[f"{handler}{kind}"]["MessageRetentionPeriod"] for kind in ("Queue", "DeadLetterQueue"))
-        assert kept + queues[f"{handler}Queue"]["MessageRetentionPeriod"] < state.KEPT
+        assert kept + queues[f"{handler}Queue"]["MessageRetentionPeriod"] < ledger.KEPT
     for table in of_type("AWS::DynamoDB::Table").values():
         assert_kept(table)
 
@@ -216,7 +219,7 @@ def test_the_janitor_hears_of_deleted_pipelines_only() -> None:
     rule = of_type("AWS::Events::Rule")["JanitorDeletedRule"]
     (target,) = rule["Targets"]
     message = target["InputTransformer"]["InputTemplate"].replace("<aws.events.event.json>", json.dumps(deletion("a")))
-    assert orphans.read(message, "m", 0, account.HOME).pipeline == "a"
+    assert cleanups.read(message, "m", 0, janitor_world.HOME).pipeline == "a"
     assert rule["EventPattern"] == {
         "source": ["aws.sagemaker"],
         "detail-type": ["AWS API Call via CloudTrail"],
@@ -234,7 +237,7 @@ def test_a_clean_up_ends_before_its_message_comes_again() -> None:
     """And what fails is quarantined with its reason before SQS moves it without one."""
     queue, function = of_type("AWS::SQS::Queue")["JanitorQueue"], of_type("AWS::Lambda::Function")["JanitorFunction"]
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
-    assert function["Timeout"] == account.TIME_OUT > janitor.TIME_FOR_A_STEP
+    assert function["Timeout"] == janitor_world.TIME_OUT > janitor.TIME_FOR_A_STEP
     assert queue["RedrivePolicy"]["maxReceiveCount"] > janitor.LAST_RECEIVE
     kept = queue["MessageRetentionPeriod"]
     assert transformed()["Parameters"]["GiveUpAfterHours"]["MaxValue"] * 3600 < kept
@@ -250,7 +253,7 @@ def test_the_sweep_says_what_the_janitor_reads() -> None:
     """The schedule's input is the sweep's message, for each mode that the parameter may have."""
     written = of_type("AWS::Scheduler::Schedule")["JanitorSweep"]["Target"]["Input"]["Fn::Sub"]
     for mode in transformed()["Parameters"]["JanitorMode"]["AllowedValues"]:
-        cleanup = orphans.read(written.replace("${JanitorMode}", mode), "m", 0, account.HOME)
+        cleanup = cleanups.read(written.replace("${JanitorMode}", mode), "m", 0, janitor_world.HOME)
         assert cleanup.removes == (mode == "remove")
 
 
@@ -259,12 +262,12 @@ def test_the_largest_clean_up_fits_into_a_message(field: str) -> None:
     """And what is told of it into an event: SQS took 256 KB at first, and EventBridge; more of either is not needed."""
     most = transformed()["Parameters"]["JanitorMostRemovals"]["MaxValue"]
     found = tuple(
-        orphans.Orphan("schedule", "g" * 64, f"{number:064}", "", f"{number:0120}") for number in range(most + 1)
+        cleanups.Orphan("schedule", "g" * 64, f"{number:064}", "", f"{number:0120}") for number in range(most + 1)
     )
-    kept = tuple(orphans.Kept("k" * 130, "p" * 120, "r" * 300) for _ in range(orphans.MOST_KEPT))
-    there = tuple(f"{number:060}" for number in range(orphans.MOST_THERE))
+    kept = tuple(cleanups.Kept("k" * 130, "p" * 120, "r" * 300) for _ in range(cleanups.MOST_KEPT))
+    there = tuple(f"{number:060}" for number in range(cleanups.MOST_THERE))
     lists: Any = {field: found, "there": there, "kept": kept}
-    cleanup = orphans.Cleanup("m" * 36, 0, None, True, **lists)
+    cleanup = cleanups.Cleanup("m" * 36, 0, None, True, **lists)
     assert len(cleanup.dump()) < 256 * 1024
     told = janitor.account_of(cleanup, most + 1, "s" * 128)
     assert len(json.dumps(told, ensure_ascii=False)) < 256 * 1024

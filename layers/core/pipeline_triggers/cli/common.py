@@ -13,9 +13,9 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from pipeline_triggers import documents
-from pipeline_triggers.deployed import NotDeployed
+from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import DocumentsError
+from pipeline_triggers.operations.stacks import NotDeployed
 
 documents_option = click.option(
     "--documents",
@@ -37,10 +37,10 @@ trigger_argument = click.argument("name", metavar="TRIGGER")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
-def load(directory: Path) -> documents.Documents:
+def load(directory: Path) -> loader.Documents:
     """Load the documents, or end the command with what is wrong with them."""
     with telling_problems():
-        return documents.load(directory)
+        return loader.load(directory)
 
 
 def read_event(path: Path) -> dict[str, Any]:

@@ -13,8 +13,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_triggers import account, direct, documents, quotas, schedules, trail
-from pipeline_triggers import compile as compiler
 from pipeline_triggers.cli.common import (
     asking_the_account,
     console,
@@ -26,8 +24,11 @@ from pipeline_triggers.cli.common import (
     telling_problems,
     writing_files,
 )
+from pipeline_triggers.compile import stack as compiler
+from pipeline_triggers.documents import direct, loader, quotas, schedules
 from pipeline_triggers.errors import DocumentsError, Rejected
-from pipeline_triggers.explain import explain
+from pipeline_triggers.operations import check_account, cloudtrail
+from pipeline_triggers.operations.explain import explain
 
 
 @click.command("compile")
@@ -60,13 +61,13 @@ def compile_command(directory: Path, check: bool) -> None:
 def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> None:
     """Check the documents, and with --aws what only the account knows."""
     try:
-        loaded = documents.load(directory)
+        loaded = loader.load(directory)
         compiler.compile_documents(loaded)
         past = schedules.past(loaded.triggers, datetime.now(UTC))
         _check_stage(loaded, stage)
         if ask_aws:
             with asking_the_account():
-                problems = account.problems(loaded, stage, past)
+                problems = check_account.problems(loaded, stage, past)
             if problems:
                 raise DocumentsError(problems)
             _tell_of_others(loaded, stage)
@@ -114,8 +115,8 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
     raw = read_event(event)
     try:
         with asking_the_account():
-            values = account.pseudo_parameters()
-            triggers = account.triggers_of(loaded, stage, values)
+            values = check_account.pseudo_parameters()
+            triggers = check_account.triggers_of(loaded, stage, values)
             found = list(explain(triggers, raw, values, ask_pipelines=ask_pipelines))
     except Rejected as error:
         raise click.ClickException(f"{event}: {error}") from error
@@ -133,7 +134,7 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
     console().print(table)
 
 
-def _told(loaded: documents.Documents, past: frozenset[str]) -> Iterator[str]:
+def _told(loaded: loader.Documents, past: frozenset[str]) -> Iterator[str]:
     """Give what is right, and yet good to know."""
     yield from schedules.told(loaded.triggers, past)
     yield from direct.told(loaded.triggers)
@@ -144,10 +145,10 @@ def _note(*notes: str) -> None:
         click.echo(f"Note: {note}", err=True)
 
 
-def _tell_of_others(loaded: documents.Documents, stage: str) -> None:
+def _tell_of_others(loaded: loader.Documents, stage: str) -> None:
     """Warn of what else starts the same pipelines, where the account lets itself be looked at for that."""
     try:
-        _note(*account.others(loaded, stage))
+        _note(*check_account.others(loaded, stage))
     except (BotoCoreError, ClientError) as error:
         _note(f"what else starts these pipelines can't be looked for: {error}")
 
@@ -155,7 +156,7 @@ def _tell_of_others(loaded: documents.Documents, stage: str) -> None:
 def _tell_of_trails() -> None:
     """Say so when the janitor can't hear of deleted pipelines; its sweep finds later what they leave behind."""
     try:
-        if not trail.tells_of_deletions():
+        if not cloudtrail.tells_of_deletions():
             _note(
                 "no trail of CloudTrail logs management events here, so the janitor does not hear of deleted pipelines:"
                 " only its daily sweep finds what they leave behind"
@@ -164,11 +165,11 @@ def _tell_of_trails() -> None:
         _note(f"whether CloudTrail tells of deleted pipelines can't be asked: {error}")
 
 
-def _count(loaded: documents.Documents) -> str:
+def _count(loaded: loader.Documents) -> str:
     return f"{len(loaded.triggers)} trigger{'' if len(loaded.triggers) == 1 else 's'}"
 
 
-def _check_stage(loaded: documents.Documents, stage: str) -> None:
+def _check_stage(loaded: loader.Documents, stage: str) -> None:
     if stage not in loaded.stages:
         raise click.UsageError(f"stages.yaml has no stage {stage}; it has {', '.join(loaded.stages)}")
 

@@ -16,14 +16,15 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_triggers import account, deployed, removal, snapshots, trail
+from pipeline_triggers.account.references import Home
 from pipeline_triggers.cli.common import asking_the_account, console, json_option, stack_option
 from pipeline_triggers.errors import Waiting
-from pipeline_triggers.orphans import Cleanup, Terms
-from pipeline_triggers.pointers import Home
-from pipeline_triggers.restore import restore
+from pipeline_triggers.janitor import removal, snapshots
+from pipeline_triggers.janitor.cleanups import Cleanup, Terms
+from pipeline_triggers.janitor.snapshots import Snapshot
+from pipeline_triggers.operations import check_account, cloudtrail, stacks
+from pipeline_triggers.operations.restore import restore
 from pipeline_triggers.settings import globs_of
-from pipeline_triggers.snapshots import Snapshot
 
 FAILED = "failed"
 
@@ -94,7 +95,7 @@ def restore_command(names: tuple[str, ...], pipeline: str | None, dry_run: bool,
     if names and pipeline:
         raise click.UsageError("name what to restore, or its pipeline with --pipeline, not both")
     with asking_the_account():
-        found = list(_wanted(deployed.stack(stack).resources["SnapshotTable"], names, pipeline))
+        found = list(_wanted(stacks.stack(stack).resources["SnapshotTable"], names, pipeline))
     if not names and not pipeline:
         _show([_listed(snapshot) for snapshot in found], as_json, "no snapshots")
         return
@@ -115,8 +116,8 @@ def restore_command(names: tuple[str, ...], pipeline: str | None, dry_run: bool,
 
 def _terms(stack: str) -> Terms:
     """Return how the deployed stack wants it, for the account that the credentials name."""
-    found = deployed.stack(stack)
-    values = account.pseudo_parameters()
+    found = stacks.stack(stack)
+    values = check_account.pseudo_parameters()
     return Terms(
         Home(values["AWS::Partition"], values["AWS::AccountId"], values["AWS::Region"]),
         globs_of(found.parameters["JanitorIgnore"]),
@@ -139,7 +140,7 @@ def _look(terms: Terms, progress: Progress) -> Cleanup:
 
 def _deletions() -> dict[str, str]:
     try:
-        return {name: when.isoformat(timespec="seconds") for name, when in trail.deletions().items()}
+        return {name: when.isoformat(timespec="seconds") for name, when in cloudtrail.deletions().items()}
     except (BotoCoreError, ClientError) as error:
         click.echo(f"Note: CloudTrail can't be asked since when: {error}", err=True)
         return {}

@@ -11,9 +11,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_triggers import deployed, redrive
 from pipeline_triggers.cli.common import asking_the_account, console, json_option, stack_option
-from pipeline_triggers.redrive import DeadLetter
+from pipeline_triggers.operations import redrive, stacks
+from pipeline_triggers.operations.redrive import DeadLetter
 
 
 @click.command("redrive")
@@ -34,7 +34,7 @@ def redrive_command(trigger: str | None, reason: str | None, dry_run: bool, stac
     found: Counter[DeadLetter] = Counter()
     try:
         with asking_the_account(), Progress(console=console(stderr=True), transient=True) as progress:
-            there = deployed.stack(stack)
+            there = stacks.stack(stack)
             task = progress.add_task("messages looked at", total=redrive.waiting(there))
             for letter in redrive.redrive(there, wanted, dry_run=dry_run):
                 found[letter] += 1

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import click
 
-from pipeline_triggers import account, by_hand, deployed
-from pipeline_triggers import describe as describing
 from pipeline_triggers.cli.common import (
     asking_the_account,
     documents_option,
@@ -21,9 +19,11 @@ from pipeline_triggers.cli.common import (
     stack_option,
     trigger_argument,
 )
-from pipeline_triggers.deployed import Stack
 from pipeline_triggers.models import Trigger
-from pipeline_triggers.verdict_log import Told, verdicts
+from pipeline_triggers.operations import check_account, run, stacks
+from pipeline_triggers.operations import describe as describing
+from pipeline_triggers.operations.stacks import Stack
+from pipeline_triggers.operations.verdict_log import Told, verdicts
 
 SHOWN, LOOKED_BACK = 5, timedelta(days=7)  # of the last verdicts
 WIDTH = 14  # of the column that says what something is
@@ -96,15 +96,15 @@ def run_command(
         if trigger.when.source != "schedule" and path is None:
             remedy = "write it to a file, like those in events/, and name that with --event"
             raise click.UsageError(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
-        event = read_event(path) if path else by_hand.scheduled_now(there, trigger)
-        sent = by_hand.send(there, trigger, event, again=again)
-        told = by_hand.wait(sent, trigger, patience)
+        event = read_event(path) if path else run.scheduled_now(there, trigger)
+        sent = run.send(there, trigger, event, again=again)
+        told = run.wait(sent, trigger, patience)
     if as_json:
         click.echo(_written({"message_id": sent.message, "verdicts": [one.as_json() for one in told]}))
     else:
         for one in told:
             click.echo(_line(one))
-    if not by_hand.are_final(told, trigger):
+    if not run.are_final(told, trigger):
         where = f"message_id {sent.message} in the log group {sent.log_group}"
         raise click.ClickException(f"no final verdict within {patience} s; look for {where}")
     if any(one.verdict.outcome == "REJECTED" for one in told):
@@ -113,12 +113,12 @@ def run_command(
 
 def _found(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger]:
     """Return the deployed stack, and the trigger as it sees it."""
-    there = deployed.stack(stack)
+    there = stacks.stack(stack)
     loaded = load(directory)
     stage = there.parameters["Stage"]
     if stage not in loaded.stages:
         raise click.ClickException(f"{stack} is of the stage {stage}, which stages.yaml does not have")
-    triggers = account.triggers_of(loaded, stage, account.pseudo_parameters())
+    triggers = check_account.triggers_of(loaded, stage, check_account.pseudo_parameters())
     named = [trigger for trigger in triggers if name in (trigger.id, trigger.id.partition("/")[2])]
     if len(named) != 1:
         ids = ", ".join(trigger.id for trigger in named or triggers)

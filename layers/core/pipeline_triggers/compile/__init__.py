@@ -1,0 +1,1 @@
+"""Documents → stack.yaml (CloudFormation) and triggers.json (for the handlers). Pure."""

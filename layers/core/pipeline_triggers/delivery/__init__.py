@@ -1,0 +1,1 @@
+"""A message from a handler's queue → a verdict for each pipeline."""

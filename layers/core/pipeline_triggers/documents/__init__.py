@@ -1,0 +1,1 @@
+"""YAML documents → Triggers, or every problem in them. Pure."""

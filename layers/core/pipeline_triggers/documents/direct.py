@@ -1,0 +1,110 @@
+"""``delivery: direct``: EventBridge or Scheduler starts the pipelines itself, with what their targets can carry.
+
+Whatever needs computing, or a look at what has happened before, needs a handler of ours, and is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pipeline_triggers.language.sources import SOURCES
+from pipeline_triggers.language.values import expression, literal
+from pipeline_triggers.models import Trigger, When
+from pipeline_triggers.text import did_you_mean
+
+# EventBridge: SageMakerPipelineParameter.Name, which SageMaker's own is not.
+_RULE_PARAMETER = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
+
+# All that Scheduler fills in.
+_ATTRIBUTE = re.compile(r"<aws\.scheduler\.([^>]*)>")
+_FILLED_IN = ("schedule-arn", "scheduled-time", "execution-id", "attempt-number")
+
+# Two of them, by the expression that means the same.
+_ATTRIBUTES = {
+    "$scheduled.time": "<aws.scheduler.scheduled-time>",
+    "$scheduled.arn": "<aws.scheduler.schedule-arn>",
+}
+
+_NEEDS_A_HANDLER = (
+    *("if", "start_one_of", "accept", "dedupe", "max_starts", "dry_run", "display_name", "max_parallel_steps"),
+    *("steps", "source_execution", "version", "mlflow_experiment"),
+)
+
+_NO_TARGET = {"sns": "a topic starts no pipeline", "drift": "the event does not say what the monitor found"}
+
+_REMEDY = "leave out delivery: direct"
+
+
+def direct_problems(raw: Mapping[str, Any], when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Give (where in the trigger, what can't be had directly, and why) besides the values."""
+    if why := _NO_TARGET.get(when.source):
+        yield ("delivery",), f"can't be direct for {when.source}: {why}; leave it out"
+    for name in _NEEDS_A_HANDLER:
+        if name in raw:
+            yield (name,), f"is for a handler, and direct delivery goes past them; leave it out, or {_REMEDY}"
+    if when.source == "schedule" and isinstance(raw.get("start"), dict) and len(raw["start"]) > 1:
+        yield ("start",), f"names several pipelines, and a schedule starts one; write a trigger for each, or {_REMEDY}"
+    yield from _glob_problems(when)
+    if when.source != "schedule":
+        for path in _parameters(raw):
+            if not _RULE_PARAMETER.fullmatch(str(path[-1])):
+                told = "EventBridge takes names of letters, digits and inner dashes only"
+                yield path, f"can't be sent directly: {told}; rename it, or {_REMEDY}"
+
+
+def _glob_problems(when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Give a glob of which a rule matches a part only, and a handler the rest."""
+    if not (named := SOURCES[when.source].name):
+        return
+    field, star = named[0], "**" if when.source == "s3" else "*"
+    glob = when.fields.get(field, "")
+    if "*" in glob.removesuffix(star):
+        told = f"a rule matches a whole name, or one with {star} at its end"
+        yield ("when", when.source, field), f"can't be matched directly: {told}; write such a one, or {_REMEDY}"
+
+
+def _parameters(raw: Mapping[str, Any]) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(start := raw.get("start"), dict):
+        yield from (("start", pipeline, name) for pipeline, values in start.items() for name in values)
+    yield from (("parameters", name) for name in raw.get("parameters", {}))
+
+
+def value_problem(source: str, value: str) -> str | None:
+    """Say why a value can't be sent directly, or None; ``source`` is the trigger's."""
+    computed = literal(value) is None
+    if source == "schedule":
+        if computed and sent(value) == value:
+            known = " and ".join(f"{{% {name} %}}" for name in _ATTRIBUTES)
+            return f"is computed, and Scheduler knows {known} only; write one, or {_REMEDY}"
+        if unknown := [name for name in _ATTRIBUTE.findall(value) if name not in _FILLED_IN]:
+            told = did_you_mean(unknown[0], _FILLED_IN)
+            return f"has <aws.scheduler.{unknown[0]}>, which Scheduler does not fill in; {told}"
+    elif expression(value) is not None:
+        return f"is computed, and EventBridge picks values out of the event only; write $.a.b, or {_REMEDY}"
+    elif computed and "*" in value:
+        return f"may give several values; name one, as in [0], or {_REMEDY}"
+    elif value.startswith("$") and not computed:
+        return f"would be taken for a path by EventBridge; write another text, or {_REMEDY}"
+    return None
+
+
+def attribute_problem(source: str, value: str) -> str | None:
+    """Say that nobody fills in what stands in a value for Scheduler to fill in, or None."""
+    if source == "schedule" and "<aws.scheduler." in value:
+        return f"is filled in with delivery: direct only; write {{% {next(iter(_ATTRIBUTES))} %}}"
+    return None
+
+
+def sent(value: str) -> str:
+    """Write a value as a target has it."""
+    return _ATTRIBUTES.get((expression(value) or "").strip(), value)
+
+
+def told(triggers: Iterable[Trigger]) -> Iterator[str]:
+    """Say what direct delivery gives up."""
+    for trigger in triggers:
+        if trigger.direct:
+            lacking = "no verdict, no check of its values, and an event that AWS delivers twice starts twice"
+            yield f"{trigger.id} is delivered directly: {lacking}"

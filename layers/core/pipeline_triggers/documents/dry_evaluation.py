@@ -1,0 +1,165 @@
+"""Expressions that can't work on the events that they get: found on a sample, before anything is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.language.jsonata import FUNCTIONS, Node, children, compile_expression, text, walk
+from pipeline_triggers.language.lookups import ASKED, Need, asked
+
+# Under these, an event holds what a team names itself: nobody can tell what is not there.
+FREE = frozenset(
+    {
+        *("CustomerMetadataProperties", "Environment", "HyperParameters", "Tags", "dimensions"),
+        *("Message", "MessageAttributes", "attributes", "body"),  # of SNS
+    }
+)
+
+
+# Free, too, but not there for every source.
+_OPEN = frozenset({"metadata", "tags"})
+
+
+def misfit(
+    source: str, event: Mapping[str, Any], bindings: Mapping[str, Any], wrong: Callable[[Any], str | None]
+) -> str | None:
+    """Say why an expression can't work on events like this sample, or None.
+
+    A value that the sample happens not to give (the third segment of a key) is no misfit; a name that such events
+    do not have, and a function that can't take what they hold, is one. So is what ``wrong`` says of a result.
+    """
+    expression = compile_expression(source)
+    ast = expression.jsonata.ast
+    # By another way than by its name, such a field is not there.
+    known = asked(ast)
+    for variable, field in sorted(known):
+        if variable in bindings and field not in bindings[variable]:
+            return f"asks for ${variable}.{field}, which can't be had for such an event; leave it out"
+    bindings = {
+        variable: {name: value for name, value in fields.items() if (variable, name) not in ASKED - known}
+        for variable, fields in bindings.items()
+    }
+    if hidden := _named_otherwise(ast, bindings):
+        variable, field = hidden
+        return f"names {field} by another way than ${variable}.{field}; write that outright"
+    if unknown := _unknown_variables(ast, bindings):
+        names = ", ".join(f"${name}" for name in bindings)
+        return f"uses ${unknown[0]}, which is not bound here; bound are {names or 'none'}"
+    if missing := _missing_paths(ast, event, bindings):
+        return f"asks for {missing[0]}, which such an event does not have; look at one in events/"
+    constant = is_constant(source)
+    free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(ast))
+    try:
+        result = expression.evaluate(event, bindings)
+        if constant and result in (None, ""):
+            return "gives nothing, on any event; write a value"
+        if result is not None:
+            return None if free else wrong(result)
+        if _is_plain_path(ast) and not free:
+            return "resolves to nothing on such an event; look at one in events/, or guard it with $exists"
+    except Rejected as error:
+        if constant:
+            return f"{error}; mend it".replace("this event", "any event")
+        if free:
+            return None
+        if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
+            return f"{error}; convert what it gets, as with $string or $number".replace("this event", "such an event")
+    return None
+
+
+def is_constant(source: str) -> bool:
+    """Whether an expression gives the same on every event."""
+    nodes = list(walk(compile_expression(source).jsonata.ast))
+    own = {argument.value for node in nodes if node.type == "lambda" for argument in node.arguments}
+    own |= {node.lhs.value for node in nodes if node.type == "bind"}
+    of_event = ("name", "wildcard", "descendant")
+    variables = {node.value for node in nodes if node.type == "variable"} - own - FUNCTIONS
+    return not variables and not any(node.type in of_event for node in nodes)
+
+
+def _is_plain_path(ast: Node) -> bool:
+    """Whether an expression only follows names, so that nothing of an event decides whether it finds something."""
+    nodes = list(walk(ast))
+    plain = ("path", "name", "variable", "block", "bind", "number", "filter", "index", "wildcard", "descendant")
+    # How long a list is differs from event to event.
+    further = any(node.type == "number" and node.value > 0 for node in nodes)
+    of_resources = any(node.type == "name" and node.value == "resources" for node in nodes)
+    return (of_resources or not further) and all(node.type in plain for node in nodes)
+
+
+def _named_otherwise(ast: Node, bindings: Mapping[str, Any]) -> Need | None:
+    """Return a field that would have to be asked for, and is named apart from its variable."""
+    nodes = list(walk(ast))
+    used = {node.value for node in nodes if node.type == "variable"}
+    kinds = ("name", "string") if "lookup" in used else ("name",)
+    words = {node.value for node in nodes if node.type in kinds}
+    for variable, field in sorted(ASKED):
+        if variable in used & bindings.keys() and field in words and field not in bindings[variable]:
+            return variable, field
+    return None
+
+
+def _unknown_variables(ast: Node, known: Collection[str]) -> list[str]:
+    bound = {*known, *FUNCTIONS, "", "$"}
+    for node in walk(ast):
+        if node.type == "lambda":
+            bound |= {argument.value for argument in node.arguments}
+        elif node.type == "bind":
+            bound.add(node.lhs.value)
+    return [node.value for node in walk(ast) if node.type == "variable" and node.value not in bound]
+
+
+def _missing_paths(ast: Node, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> list[str]:
+    """Return the paths from the event or from a variable that lead to nothing, unless ``$exists`` guards them."""
+    found: list[tuple[str, bool]] = []
+    _collect_missing(ast, event, bindings, found, guarded=False)
+    guarded = {path for path, is_guarded in found if is_guarded}
+    return [path for path, _ in found if path not in guarded]
+
+
+def _collect_missing(
+    node: Node, event: Any, bindings: Mapping[str, Any], found: list[tuple[str, bool]], *, guarded: bool
+) -> None:
+    if node.type == "path":
+        if (path := _missing(node.steps, event, bindings)) is not None:
+            found.append((path, guarded))
+        return
+    if node.type == "name" and node.value not in event:
+        found.append((node.value, guarded))
+    in_exists = node.type == "function" and node.procedure.value == "exists"
+    for child, is_selecting in children(node):
+        if not is_selecting:
+            _collect_missing(child, event, bindings, found, guarded=guarded or in_exists)
+
+
+def _missing(steps: list[Node], event: Any, bindings: Mapping[str, Any]) -> str | None:
+    first, *rest = steps
+    here: Any
+    if first.type == "variable":
+        if first.value in ("", "$"):
+            here = event
+        elif first.value in bindings:
+            here = bindings[first.value]
+        else:
+            return None
+    else:
+        here, rest = event, steps
+    walked = [first] if first.type == "variable" else []
+    for step in rest:
+        if step.type != "name" or not isinstance(here, dict):
+            return None
+        walked.append(step)
+        if step.value in FREE:
+            return None
+        if step.value not in here:
+            return ".".join(map(text, walked))
+        if step.value in _OPEN:
+            return None
+        here = here[step.value]
+        while isinstance(here, list) and here:
+            here = here[0]
+        if getattr(step, "stages", None):
+            return None
+    return None

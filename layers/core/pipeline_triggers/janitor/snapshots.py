@@ -1,0 +1,99 @@
+"""What the janitor removed, as it was: an item per schedule and rule's target in a table, for a stated time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.conditions import Key
+
+from pipeline_triggers import aws
+from pipeline_triggers.janitor.cleanups import Orphan
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a thing was right before it was removed, by which clean-up, and when (a Unix time).
+
+    ``was`` holds GetSchedule's answer, or of a rule's target the ``rule``, its ``tags`` and the ``target``.
+    """
+
+    orphan: Orphan
+    cleanup: str
+    taken_at: int
+    was: Mapping[str, Any]
+
+
+def put(table: str, snapshot: Snapshot, keep_days: int) -> None:
+    """Keep a snapshot. The Scheduler's largest Input, 256 KB, leaves room below DynamoDB's 400 KB."""
+    item = {
+        **_key(snapshot.orphan),
+        "orphan": asdict(snapshot.orphan),
+        "cleanup": snapshot.cleanup,
+        "taken_at": snapshot.taken_at,
+        "was": _storable(snapshot.was),
+        "expires": int(time.time()) + keep_days * 24 * 3600,
+    }
+    aws.table(table).put_item(Item=item)
+
+
+def get(table: str, orphan: Orphan) -> Snapshot | None:
+    """Return the snapshot of one thing, if there is one."""
+    found = aws.table(table).get_item(Key=_key(orphan), ConsistentRead=True).get("Item")
+    return _snapshot(found) if found else None
+
+
+def of_pipeline(table: str, name: str) -> Iterator[Snapshot]:
+    """Give all snapshots of what pointed at a pipeline."""
+    yield from _all(aws.table(table).query, KeyConditionExpression=Key("pipeline").eq(name.lower()))
+
+
+def everything(table: str) -> Iterator[Snapshot]:
+    """Give all snapshots."""
+    yield from _all(aws.table(table).scan)
+
+
+def _all(ask: Any, **arguments: Any) -> Iterator[Snapshot]:
+    while True:
+        page = ask(**arguments, ConsistentRead=True)
+        yield from map(_snapshot, page["Items"])
+        if "LastEvaluatedKey" not in page:
+            return
+        arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _key(orphan: Orphan) -> dict[str, Any]:
+    thing = "/".join(filter(None, (orphan.kind, orphan.place, orphan.name, orphan.target)))
+    return {"pipeline": orphan.pipeline.lower(), "thing": thing}
+
+
+def _snapshot(item: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(Orphan(**item["orphan"]), item["cleanup"], int(item["taken_at"]), _plain(item["was"]))
+
+
+def _storable(value: Any) -> Any:
+    """Write times as texts; DynamoDB has none."""
+    match value:
+        case dict():
+            return {name: _storable(inner) for name, inner in value.items()}
+        case list():
+            return [_storable(inner) for inner in value]
+        case datetime():
+            return value.isoformat()
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Read numbers as integers; DynamoDB's are Decimals, and these APIs answer no others."""
+    match value:
+        case dict():
+            return {name: _plain(inner) for name, inner in value.items()}
+        case list():
+            return [_plain(inner) for inner in value]
+        case Decimal():
+            return int(value)
+    return value

@@ -1,0 +1,149 @@
+"""Parameter values: a literal, ``$.a.b[0]`` (a JSONPath as EventBridge reads it) or ``{% … %}`` (JSONata).
+
+The three forms are AWS's own: EventBridge's dynamic parameters and Step Functions' JSONata.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.language.jsonata import ExpressionError, compile_expression
+from pipeline_triggers.models import Occurrence
+
+MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
+MAX_EXPERIMENT_LENGTH = 256  # StartPipelineExecution: MlflowExperimentName
+
+JSONATA = re.compile(r"\{%(.*)%\}", re.DOTALL)
+_EXECUTION = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{12}:pipeline/[^/]+/execution/[^/\s]+")
+PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+|\*)\]")
+
+
+def no_execution(text: str) -> str | None:
+    """Say why a value is no ARN of an execution, or None."""
+    if _EXECUTION.fullmatch(text):
+        return None
+    return "is no execution; write its ARN, arn:aws:sagemaker:…:pipeline/…/execution/…, or $.a.b or {% … %}"
+
+
+def no_experiment(text: str) -> str | None:
+    """Say why a value is no name of an MLflow experiment, or None."""
+    if len(text) > MAX_EXPERIMENT_LENGTH:
+        return f"has {len(text)} characters; an MLflow experiment's name has {MAX_EXPERIMENT_LENGTH} at most"
+    if len(text.splitlines()) > 1:
+        return "has several lines; an MLflow experiment's name has one"
+    return None
+
+
+def holds(source: str, occurrence: Occurrence) -> bool:
+    """Evaluate a document's ``if``.
+
+    Raises:
+        Rejected: it gives neither true nor false.
+
+    """
+    match _computed(source, occurrence):
+        case bool(answer):
+            return answer
+    raise Rejected(f"if: {source} gives neither true nor false on this event")
+
+
+def expression(source: str) -> str | None:
+    """Return what stands between {% and %}, or None when the value is no expression."""
+    found = JSONATA.fullmatch(source)
+    return found[1] if found else None
+
+
+def literal(source: str) -> str | None:
+    """Return the value that is the same on every event, or None when it is computed."""
+    return None if source.startswith(("$.", "{%")) else source
+
+
+def evaluate(source: str, occurrence: Occurrence) -> str:
+    """Compute a value for an occurrence.
+
+    Raises:
+        Rejected: it can't be computed, or can't be sent.
+
+    """
+    return spell(source, _computed(source, occurrence))
+
+
+def _computed(source: str, occurrence: Occurrence) -> object:
+    if expression := JSONATA.fullmatch(source):
+        try:
+            return compile_expression(expression[1]).evaluate(occurrence.event, occurrence.bindings)
+        except (ExpressionError, Rejected) as error:
+            raise Rejected(f"{source} {error}") from error
+    return _at(source, occurrence.event) if source.startswith("$.") else source
+
+
+def _at(path: str, event: object) -> object:
+    found = _matches(path, event)
+    if len(found) > 1:
+        raise Rejected(f"{path} gives {len(found)} values on this event, not one; name one, as in [0]")
+    return found[0] if found else None
+
+
+def _matches(path: str, event: object) -> list[object]:
+    """Return what a path leads to: nothing, one value, or with a wildcard any number of them."""
+    return follow(PATH_STEP.findall(path), event)
+
+
+def follow(steps: Iterable[tuple[str, str]], event: object) -> list[object]:
+    """Return what the steps of a path lead to: nothing, one value, or with a wildcard any number of them."""
+    found = [event]
+    for name, index in steps:
+        found = [child for parent in found for child in _children(parent, name, index)]
+    return [value for value in found if value is not None]
+
+
+def _children(parent: object, name: str, index: str) -> Iterable[object]:
+    match parent:
+        case dict() if name == "*":
+            return parent.values()
+        case dict() if name in parent:
+            return [parent[name]]
+        case list() if index == "*":
+            return parent
+        case list() if index and int(index) < len(parent):
+            return [parent[int(index)]]
+        case _:
+            return []
+
+
+def spell(source: str, found: Any) -> str:
+    """Write a value as SageMaker's SDK spells it: booleans as True and False, whole numbers without a fraction.
+
+    Raises:
+        Rejected: the value is missing, not a single value, empty, too long, or no text; ``source`` names it.
+
+    """
+    text = _text(source, found)
+    if not text:
+        raise Rejected(f"{source} is empty on this event, and SageMaker refuses empty values")
+    if len(text) > MAX_VALUE_LENGTH:
+        raise Rejected(f"{source} has {len(text)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise Rejected(f"{source} holds half a surrogate pair on this event, which is no text")
+    return text
+
+
+def _text(source: str, found: Any) -> str:
+    match found:
+        case str():
+            return found
+        case bool() | int():
+            return str(found)
+        case float() if math.isfinite(found):
+            return str(int(found) if found.is_integer() else found)
+        case None:
+            raise Rejected(f"{source} resolves to nothing on this event; guard it, as in {{% $exists(a) ? a : 'b' %}}")
+        case dict() | list():
+            kind = "an object" if isinstance(found, dict) else "a list"
+            raise Rejected(f"{source} gives {kind}, not one value; {{% $string(…) %}} makes it a text")
+        case _:
+            raise Rejected(f"{source} gives neither a text nor a finite number nor a boolean on this event")

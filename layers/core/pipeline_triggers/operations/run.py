@@ -1,0 +1,90 @@
+"""A trigger, started by hand: what its rule would send is sent to its handler, and the verdicts are waited for."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline_triggers import aws
+from pipeline_triggers.language import sources
+from pipeline_triggers.language.sources import SOURCES
+from pipeline_triggers.models import Outcome, Trigger
+from pipeline_triggers.operations import describe
+from pipeline_triggers.operations.stacks import Stack
+from pipeline_triggers.operations.verdict_log import Told, verdicts
+
+PAUSE = 1.0  # seconds between two looks at the log
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent: the id of the SQS message, which its verdicts' log lines carry, and the handler's log group."""
+
+    message: str
+    log_group: str
+    at: datetime
+
+
+def send(stack: Stack, trigger: Trigger, event: Mapping[str, Any], *, again: bool) -> Sent:
+    """Send an event to the trigger's handler, as the trigger's rule or topic would.
+
+    An event that has started the trigger's pipelines before is a DUPLICATE; with ``again`` it is another one, whose
+    identity the executions' descriptions carry.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: it could not be sent.
+
+    """
+    handler = SOURCES[trigger.when.source].handler
+    if trigger.when.source == "sns":
+        # An envelope that was kept may come from another stack's topic.
+        event = {**event, "TopicArn": sources.topic(trigger.when) or stack.resources["RequestsTopic"]}
+    body = {"trigger": trigger.id, "event": event, **({"again": str(uuid.uuid4())} if again else {})}
+    answer = aws.sqs().send_message(QueueUrl=stack.resources[f"{handler}Queue"], MessageBody=json.dumps(body))
+    return Sent(answer["MessageId"], stack.resources[f"{handler}LogGroup"], datetime.now(UTC))
+
+
+def scheduled_now(stack: Stack, trigger: Trigger) -> dict[str, Any]:
+    """Return what the trigger's schedule would send if it were due now.
+
+    Raises:
+        NotDeployed: there is no schedule, or none any more.
+        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+
+    """
+    schedule = describe.schedule(stack, trigger)
+    text = schedule["Target"]["Input"]
+    filled = {"scheduled-time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "execution-id": str(uuid.uuid4())}
+    for name, value in {**filled, "schedule-arn": schedule["Arn"]}.items():
+        text = text.replace(f"<aws.scheduler.{name}>", value)
+    event: dict[str, Any] = json.loads(text)["event"]
+    return event
+
+
+def wait(sent: Sent, trigger: Trigger, patience: float) -> list[Told]:
+    """Wait up to so many seconds for the final verdicts, and return what was told: too little when it took longer.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: the log can't be read.
+
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        told = list(verdicts(sent.log_group, sent.at - CLOCKS_DIFFER_BY, message_id=sent.message))
+        if are_final(told, trigger) or time.monotonic() >= deadline:
+            return told
+        time.sleep(PAUSE)
+
+
+def are_final(told: list[Told], trigger: Trigger) -> bool:
+    """Whether nothing more is to come: each pipeline has its verdict, or all of them have one."""
+    final = [one.verdict for one in told if one.verdict.outcome is not Outcome.WAITING]
+    pipelines = {start.pipeline for start in trigger.start}
+    decided = {verdict.pipeline for verdict in final}
+    return None in decided or (bool(decided) if trigger.one_of else decided >= pipelines)

@@ -1,0 +1,1 @@
+"""The one door to StartPipelineExecution: check against the definition, plan, ledger, start."""

@@ -1,0 +1,201 @@
+"""``make faults``: faults at every call that a handler makes to AWS; nothing is lost, and nothing starts twice.
+
+Each run takes a scenario, lets the fault happen at one of its calls (or, at random, at several), and delivers the
+messages as SQS does until the handler has done with them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from pipeline_triggers.models import Start, Trigger, When
+from rich.console import Console
+from rich.table import Table
+
+from tests.simulation.delivery_world import FAULTS, KILLS, LIMITS, LONGEST_LAG, At, World
+
+START = "StartPipelineExecution"
+
+# All calls, each by its purpose. The matrix has a row for each.
+CALLS = (
+    "PutItem (begin)",
+    "GetItem (begun before)",
+    "UpdateItem (begun before)",
+    "ListPipelineExecutions",
+    "HeadObject",
+    "DescribePipeline",
+    "UpdateItem (count)",
+    START,
+    "UpdateItem (started)",
+    "UpdateItem (uncount)",
+    "DeleteItem (release)",
+    "SendMessage",
+    "UpdateItem (count try)",
+    "ChangeMessageVisibility",
+)
+
+WHEN = When("s3", {"bucket": "raw"})
+KEY = {"Key": "$.detail.object.key"}
+ONE = Trigger("team/one", WHEN, (Start("train", KEY),))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is uploaded, how much of it is told twice, which pipelines start, and whether something is rejected.
+
+    ``faults`` are the scenario's own, which lead to the calls that mend them.
+    """
+
+    trigger: Trigger = ONE
+    starts: tuple[str, ...] = ("train",)
+    rejects: bool = False
+    uploads: int = 1
+    copies: int = 0
+    faults: Mapping[At, str] = field(default_factory=dict)
+
+
+SCENARIOS = {
+    "one pipeline": Scenario(),
+    "three pipelines": Scenario(
+        Trigger("team/three", WHEN, tuple(Start(name, KEY) for name in ("a", "b", "c"))), ("a", "b", "c")
+    ),
+    "two uploads, one delivered twice": Scenario(uploads=2, copies=1),
+    "asks S3": Scenario(Trigger("team/asks", WHEN, (Start("train", {"Key": "{% $object.metadata.key %}"}),))),
+    "one is rejected": Scenario(
+        Trigger("team/rejected", WHEN, (Start("train", KEY), Start("train", {"Undeclared": "x"}))), rejects=True
+    ),
+    "begun and not started": Scenario(faults={(START, 1): "killed before"}),
+    "started and not noted": Scenario(faults={(START, 1): "no reply"}),
+    "the limit is met": Scenario(faults={(START, 1): "limit"}),
+    "denied three times": Scenario(faults={(START, time): "denied" for time in (1, 2, 3)}),
+}
+
+# SageMaker honours tokens or has forgotten them at once, and lists an execution at once or late.
+MODES = tuple(itertools.product((True, False), (0, LONGEST_LAG)))
+HARDEST = (False, LONGEST_LAG)
+Mode = tuple[bool, float]
+
+
+def kinds(call: str) -> tuple[str, ...]:
+    """Return the faults that a call can meet."""
+    return (*FAULTS, *LIMITS) if call == START else FAULTS
+
+
+def played(world: World, scenario: Scenario, delays: tuple[int, ...] = (0,)) -> World:
+    """Run the scenario in the world."""
+    with world.installed():
+        for number in range(scenario.uploads):
+            world.upload(f"in/{number}")
+        for number in range(scenario.copies):
+            world.upload(f"in/{number}")
+        world.drain(delays)
+        world.redrive()
+        world.drain(delays)
+    return world
+
+
+def one_by_one(scenario: Scenario, mode: Mode, most: int) -> Iterator[World]:
+    """Let each fault happen at each call that the scenario makes; of alike calls, at the first few and the last."""
+    undisturbed = played(World(scenario.trigger, *mode, faults=scenario.faults), scenario)
+    yield undisturbed
+    last = dict(undisturbed.calls)
+    for call, number in undisturbed.calls:
+        at = (call, number)
+        if at not in scenario.faults and (number <= most or number == last[call]):
+            for fault in kinds(call):
+                yield played(World(scenario.trigger, *mode, faults={**scenario.faults, at: fault}), scenario)
+
+
+def pairs(scenario: Scenario, mode: Mode, most: int) -> Iterator[World]:
+    """Let each fault happen, and then each at each call that the first one leads to."""
+    for first in one_by_one(scenario, mode, most):
+        yield from one_by_one(replace(scenario, faults=first.faults), mode, most)
+
+
+def at_random(scenario: Scenario, mode: Mode, seed: int) -> World:
+    """Let several faults happen, some of them to what mends the others, and deliveries come late and in any order."""
+    chance = random.Random(seed)  # noqa: S311 - the same faults every time
+    places = [(chance.choice(CALLS), chance.randrange(1, 4)) for _ in range(chance.randrange(2, 12))]
+    faults = {(call, time): chance.choice(kinds(call)) for call, time in places}
+    world = World(scenario.trigger, *mode, faults={**faults, **scenario.faults}, chance=chance)
+    return played(world, scenario, delays=(0, 0, 60, 1200))
+
+
+def wrong(world: World, scenario: Scenario) -> str | None:
+    """Say what is lost, started twice or started wrongly, or None."""
+    if world.misled():
+        return "wrong parameters"
+    if world.repeated():
+        return "started twice"
+    if len(world.executions) != len(set(world.sent.values())) * len(scenario.starts):
+        return "lost a start"
+    told = {(line["outcome"], line["message_id"], line.get("execution_arn")) for line in world.final_verdicts()}
+    started = Counter(arn for outcome, _, arn in told if outcome == "STARTED")
+    if started != Counter(one["arn"] for one in world.executions):
+        return "not one verdict for a start"
+    if {message for _, message, _ in told} != world.sent.keys():
+        return "lost a verdict"
+    if scenario.rejects and len({message for outcome, message, _ in told if outcome == "REJECTED"}) != len(world.sent):
+        return "lost a rejection"
+    if len(world.quarantined) < len(world.sent) * scenario.rejects or world.unexplained():
+        return "not quarantined with a reason"
+    return None
+
+
+WRONG = (
+    *("lost a start", "started twice", "wrong parameters", "not one verdict for a start", "lost a verdict"),
+    *("lost a rejection", "not quarantined with a reason"),
+)
+
+
+def runs() -> Iterator[tuple[Scenario, World]]:
+    """Run every scenario in every mode, with every fault at every call, with several at random, and one with pairs."""
+    for scenario, mode in itertools.product(SCENARIOS.values(), MODES):
+        for world in one_by_one(scenario, mode, most=3):
+            yield scenario, world
+        for seed in range(100):
+            yield scenario, at_random(scenario, mode, seed)
+    for world in pairs(Scenario(), HARDEST, most=2):
+        yield Scenario(), world
+
+
+def main() -> int:
+    """Print the matrix of calls and faults, and the sums; the exit code says whether all was tried and all is right."""
+    matrix: Counter[tuple[str, str]] = Counter()
+    results: Counter[tuple[str, bool]] = Counter()
+    for scenario, world in runs():
+        matrix.update(world.happened)
+        results[wrong(world, scenario) or "right", world.honours_tokens] += 1
+    show(matrix, results)
+    return 0 if {result for result, _ in results} == {"right"} and not empty(matrix) else 1
+
+
+def empty(matrix: Mapping[tuple[str, str], int]) -> set[tuple[str, str]]:
+    """Return the cells of the matrix in which nothing was tried, and those that it does not have."""
+    return {(call, fault) for call in CALLS for fault in kinds(call)} ^ set(matrix)
+
+
+def show(matrix: Counter[tuple[str, str]], results: Counter[tuple[str, bool]]) -> None:
+    """Print what was tried, and what came of it."""
+    console = Console(highlight=False, width=190)
+    table = Table("", *FAULTS, *LIMITS, box=None, pad_edge=False)
+    for call in CALLS:
+        cells = (str(matrix[call, fault]) if fault in kinds(call) else "" for fault in (*FAULTS, *LIMITS))
+        table.add_row(call, *cells)
+    console.print(table)
+    kills = sum(count for (_, fault), count in matrix.items() if fault in KILLS)
+    console.print(f"\n{matrix.total()} faults, {kills} of them kills, in {results.total()} runs;", end=" ")
+    console.print(f"{len(empty(matrix))} cells empty; executions listed at once, or {LONGEST_LAG} s late\n")
+    table = Table("SageMaker's tokens", "honoured", "forgotten at once", box=None, pad_edge=False)
+    for result in ("right", *WRONG):
+        table.add_row(result, str(results[result, True]), str(results[result, False]))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

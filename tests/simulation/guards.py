@@ -1,0 +1,562 @@
+"""``make guards``: take each guard out of the code, one at a time, and see that a test notices.
+
+A guard is taken out in a copy of the library, never in the working tree, and only the tests that are named with it run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests import PROJECT
+
+CORE = PROJECT / "layers" / "core"
+
+# How pytest ends; all but these two say that it could not run the tests.
+PASSED, FAILED = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What keeps a promise: ``held``, which ``file`` of the library holds once, and ``broken``, which takes it out.
+
+    ``tests`` are pytest's names of tests, at least one of which must then fail.
+    """
+
+    name: str
+    file: str
+    held: str
+    broken: str
+    tests: tuple[str, ...]
+
+
+DELIVERY = "tests/unit/delivery/test_handler.py::test_"
+FAULTS = "tests/simulation/test_faults.py::test_"
+START = "tests/unit/starts/test_start.py::test_"
+JANITOR = "tests/unit/janitor/test_handler.py::test_"
+
+
+GUARDS = (
+    Guard(
+        "ledger: what was begun before is known",
+        "starts/ledger.py",
+        '"expires": now + KEPT}, ConditionExpression=Attr("id").not_exists())',
+        '"expires": now + KEPT})',
+        (f"{DELIVERY}a_repeated_delivery_starts_nothing_more",),
+    ),
+    Guard(
+        "ledger: kept longer than a message can live",
+        "starts/ledger.py",
+        "KEPT = 30 * 24 * 3600",
+        "KEPT = 14 * 24 * 3600",
+        (f"{FAULTS}a_message_that_is_redriven_after_its_longest_life_starts_nothing",),
+    ),
+    Guard(
+        "lease: a start is left to who began it",
+        "starts/ledger.py",
+        "if now < lease:",
+        "if False:",
+        (f"{FAULTS}a_second_delivery_in_the_middle_of_the_first_waits",),
+    ),
+    Guard(
+        "lease: of two that take it over, one wins",
+        "starts/ledger.py",
+        'Attr("lease").eq(lease) & Attr("execution").not_exists()',
+        'Attr("execution").not_exists()',
+        (f"{FAULTS}of_two_that_take_over_a_start_one_wins",),
+    ),
+    Guard(
+        "search: an execution without a note is found",
+        "starts/start.py",
+        "if before and (execution := _found(run, before.begun_at, time_left)):",
+        "if before and (execution := None):",
+        (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
+    ),
+    Guard(
+        "search: on every page",
+        "starts/start.py",
+        '        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
+        '        break\n        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
+        (f"{FAULTS}a_start_that_broke_off_is_found_among_thousands",),
+    ),
+    Guard(
+        "search: no longer than there is time",
+        "starts/start.py",
+        '        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
+        '        if False:\n            raise Waiting("the function has no time left to look',
+        (f"{FAULTS}a_search_that_takes_too_long_waits",),
+    ),
+    Guard(
+        "identity: not the position in the list",
+        "starts/start.py",
+        "start.pipeline, same, ",
+        "start.pipeline, target, ",
+        (f"{FAULTS}a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice",),
+    ),
+    Guard(
+        "no start is called again by botocore",
+        "aws.py",
+        '_CONFIG.merge(Config(retries={"total_max_attempts": 1}))',
+        "_CONFIG",
+        ("tests/unit/test_aws.py::test_a_start_is_never_called_again_by_botocore",),
+    ),
+    Guard(
+        "waiting: a pipeline that is being updated",
+        "aws.py",
+        '"ResourceLimitExceeded", "ConflictException"',
+        '"ResourceLimitExceeded",',
+        ("tests/unit/test_aws.py::test_what_a_failure_means",),
+    ),
+    Guard(
+        "waiting: what can't be reached",
+        "aws.py",
+        "return isinstance(error, (HTTPClientError, ConnectionError))",
+        "return isinstance(error, HTTPClientError)",
+        ("tests/unit/test_aws.py::test_what_a_failure_means",),
+    ),
+    Guard(
+        "rate: callers come apart",
+        "starts/start.py",
+        "random.uniform(0, longest)",
+        "longest",
+        (f"{START}a_rate_that_is_met_is_tried_again_while_there_is_time",),
+    ),
+    Guard(
+        "quarantine: a function that always breaks off",
+        "delivery/handler.py",
+        "if tries > MOST_BROKEN_OFF:",
+        "if False:",
+        (f"{FAULTS}a_function_that_always_breaks_off_is_given_up_with_what_is_known",),
+    ),
+    Guard(
+        "quarantine: the reason is cut to what SQS takes",
+        "delivery/handler.py",
+        "printable(value)[:room]",
+        "printable(value)",
+        (f"{DELIVERY}a_reason_is_cut_to_what_sqs_takes_beside_the_body",),
+    ),
+    Guard(
+        "token: SageMaker itself starts once",
+        "starts/start.py",
+        "ClientRequestToken=run.token,",
+        "ClientRequestToken=str(random.random()),",
+        (f"{FAULTS}what_sagemaker_lists_too_late_is_what_the_token_is_for",),
+    ),
+    Guard(
+        "no answer is no refusal",
+        "aws.py",
+        "_status(error) < 500",
+        "_status(error) < 600",
+        (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
+    ),
+    Guard(
+        "partial failure: what failed comes back",
+        "delivery/handler.py",
+        "raise_on_entire_batch_failure=False)\n    return ",
+        "raise_on_entire_batch_failure=False)\n    return {'batchItemFailures': []}\n    return ",
+        (f"{DELIVERY}exactly_the_failed_messages_come_back",),
+    ),
+    Guard(
+        "time floor: nothing begins that can't end",
+        "delivery/handler.py",
+        "if time_left() < TIME_FOR_A_START - TIME_TO_FINISH:",
+        "if False:",
+        (f"{DELIVERY}a_function_without_time_leaves_the_rest_to_the_next",),
+    ),
+    Guard(
+        "time floor: no call is waited for too long",
+        "aws.py",
+        "read_timeout=10,",
+        "read_timeout=60,",
+        ("tests/unit/delivery/test_hung.py::test_what_was_started_before_stays_so",),
+    ),
+    Guard(
+        "time floor: a rate is not waited for too long",
+        "starts/start.py",
+        " or time_left() < pause:",
+        ":",
+        (f"{START}a_rate_that_is_met_is_tried_again_while_there_is_time",),
+    ),
+    Guard(
+        "quarantine: what is rejected is kept",
+        "delivery/handler.py",
+        "_quarantine(record.body, rejections)\n    _report",
+        "_report",
+        (f"{DELIVERY}a_rejection_is_quarantined_with_its_reason",),
+    ),
+    Guard(
+        "quarantine: no failure is the last because of waiting",
+        "delivery/handler.py",
+        "    _counted(ledger.untried, record)\n",
+        "",
+        (f"{DELIVERY}what_waited_may_still_fail_as_often_as_anything",),
+    ),
+    Guard(
+        "quarantine: a verdict is told when the message is safe",
+        "delivery/handler.py",
+        "_quarantine(record.body, rejections)\n    _report(decided.verdicts, decided)",
+        "pass\n    _report(decided.verdicts, decided)\n    if rejections: _quarantine(record.body, rejections)",
+        (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
+    ),
+    Guard(
+        "redrive: a message is sent before it is deleted",
+        "operations/redrive.py",
+        "                    letter = _sent(",
+        "                    aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message['ReceiptHandle'])\n"
+        "                    letter = _sent(",
+        (f"{FAULTS}what_is_redriven_after_fourteen_days_starts_only_what_was_not_started",),
+    ),
+    Guard(
+        "waiting: no verdict is final while a pipeline waits",
+        "delivery/handler.py",
+        'raise Waiting("not all of the message could be started")',
+        "pass",
+        (f"{DELIVERY}a_message_s_pipelines_share_its_time",),
+    ),
+    Guard(
+        "cap: max_starts in an hour",
+        "starts/ledger.py",
+        'ConditionExpression=Attr("starts").not_exists() | Attr("starts").lt(most),',
+        "",
+        (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
+    ),
+    Guard(
+        "cap: what was not started does not count",
+        "starts/start.py",
+        "ledger.uncount(hour)",
+        "pass",
+        (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
+    ),
+    Guard(
+        "limits: a computed option is held against them",
+        "starts/start.py",
+        "if told := wrong(text):",
+        "if told := None:",
+        ("tests/unit/starts/test_limits.py::test_a_computed_option_is_one_that_sagemaker_takes",),
+    ),
+    Guard(
+        "limits: so is the number of parameters",
+        "starts/start.py",
+        "if len(values) > MAX_PARAMETERS:",
+        "if False:",
+        ("tests/unit/starts/test_limits.py::test_there_are_200_parameters_at_most",),
+    ),
+    Guard(
+        "stale definition: what does not fit is looked at again",
+        "starts/definition.py",
+        " or misfits(definition, values):",
+        ":",
+        ("tests/unit/starts/test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
+    ),
+    Guard(
+        "stale definition: what SageMaker refuses is looked at again",
+        "starts/start.py",
+        "if anew == fitting:",
+        "if True:",
+        (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again",),
+    ),
+    Guard(
+        "allow-list: a publisher sets what the document lets them set",
+        "delivery/requests.py",
+        "if wrong := _refused(trigger, name, value):",
+        "if wrong := None:",
+        ("tests/unit/delivery/test_publishers.py",),
+    ),
+    Guard(
+        "depth: a chain of executions ends",
+        "starts/start.py",
+        "if occurrence.depth > MAX_DEPTH:",
+        "if False:",
+        (f"{START}a_chain_of_executions_ends",),
+    ),
+    Guard(
+        "schedule: its scheduled time says which it is",
+        "events/envelope.py",
+        '("schedule", bound["time"])',
+        '("schedule", event_id)',
+        ("tests/unit/events/test_envelope.py::test_a_schedule_is_identified_by_its_time",),
+    ),
+    Guard(
+        "schedule: what is over is not made again",
+        "compile/stack.py",
+        " and not schedules.is_over(trigger, past)",
+        "",
+        ("tests/unit/documents/test_schedules.py::test_what_is_over_makes_no_schedule_and_is_told",),
+    ),
+    Guard(
+        "direct: nothing that needs a handler is left out in silence",
+        "documents/direct.py",
+        "        if name in raw:",
+        "        if False:",
+        ("tests/unit/documents/test_direct.py::test_what_needs_a_handler_is_refused",),
+    ),
+    Guard(
+        "direct: a value that a target can't carry is refused",
+        "documents/trigger_check.py",
+        "problem = value_problem if direct else attribute_problem",
+        "problem = attribute_problem",
+        ("tests/unit/documents/test_direct.py::test_what_it_can_not_is_told_with_the_reason",),
+    ),
+    Guard(
+        "janitor: a failed delete is none",
+        "janitor/cleanups.py",
+        'if code := detail.get("errorCode"):',
+        "if code := None:",
+        (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
+    ),
+    Guard(
+        "janitor: an event of another account or Region is none of ours",
+        "janitor/cleanups.py",
+        'if (event.get("account"), event.get("region")) != (home.account, home.region):',
+        "if False:",
+        (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
+    ),
+    Guard(
+        "janitor: another service's pipeline is none of ours",
+        "janitor/cleanups.py",
+        'if called != ("aws.sagemaker", "sagemaker.amazonaws.com", "DeletePipeline"):',
+        "if False:",
+        (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
+    ),
+    Guard(
+        "janitor: names are compared whole",
+        "account/references.py",
+        "found.pipeline.key == only.key]",
+        "found.pipeline.key[2].startswith(only.key[2])]",
+        (f"{JANITOR}a_deletion_concerns_its_own_pipeline_only",),
+    ),
+    Guard(
+        "janitor: names are compared in lower case",
+        "account/references.py",
+        "self.region.lower(), self.name.lower()",
+        "self.region.lower(), self.name",
+        (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
+    ),
+    Guard(
+        "janitor: both spellings of an ARN are looked for",
+        "account/references.py",
+        "(arn + self.name, arn + self.name.lower())",
+        "(arn + self.name,)",
+        (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
+    ),
+    Guard(
+        "janitor: a pipeline of another spelling is there",
+        "janitor/removal.py",
+        "status = _described(_other_spellings(names, self.listed))",
+        "pass",
+        (f"{JANITOR}a_pipeline_of_another_spelling_is_there",),
+    ),
+    Guard(
+        "janitor: a pipeline elsewhere is not asked for here",
+        "janitor/removal.py",
+        "reason = elsewhere(pointer, terms.home)",
+        "reason = None",
+        (f"{JANITOR}a_pipeline_elsewhere_is_never_asked_for",),
+    ),
+    Guard(
+        "janitor: only SageMaker's own word means gone",
+        "janitor/removal.py",
+        'if error.response["Error"]["Code"] != "ResourceNotFound":',
+        "if False:",
+        (f"{JANITOR}only_sagemaker_s_own_word_that_a_pipeline_is_not_there_counts",),
+    ),
+    Guard(
+        "janitor: a pipeline is asked for right before each removal",
+        "janitor/removal.py",
+        "match _described([*others, *names]):",
+        "match Status.GONE:",
+        (f"{JANITOR}a_pipeline_that_is_created_again_keeps_what_points_at_it",),
+    ),
+    Guard(
+        "janitor: what is being deleted is waited for",
+        "janitor/removal.py",
+        "if status is Status.DELETING:",
+        "if False:",
+        (f"{JANITOR}a_pipeline_that_is_being_deleted_is_waited_for",),
+    ),
+    Guard(
+        "janitor: what CloudFormation owns stays",
+        "janitor/removal.py",
+        "or untouchable(pointer, terms) or owner(found):",
+        "or untouchable(pointer, terms):",
+        (f"{JANITOR}what_cloudformation_owns_stays",),
+    ),
+    Guard(
+        "janitor: what a large stack may own stays",
+        "janitor/removal.py",
+        "if len(resources) >= NAMED_OF_A_STACK:",
+        "if False:",
+        (f"{JANITOR}what_may_belong_to_a_large_stack_stays",),
+    ),
+    Guard(
+        "janitor: a rule with the tag of a stack stays",
+        "janitor/removal.py",
+        'if tag["Key"] == "aws:cloudformation:stack-name"]:',
+        "if False]:",
+        (f"{JANITOR}a_rule_that_carries_its_stack_s_tag_stays",),
+    ),
+    Guard(
+        "janitor: a managed rule stays",
+        "janitor/cleanups.py",
+        'and (service := pointer.rule.get("ManagedBy")):',
+        'and (service := pointer.rule.get("")):',
+        (f"{JANITOR}managed_rules_and_what_is_ignored_stay",),
+    ),
+    Guard(
+        "janitor: what is ignored stays",
+        "janitor/cleanups.py",
+        "for glob in terms.ignore:",
+        "for glob in ():",
+        (f"{JANITOR}managed_rules_and_what_is_ignored_stay",),
+    ),
+    Guard(
+        "janitor: more than may be removed all stay",
+        "janitor/cleanups.py",
+        "return len(self.orphans) + len(self.removed) > most",
+        "return False",
+        (f"{JANITOR}more_orphans_than_may_be_removed_all_stay",),
+    ),
+    Guard(
+        "janitor: what was found is written down before it is removed",
+        "janitor/handler.py",
+        "        if cleanup.done(wanted.most):",
+        "        cleanup = next(reversed([*removal.remove(cleanup, wanted)]), cleanup)\n        if True:",
+        (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
+    ),
+    Guard(
+        "janitor: what a crash left half done is known",
+        "janitor/removal.py",
+        "return None if snapshot and snapshot.cleanup == cleanup.id else",
+        "return",
+        (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
+    ),
+    Guard(
+        "janitor: a snapshot is kept before a removal",
+        "janitor/removal.py",
+        "    _snap(found, cleanup, terms, was)\n",
+        "",
+        (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
+    ),
+    Guard(
+        "janitor: a partial failure is one",
+        "janitor/removal.py",
+        'if answer and answer["FailedEntryCount"]:',
+        "if False:",
+        (f"{JANITOR}a_target_that_was_not_removed_is_removed_later",),
+    ),
+    Guard(
+        "janitor: what can't be removed holds up no other",
+        "janitor/removal.py",
+        "        if aws.passes(error):\n            raise\n        return _refused(error)\n\n\ndef _refused",
+        "        raise\n\n\ndef _refused",
+        (f"{JANITOR}what_aws_refuses_to_remove_holds_up_no_other",),
+    ),
+    Guard(
+        "janitor: what can't be read holds up no other",
+        "account/references.py",
+        "            if aws.passes(error):\n                raise\n            unread.append",
+        "            raise\n            unread.append",
+        (f"{JANITOR}what_aws_refuses_to_show_of_one_thing_holds_up_no_other",),
+    ),
+    Guard(
+        "janitor: what was removed before it is given up is told",
+        "janitor/handler.py",
+        "            _tell(cleanup, wanted)\n            # Sent",
+        "            # Sent",
+        (f"{JANITOR}what_was_removed_before_it_is_given_up_is_told",),
+    ),
+    Guard(
+        "janitor: a rule is not deleted without asking for its pipeline again",
+        "janitor/removal.py",
+        "if terms.remove_empty_rules and not targets and not _came_back(found, cleanup):",
+        "if terms.remove_empty_rules and not targets:",
+        (f"{JANITOR}a_rule_whose_pipeline_is_created_before_a_crash_is_made_good_stays",),
+    ),
+    Guard(
+        "janitor: what was found waits before it is removed",
+        "janitor/handler.py",
+        "        delay = {}\n",
+        "        pass\n",
+        (f"{JANITOR}what_is_found_is_removed_only_after_the_queue_s_delay",),
+    ),
+    Guard(
+        "janitor: a report raises no alarm",
+        "janitor/handler.py",
+        "if cleanup.removes and cleanup.too_many(wanted.most):",
+        "if cleanup.too_many(wanted.most):",
+        (f"{JANITOR}a_report_of_many_orphans_raises_no_alarm",),
+    ),
+    Guard(
+        "janitor: what starts something else by now stays",
+        "janitor/removal.py",
+        'if not _still(references.schedule_pipeline(was["Target"], terms.home), found, terms):',
+        "if False:",
+        (f"{JANITOR}what_starts_something_else_by_now_stays",),
+    ),
+    Guard(
+        "restore: a past start is left out or moved",
+        "operations/restore.py",
+        "if start is None or start > now:",
+        "if True:",
+        ("tests/unit/operations/test_restore.py::test_a_past_start_moves_on",),
+    ),
+)
+
+
+def found(guard: Guard) -> int:
+    """Count how often the library holds a guard's text."""
+    return (CORE / "pipeline_triggers" / guard.file).read_text(encoding="utf-8").count(guard.held)
+
+
+def without(guard: Guard) -> int:
+    """Run a guard's tests on a copy of the library without it, and return how pytest ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        core = Path(folder)
+        shutil.copytree(
+            CORE / "pipeline_triggers", core / "pipeline_triggers", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        module = core / "pipeline_triggers" / guard.file
+        module.write_text(module.read_text(encoding="utf-8").replace(guard.held, guard.broken), encoding="utf-8")
+        return run(guard.tests, core)
+
+
+def run(tests: Iterable[str], core: Path) -> int:
+    """Run tests with the library that is in a folder, and return how pytest ends."""
+    quietly = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+    # What PYTHONPATH names comes before what is installed.
+    environment = {**os.environ, "PYTHONPATH": str(core)}
+    command = [sys.executable, "-m", "pytest", *quietly, *tests]
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False).returncode
+
+
+def main() -> int:
+    """Print each guard and whether a test noticed that it was gone; the exit code says whether all were noticed."""
+    rotten = [guard for guard in GUARDS if found(guard) != 1]
+    rows = Table("guard", "module", "without it", box=None, pad_edge=False)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        whole = pool.submit(run, sorted({test for guard in GUARDS for test in guard.tests}), CORE)
+        ends = dict(zip(GUARDS, pool.map(without, GUARDS), strict=True))
+        said = {PASSED: "NOT NOTICED", FAILED: "a test fails"}
+        for guard, end in ends.items():
+            told = f"found {found(guard)} times" if guard in rotten else said.get(end, f"pytest ended with {end}")
+            rows.add_row(guard.name, guard.file, told)
+        console = Console(highlight=False, width=120)
+        console.print(rows)
+        noticed = sum(end == FAILED for guard, end in ends.items() if guard not in rotten)
+        console.print(f"\n{noticed} of {len(GUARDS)} noticed; with all of them the tests", end=" ")
+        console.print("pass" if whole.result() == PASSED else f"do NOT pass: pytest ended with {whole.result()}")
+    return 0 if noticed == len(GUARDS) and whole.result() == PASSED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

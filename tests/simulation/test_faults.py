@@ -1,0 +1,323 @@
+"""Faults at any call to AWS: an event starts once, and ends with its verdict. ``make faults`` tries many more."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from pipeline_triggers.delivery import handler as delivery
+from pipeline_triggers.errors import Waiting
+from pipeline_triggers.models import Start
+from pipeline_triggers.operations.redrive import HELD
+from pipeline_triggers.starts import ledger
+
+from tests.simulation.delivery_world import LONGEST_LAG, At, Table, World
+from tests.simulation.faults import (
+    CALLS,
+    HARDEST,
+    KEY,
+    MODES,
+    ONE,
+    SCENARIOS,
+    START,
+    Scenario,
+    at_random,
+    empty,
+    one_by_one,
+    played,
+    wrong,
+)
+from tests.simulation.invocation import TIME_OUT, VISIBILITY
+
+DAY = 24 * 3600
+
+
+def test_a_start_takes_four_calls_more_than_none() -> None:
+    """And one to DescribePipeline now and then."""
+    calls = ["PutItem (begin)", "DescribePipeline", "UpdateItem (count)", START, "UpdateItem (started)"]
+    assert played(World(ONE), Scenario()).calls == [(call, 1) for call in calls]
+
+
+def test_a_fault_at_any_call_loses_nothing_and_repeats_nothing() -> None:
+    """Whether SageMaker remembers tokens or not, and lists a start at once or late; every kind, at every call."""
+    tried = set()
+    for scenario, mode in itertools.product(SCENARIOS.values(), (MODES[0], HARDEST)):
+        for world in one_by_one(scenario, mode, most=1):
+            assert wrong(world, scenario) is None, world.happened
+            tried |= set(world.happened)
+    assert empty(dict.fromkeys(tried, 1)) == set()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_several_faults_lose_nothing_and_repeat_nothing(name: str) -> None:
+    """Some of them happen to what mends the others; messages come late and in any order."""
+    for seed in range(20):
+        world = at_random(SCENARIOS[name], HARDEST, seed)
+        assert wrong(world, SCENARIOS[name]) is None, world.happened
+
+
+@pytest.mark.parametrize("at", played(World(ONE), Scenario()).calls, ids=str)
+@pytest.mark.parametrize("honours_tokens", [True, False], ids=["tokens honoured", "tokens forgotten"])
+def test_a_second_delivery_in_the_middle_of_the_first_waits(honours_tokens: bool, at: At) -> None:
+    """EventBridge may deliver an event twice, and two functions may have it at the same time."""
+    world = played(World(ONE, honours_tokens, LONGEST_LAG, {at: "a copy"}), Scenario())
+    assert wrong(world, Scenario()) is None
+    told = [(verdict["message_id"], verdict["outcome"]) for verdict in world.final_verdicts()]
+    assert sorted(told) == [("m0", "STARTED"), ("m1", "DUPLICATE")]
+
+
+def test_of_two_that_take_over_a_start_one_wins() -> None:
+    """Both saw that the first function's lease was over; the one that was quicker has got no answer yet."""
+    scenario = SCENARIOS["begun and not started"]
+    seen = dict(played(World(ONE, *HARDEST, faults=scenario.faults), scenario).calls)["GetItem (begun before)"]
+    meanwhile = {("GetItem (begun before)", seen): "a copy", (START, 2): "no reply"}
+    world = played(World(ONE, *HARDEST, faults={**scenario.faults, **meanwhile}), scenario)
+    assert wrong(world, scenario) is None
+    assert len(world.happened) == 3
+
+
+def test_a_message_that_is_redriven_after_its_longest_life_starts_nothing() -> None:
+    """Four days in its queue, fourteen in the dead-letter queue, and sent again."""
+    world = World(ONE, honours_tokens=False)
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        world.now += 18 * DAY
+        world.upload("in/x")
+        world.drain()
+    assert [verdict["outcome"] for verdict in world.final_verdicts()] == ["STARTED", "DUPLICATE"]
+    assert len(world.executions) == 1
+
+
+@pytest.mark.parametrize(("broken_off", "times"), [("before", 2), ("after", 1)])
+def test_what_is_redriven_after_fourteen_days_starts_only_what_was_not_started(broken_off: str, times: int) -> None:
+    """Two of three were started at once, the third was refused; a redrive broke off around its first deletion."""
+    scenario = SCENARIOS["three pipelines"]
+    refused = {(START, at): "denied" for at in (2, 4, 5, 6)}
+    world = World(scenario.trigger, honours_tokens=False, faults=refused)
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        assert [one["PipelineName"] for one in world.executions] == ["a", "c"]
+        world.now += 14 * DAY
+        world.redrive(broken_off)
+        world.now += HELD
+        world.redrive()
+        assert world.dead == {}
+        world.drain()
+    told = [(verdict["pipeline"], verdict["outcome"]) for verdict in world.final_verdicts()]
+    assert told[:3] == [("a", "STARTED"), ("b", "REJECTED"), ("c", "STARTED")]
+    assert told[3:6] == [("a", "DUPLICATE"), ("b", "STARTED"), ("c", "DUPLICATE")]
+    assert told[6:] == [("a", "DUPLICATE"), ("b", "DUPLICATE"), ("c", "DUPLICATE")] * (times - 1)
+    assert world.repeated() == []
+
+
+def test_a_start_that_is_refused_in_the_next_hour_is_taken_back_in_its_own() -> None:
+    """Else the next hour would allow one start more than max_starts."""
+    world = World(ONE, faults={("UpdateItem (count)", 1): "slow", (START, 1): "limit"}, now=1_800_000_000 - 60.0)
+    with world.installed():
+        world.upload("in/x")
+        world.deliver("m0")
+    hours = [world.table.get_item({"id": f"hour#team/one#{500_000 + at}"}, ConsistentRead=True) for at in (-1, 0)]
+    assert [hour.get("Item", {}).get("starts") for hour in hours] == [0, None]
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome", "reason"),
+    [
+        ("true", "STARTED", None),
+        ("True", "STARTED", None),
+        ("no", "REJECTED", "parameter Key is 'no', which is no Boolean; write true or false"),
+    ],
+)
+def test_a_definition_that_changes_while_it_is_remembered_is_read_again(
+    key: str, outcome: str, reason: str | None
+) -> None:
+    """What SageMaker refuses is spelt anew, and rejected only when it does not fit the definition as it is now."""
+    world = World(ONE)
+    with world.installed():
+        world.upload("yes")
+        world.drain()
+        world.declared, world.spellings = '{"Parameters": [{"Name": "Key", "Type": "Boolean"}]}', ("True", "False")
+        world.upload(key)
+        world.drain()
+    before, after = world.final_verdicts()
+    assert (before["outcome"], after["outcome"], after.get("reason")) == ("STARTED", outcome, reason)
+    assert all(one["PipelineParameters"][0]["Value"] in ("yes", "True") for one in world.executions)
+
+
+@pytest.mark.parametrize("fault", ["killed before", "killed after", "no reply", "server error", "throttled", "denied"])
+@pytest.mark.parametrize("call", ["PutItem (begin)", "DescribePipeline", START, "UpdateItem (started)", "SendMessage"])
+def test_a_fault_that_lasts_forgets_nothing(call: str, fault: str) -> None:
+    """Whatever fails for ever: it starts once, or ends in the dead-letter queue, with its reason if it can."""
+    trigger = replace(ONE, start=(Start("train", {"Undeclared": "x"}),)) if call == "SendMessage" else ONE
+    world = World(trigger, honours_tokens=False, lasting={call: fault})
+    with world.installed():
+        message = world.upload("in/x")
+        world.drain()
+    assert world.expired == []
+    assert world.repeated() == []
+    assert world.unexplained() == []
+    if call == "SendMessage":  # which is how a reason would get there
+        assert world.moved == [message]
+    else:
+        (outcome,) = {verdict["outcome"] for verdict in world.final_verdicts()}
+        assert world.moved == []
+        assert (outcome, len(world.quarantined)) in (("STARTED", 0), ("REJECTED", 1))
+
+
+def test_a_function_that_always_breaks_off_is_given_up_with_what_is_known() -> None:
+    """Below the receives after which SQS would move its message without a reason."""
+    world = World(ONE, lasting={"DescribePipeline": "killed before"})
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+    (sent,) = world.quarantined
+    reason = "the function has come to no end in 6 tries: its log may say why (out of time, out of memory)"
+    assert sent["MessageAttributes"]["reason"]["StringValue"].startswith(reason)
+    assert world.calls.count(("DescribePipeline", 6)) == 1
+    assert world.next("DescribePipeline") == ("DescribePipeline", 7)
+
+
+@pytest.mark.parametrize("call", ["", "UpdateItem (count try)", "GetItem (begun before)", "PutItem (begin)"])
+def test_a_table_that_can_not_be_asked_for_days_only_makes_events_wait(call: str) -> None:
+    """Then they start, or are given up by their age; nothing of it counts as a failure."""
+    calls = [call] if call else [name for name in CALLS if "Item" in name]
+    world = World(ONE, lasting=dict.fromkeys(calls, "server error"))
+    with world.installed():
+        world.upload("in/x")
+        for _ in range(20):
+            world.now = max(world.now, min((held.visible_at for held in world.queue.values()), default=0))
+            if world.queue:
+                world.deliver("m0")
+        world.lasting = {}
+        world.drain()
+    assert world.quarantined == []
+    assert len(world.executions) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("ba", "a"), ("ba", "ab"), ("ba", "cba"), ("ab", "aab")], ids=lambda names: names
+)
+def test_a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice(before: str, after: str) -> None:
+    """What is taken out, put in or put elsewhere does not make another one start again."""
+    refused = Start("b", {"Undeclared": "x"})
+    starts = {"a": Start("a", KEY), "b": refused, "c": Start("c", KEY)}
+    world = World(replace(ONE, start=tuple(starts[name] for name in before)))
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        assert [one["PipelineName"] for one in world.executions] == ["a"]
+        world.trigger = replace(ONE, start=tuple((starts | {"b": Start("b", KEY)})[name] for name in after))
+        world.redrive()
+        world.drain()
+    # A pipeline that is there twice is meant to start twice.
+    assert Counter(one["PipelineName"] for one in world.executions) == Counter(after)
+
+
+def test_a_start_is_remembered_for_as_long_as_it_is_asked_for() -> None:
+    """Redriven every thirteen days, because another pipeline of the trigger is never right."""
+    world = World(replace(ONE, start=(Start("a", KEY), Start("b", {"Undeclared": "x"}))), honours_tokens=False)
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        for _ in range(5):
+            world.now += 13 * DAY
+            world.redrive()
+            world.drain()
+    assert world.repeated() == []
+    assert len(world.executions) == 1
+
+
+def test_a_start_that_broke_off_is_found_among_thousands() -> None:
+    """On a later page of the list, and not beyond the function's time."""
+    world = World(ONE, honours_tokens=False, faults={(START, 1): "killed after"})
+    with world.installed():
+        for number in range(500):
+            world.executions.append({"PipelineName": "train", "arn": f"arn:of another {number}", "at": world.now,
+                                     "PipelineParameters": [{"Name": "Key", "Value": f"in/{number}"}],
+                                     "ClientRequestToken": "", "PipelineExecutionDescription": "another"})  # fmt: skip
+        world.upload("in/x")
+        world.drain()
+    assert sum(one["PipelineParameters"][0]["Value"] == "in/x" for one in world.executions) == 1
+    assert world.next("ListPipelineExecutions") == ("ListPipelineExecutions", 7)
+
+
+def test_a_search_that_takes_too_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not take the time that is needed to end in order."""
+    monkeypatch.setattr("tests.simulation.delivery_world.SLOW", TIME_OUT - delivery.TIME_TO_FINISH + 1)
+    slow = World(ONE, faults={(START, 1): "killed before"}, lasting={"ListPipelineExecutions": "slow"})
+    another = {"PipelineName": "train", "at": slow.now, "PipelineExecutionDescription": "another"}
+    slow.executions = [{**another, "arn": f"arn:of another {number}"} for number in range(200)]
+    with slow.installed():
+        slow.upload("in/x")
+        slow.deliver("m0")
+        slow.now += 2 * VISIBILITY
+        slow.deliver("m0")
+    assert "no time left to look for" in slow.log.getvalue()
+
+
+def test_a_pipeline_that_sets_off_its_own_trigger_is_held_up_by_max_starts() -> None:
+    """It writes to where it is started from; each hour it starts as often as it may, and nothing is lost."""
+    world = World(replace(ONE, max_starts=5))
+    with world.installed():
+        world.upload("out/0")
+        for _ in range(200):
+            before = len(world.executions)
+            world.now = max(world.now, min(held.visible_at for held in world.queue.values()))
+            world.deliver(next(iter(world.queue)))
+            for number in range(before, len(world.executions)):
+                world.upload(f"out/{number + 1}")
+    hours = Counter(one["at"] // 3600 for one in world.executions)
+    assert set(hours.values()) <= {5, hours[max(hours)]}
+    assert len(hours) > 2
+    assert len(world.executions) + len(world.queue) == len(world.sent)
+    assert world.quarantined == []
+
+
+def test_what_sagemaker_lists_too_late_is_what_the_token_is_for() -> None:
+    """The bound of the search: with tokens forgotten AND a listing later than the lease, an event starts twice."""
+    killed, lag = {(START, 1): "killed after"}, LONGEST_LAG + 10 * VISIBILITY
+    assert wrong(played(World(ONE, honours_tokens=True, lag=lag, faults=killed), Scenario()), Scenario()) is None
+    assert wrong(played(World(ONE, honours_tokens=False, lag=lag, faults=killed), Scenario()), Scenario()) == (
+        "started twice"
+    )
+
+
+def test_the_table_in_memory_answers_as_dynamodb_does(state_table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``state`` asks of it in any order: the same answers, the same errors, the same items in the end."""
+    now = 1_800_000_000.0
+    ours = Table(lambda: now)
+    chance = random.Random(1)  # noqa: S311 - the same every time
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    def answer(table: Any, asked: Any, arguments: tuple[Any, ...]) -> object:
+        monkeypatch.setattr(ledger, "_table", lambda: table)
+        try:
+            return asked(*arguments)
+        except (ClientError, KeyError, Waiting) as error:
+            return str(error).partition(":")[0]
+
+    for _ in range(300):
+        token = chance.choice("ab")
+        asked, arguments = chance.choice(
+            [
+                (ledger.begin, (token, "team/one", chance.choice(["m1", "m2"]))),
+                (ledger.started, (token, "arn")),
+                (ledger.release, (token,)),
+                (ledger.count, ("team/one", 3)),
+                (ledger.uncount, (f"hour#team/one#{int(now) // 3600}",)),
+                (ledger.tried, ("m1",)),
+                (ledger.untried, ("m1",)),
+            ]
+        )
+        assert answer(ours, asked, arguments) == answer(state_table, asked, arguments)
+        now += chance.choice([0, 1, ledger.LEASE])
+    items = {item["id"]: item for item in state_table.scan()["Items"] if item.get("expires", now) >= now}
+    assert {id_: ours.get_item({"id": id_}, ConsistentRead=True)["Item"] for id_ in items} == items

@@ -1,0 +1,1 @@
+"""What `make check` and `make benchmark` run besides the tests."""

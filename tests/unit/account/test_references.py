@@ -1,0 +1,121 @@
+"""What in an account points at pipelines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from pipeline_triggers import aws
+from pipeline_triggers.account import references
+from pipeline_triggers.account.references import Home, Pipeline
+
+HOME = Home("aws", "123456789012", "eu-central-1")
+ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/"
+UNIVERSAL = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
+ROLE = "arn:aws:iam::123456789012:role/x"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Moto's Scheduler and EventBridge, which list by pages and find rules by the exact ARN, as AWS does."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.setenv(name, HOME.region)
+    with mock_aws():
+        for client in (aws.scheduler, aws.events):
+            client.cache_clear()
+        yield
+    for client in (aws.scheduler, aws.events):
+        client.cache_clear()
+
+
+def put_schedule(name: str, target: dict[str, Any], group: str = "default") -> None:
+    """Make a schedule."""
+    scheduler: Any = boto3.client("scheduler")
+    scheduler.create_schedule(
+        Name=name,
+        GroupName=group,
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"RoleArn": ROLE, **target},
+    )
+
+
+def universal(asked: str) -> dict[str, Any]:
+    """Return a target that calls StartPipelineExecution itself."""
+    return {"Arn": UNIVERSAL, "Input": asked}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("train", ("123456789012", "eu-central-1", "train")),
+        (f"{ARN}Train", ("123456789012", "eu-central-1", "train")),
+        (f"{ARN}train".replace("eu-central-1", "us-east-1"), ("123456789012", "us-east-1", "train")),
+        (f"{ARN}train".replace("123456789012", "210987654321"), ("210987654321", "eu-central-1", "train")),
+        (f"{ARN}train/execution/abc", None),
+        (f"{ARN}train-", None),
+        (f"{ARN}train\n", None),
+        ("arn:aws:sqs:eu-central-1:123456789012:train", None),
+        (None, None),
+    ],
+)
+def test_a_pipeline_is_read_from_its_arn_or_its_name(text: object, expected: tuple[str, ...] | None) -> None:
+    """Account, Region and the name in lower case make two spellings one."""
+    found = references.pipeline(text, HOME)
+    assert (found and found.key) == expected
+
+
+@pytest.mark.usefixtures("account")
+def test_schedules_of_every_group_and_page_are_found() -> None:
+    """By their target's ARN, or by the name or ARN in what a universal target sends."""
+    boto3.client("scheduler").create_schedule_group(Name="team")
+    for number in range(120):
+        put_schedule(f"other-{number}", {"Arn": "arn:aws:sqs:eu-central-1:123456789012:q"})
+    put_schedule("native", {"Arn": f"{ARN}train"})
+    put_schedule("in-group", {"Arn": f"{ARN}Train"}, "team")
+    put_schedule("by-name", universal(json.dumps({"PipelineName": "train"})), "team")
+    put_schedule("by-arn", universal(json.dumps({"PipelineName": f"{ARN}train-v2"})))
+    put_schedule("unquoted", universal('{"PipelineName": "train", "N": <aws.scheduler.attempt-number>}'))
+    put_schedule("not-known", universal('{"PipelineName": "train-<aws.scheduler.attempt-number>"}'))
+    put_schedule("no-json", universal("train"))
+    put_schedule("no-name", universal('["train"]'))
+    found = {str(pointer): pointer.pipeline.name for pointer in references.everything(HOME)}
+    assert found == {
+        "schedule default/native": "train",
+        "schedule team/in-group": "Train",
+        "schedule team/by-name": "train",
+        "schedule default/by-arn": "train-v2",
+        "schedule default/unquoted": "train",
+    }
+
+
+@pytest.mark.usefixtures("account")
+def test_rules_targets_on_every_bus_are_found() -> None:
+    """In a walk, and by the pipeline in both spellings of its ARN."""
+    events: Any = boto3.client("events")
+    events.create_event_bus(Name="own")
+    for bus, rule, name in (("default", "r1", "train"), ("own", "r2", "Train"), ("own", "r3", "train-v2")):
+        events.put_rule(Name=rule, EventBusName=bus, EventPattern='{"source": ["x"]}')
+        other = {"Id": "q", "Arn": "arn:aws:sqs:eu-central-1:123456789012:q"}
+        events.put_targets(Rule=rule, EventBusName=bus, Targets=[{"Id": "p", "Arn": ARN + name}, other])
+    walked = {str(pointer) for pointer in references.everything(HOME)}
+    assert walked == {"target p of rule default/r1", "target p of rule own/r2", "target p of rule own/r3"}
+    wanted = Pipeline(HOME.account, HOME.region, "Train")
+    assert {str(target) for target in references.targets_of(wanted, HOME)} == walked - {"target p of rule own/r3"}
+
+
+@pytest.mark.usefixtures("account")
+def test_a_walk_goes_on_where_it_stopped() -> None:
+    """A position says what is left."""
+    for number in range(250):
+        put_schedule(f"s-{number:03}", {"Arn": f"{ARN}train"})
+    first = next(references.pages(HOME))
+    assert first.looked_at == 100
+    rest = list(references.pages(HOME, first.after))
+    names = {str(pointer) for page in (first, *rest) for pointer in page.pointers}
+    assert len(names) == 250
+    assert rest[-1].after is None

@@ -1,0 +1,205 @@
+"""``triggers``: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from click.testing import CliRunner, Result
+from pipeline_triggers.account.references import Pipeline
+from pipeline_triggers.cli import main
+from pipeline_triggers.operations import check_account, cloudtrail, inventory
+from pipeline_triggers.operations.inventory import ExistingSchedule
+
+DOCUMENT = """\
+version: 1
+owner: team
+pipelines: [train]
+triggers:
+  one:
+    when: {s3: {bucket: raw, key: "in/*"}}
+    start: train
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A folder with one right document."""
+    (tmp_path / "stages.yaml").write_text("dev:\n")
+    (tmp_path / "team.yaml").write_text(DOCUMENT)
+    return tmp_path
+
+
+def hourly() -> ExistingSchedule:
+    """Return a schedule that somebody made for the pipeline ``train``."""
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+    answer = {
+        "Name": "hourly",
+        "GroupName": "default",
+        "State": "ENABLED",
+        "ScheduleExpression": "rate(1 hours)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": arn, "RoleArn": "arn:aws:iam::123456789012:role/x"},
+    }
+    return ExistingSchedule(Pipeline("123456789012", "eu-central-1", "train"), answer)
+
+
+def run(directory: Path, *arguments: str) -> Result:
+    """Run ``triggers`` on a folder."""
+    return CliRunner(mix_stderr=False).invoke(main, [*arguments, "--documents", str(directory)])
+
+
+def test_compile_writes_two_files_and_says_whether_they_changed(directory: Path) -> None:
+    """Compiling again changes nothing."""
+    assert run(directory, "compile").output == "1 trigger, compiled files changed\n"
+    assert sorted(path.name for path in (directory / "compiled").iterdir()) == ["stack.yaml", "triggers.json"]
+    assert run(directory, "compile").output == "1 trigger, compiled files up to date\n"
+
+
+def test_a_stale_file_fails_the_check_and_says_what_to_run(directory: Path) -> None:
+    """``compile --check`` writes nothing."""
+    run(directory, "compile")
+    (directory / "team.yaml").write_text(DOCUMENT.replace("in/*", "out/*"))
+    for _ in range(2):
+        checked = run(directory, "compile", "--check")
+        assert checked.exit_code == 1
+        assert checked.stderr.endswith("not what the documents compile to; run: make compile\n")
+
+
+@pytest.mark.parametrize("command", ["compile", "check"])
+def test_wrong_documents_fail_with_their_problems(directory: Path, command: str) -> None:
+    """On standard error, one line each, and no compiled file is written."""
+    (directory / "team.yaml").write_text(DOCUMENT.replace("train]", "other]"))
+    failed = run(directory, command)
+    assert failed.exit_code == 1
+    assert failed.stderr.splitlines()[1:] == [
+        f"{directory}/team.yaml:7: triggers.one.start: this file may not start train; add it to pipelines (other)"
+    ]
+    assert not (directory / "compiled").exists()
+
+
+def test_check_says_that_all_is_well(directory: Path) -> None:
+    """Without ``--aws`` it needs no account."""
+    checked = run(directory, "check")
+    assert (checked.exit_code, checked.output) == (0, "1 trigger, all well\n")
+
+
+def test_an_unknown_stage_is_told_with_those_that_are(directory: Path) -> None:
+    """It is the command line that is wrong."""
+    checked = run(directory, "check", "--aws", "--stage", "prod")
+    assert checked.exit_code == 2
+    assert "stages.yaml has no stage prod; it has dev" in checked.stderr
+
+
+def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials nothing was checked, and that is said."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    checked = run(directory, "check", "--aws")
+    assert checked.exit_code == 1
+    assert "the account can't be asked: Unable to locate credentials" in checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListSchedules"), "AccessDenied"),
+        (EndpointConnectionError(endpoint_url="https://scheduler"), "Could not connect"),
+    ],
+)
+def test_what_else_runs_is_a_note_and_no_error(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    """Nor is an account that does not let itself be looked at for that, or can't be reached; JSON stays JSON."""
+
+    def others(*_: object) -> Iterator[str]:
+        yield "schedule default/x starts train"
+        raise error
+
+    monkeypatch.setattr(cloudtrail, "tells_of_deletions", lambda: True)
+    monkeypatch.setattr(check_account, "problems", lambda *_: [])
+    monkeypatch.setattr(check_account, "others", lambda *_: iter(["schedule default/x starts train"]))
+    checked = run(directory, "check", "--aws", "--json")
+    assert (checked.exit_code, checked.stdout) == (0, "[]\n")
+    assert checked.stderr == "Note: schedule default/x starts train\n"
+    monkeypatch.setattr(check_account, "others", others)
+    checked = run(directory, "check", "--aws")
+    assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
+    assert checked.stderr.startswith("Note: what else starts these pipelines can't be looked for: ")
+    assert told in checked.stderr
+
+
+def test_trails_that_can_not_be_asked_are_a_note_and_no_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who deploys may not be allowed to look at them."""
+
+    def denied() -> bool:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrails")
+
+    monkeypatch.setattr(check_account, "problems", lambda *_: [])
+    monkeypatch.setattr(check_account, "others", lambda *_: iter([]))
+    monkeypatch.setattr(cloudtrail, "tells_of_deletions", denied)
+    checked = run(directory, "check", "--aws")
+    assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
+    assert checked.stderr.startswith("Note: whether CloudTrail tells of deleted pipelines can't be asked: ")
+
+
+def let_import_find(monkeypatch: pytest.MonkeyPatch, *found: ExistingSchedule) -> None:
+    """Stand for the account that ``triggers import`` asks."""
+    values = {"AWS::Partition": "aws", "AWS::AccountId": "123456789012", "AWS::Region": "eu-central-1"}
+    monkeypatch.setattr(check_account, "pseudo_parameters", lambda: values)
+    monkeypatch.setattr(inventory, "existing", lambda *_: iter(found))
+    monkeypatch.setattr(inventory, "pipelines", lambda: {"train": "train"})
+
+
+def test_a_document_that_can_t_be_written_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the file's name."""
+    let_import_find(monkeypatch, hourly())
+    output = directory / "no" / "moved.yaml"
+    imported = run(directory, "import", "--output", str(output))
+    assert imported.exit_code == 1
+    assert f"Error: {output}: No such file or directory; name another file as --output" in imported.stderr
+
+
+@pytest.mark.parametrize("team", ["../x y: #", "Churn", "a--b", "", "stages"])
+def test_a_team_is_what_its_document_may_be_called(directory: Path, team: str) -> None:
+    """Else nobody could save it; the account is not even asked."""
+    imported = run(directory, "import", "--team", team)
+    assert imported.exit_code == 2
+    assert f"{team!r} is no name for a team's document; use lower-case letters" in imported.stderr
+
+
+def test_an_account_without_schedules_gives_no_document(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a file written."""
+    let_import_find(monkeypatch)
+    output = directory / "moved.yaml"
+    imported = run(directory, "import", "--output", str(output))
+    assert (imported.exit_code, imported.stdout) == (0, "")
+    assert imported.stderr.startswith("nothing to import: ")
+    assert not output.exists()
+
+
+def test_list_shows_each_trigger(directory: Path) -> None:
+    """What fires it, what it starts; and the same as JSON."""
+    listed = run(directory, "list")
+    assert listed.exit_code == 0
+    assert [line.split() for line in listed.output.splitlines()] == [
+        ["trigger", "when", "starts"],
+        ["team/one", "s3", "bucket=raw", "key=in/*", "train"],
+    ]
+    (trigger,) = json.loads(run(directory, "list", "--json").output)
+    assert (trigger["id"], trigger["when"]["source"]) == ("team/one", "s3")
+
+
+def test_explain_wants_an_event(directory: Path) -> None:
+    """What is no JSON is told by its name."""
+    (directory / "event.json").write_text("{")
+    explained = run(directory, "explain", str(directory / "event.json"))
+    assert explained.exit_code == 1
+    assert "event.json is no JSON" in explained.stderr

@@ -1,0 +1,141 @@
+"""Quotas: at the limit all is well, one beyond it is told with the quota's name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_triggers.compile import stack as compiler
+from pipeline_triggers.documents import loader, quotas
+from pipeline_triggers.documents.loader import Documents
+from pipeline_triggers.errors import DocumentsError
+from pipeline_triggers.language.stages import resolve
+from pipeline_triggers.models import Start, Trigger, When
+
+STAGES: dict[str, dict[str, str]] = {"dev": {}}
+
+
+def trigger(number: int = 0, pipeline: str = "p", **fields: object) -> Trigger:
+    """Return a trigger for an event of one's own."""
+    return Trigger(f"t/t{number}", When("event", {"pattern": {"source": ["x"]}, **fields}), (Start(pipeline, {}),))
+
+
+def told(*triggers: Trigger) -> list[str]:
+    """Return what exceeds a quota."""
+    return [message for _, message in quotas.exceeded(triggers)]
+
+
+def test_a_pattern_may_have_2048_characters() -> None:
+    """EventBridge counts the pattern's JSON."""
+    bare = len(json.dumps({"source": [""]}, separators=(",", ":")))
+    assert told(trigger(pattern={"source": ["x" * (2048 - bare)]})) == []
+    (problem,) = told(trigger(pattern={"source": ["x" * (2049 - bare)]}))
+    assert problem.startswith("its event pattern has 2049 characters; EventBridge's quota 'event pattern size' is 2048")
+
+
+def test_a_policy_fits_into_iam_s_quota_in_every_stage() -> None:
+    """However many pipelines there are, and however long their names get: as many policies as they need."""
+    stages = {"dev": {"Team": "a"}, "prod": {"Team": "a-team-with-a-long-name" * 5}}
+    many = tuple(trigger(number, f"Train-${{Team}}-{number:015d}") for number in range(100))
+    resources = compiler._stack(Documents(many, stages))["Resources"]
+    policies = [found["Properties"] for found in resources.values() if found["Type"] == "AWS::IAM::ManagedPolicy"]
+    assert len(policies) > 1
+    longest = 0
+    for policy in policies:
+        text = json.dumps([sub_longest(arn, stages["prod"]) for arn in arns(policy)], separators=(",", ":"))
+        rest = json.dumps({**policy["PolicyDocument"]["Statement"][0], "Resource": []}, separators=(",", ":"))
+        longest = max(longest, len(text) + len(rest) + len('{"Version":"2012-10-17","Statement":[]}'))
+    assert 0.9 * quotas.POLICY_LENGTH < longest <= quotas.POLICY_LENGTH
+    assert len({json.dumps(arn) for policy in policies for arn in arns(policy)}) == 200
+    rule = next(found for found in resources.values() if found["Type"] == "AWS::Events::Rule")
+    assert len(rule["DependsOn"]) == len(policies)
+
+
+def arns(policy: dict[str, Any]) -> list[Any]:
+    """Return what a policy names."""
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    return list(statement["Resource"])
+
+
+def sub_longest(arn: dict[str, Any], values: dict[str, str]) -> str:
+    """Write an ARN as CloudFormation does where it gets longest."""
+    return resolve(arn["Fn::Sub"][0], {**quotas.LONGEST, **values})
+
+
+def test_more_policies_than_a_role_takes_need_a_raised_quota() -> None:
+    """It can be had, so it is a note."""
+    many = [trigger(number, f"{number:03d}" + "x" * 253) for number in range(91)]
+    assert list(quotas.to_raise(many[:90], STAGES)) == []
+    (note,) = quotas.to_raise(many, STAGES)
+    quota = "IAM's quota 'managed policies attached to a role' (10)"
+    assert note == f"91 pipelines need 11 policies at OnEvent's role: have {quota} raised"
+
+
+def test_who_starts_directly_has_policies_of_its_own() -> None:
+    """They count at EventBridge's role, and no more at the handler's."""
+    many = [trigger(number, f"{number:03d}" + "x" * 253) for number in range(91)]
+    directly = [replace(one, direct=True) for one in many]
+    (note,) = quotas.to_raise(directly, STAGES)
+    assert "policies at DirectRules's role" in note
+    assert list(quotas.to_raise([*directly[:45], *many[45:]], STAGES)) == []
+
+
+def test_a_template_may_have_500_resources() -> None:
+    """Beyond that, no quota can be raised."""
+    most = tuple(trigger(number) for number in range(497))
+    compiler.compile_documents(Documents(most, STAGES))
+    with pytest.raises(DocumentsError, match="CloudFormation's quota 'resources per template' is 500"):
+        compiler.compile_documents(Documents((*most, trigger(498)), STAGES))
+
+
+def test_a_template_may_have_a_million_bytes() -> None:
+    """Counted as UTF-8."""
+    assert quotas.of_template(1, 1_000_000) == []
+    (problem,) = quotas.of_template(1, 1_000_001)
+    assert problem == (
+        "the triggers need 1000001 bytes of template; CloudFormation's quota 'template body size' is 1000000; "
+        "split the triggers between two stacks"
+    )
+
+
+def test_many_rules_on_a_bus_may_need_a_raised_quota() -> None:
+    """That is a note, not an error: it can be had, and only the account knows what else is on the bus."""
+    assert list(quotas.to_raise([trigger(number) for number in range(100)], STAGES)) == []
+    quota = "have EventBridge's quota 'rules per event bus' (300, in some Regions 100) raised"
+    (note,) = quotas.to_raise([trigger(number) for number in range(101)], STAGES)
+    assert note == f"101 rules on the bus default: {quota} where they do not fit beside the account's other rules"
+    (note,) = quotas.to_raise([trigger(number) for number in range(301)], STAGES)
+    assert note == f"301 rules on the bus default: {quota}"
+    apart = [trigger(number, bus="mine") for number in range(100)]
+    assert list(quotas.to_raise([*apart, trigger()], STAGES)) == []
+
+
+def test_a_bus_takes_30_rules_with_wildcard() -> None:
+    """That quota can't be raised; the rules are counted bus by bus."""
+    wild = {"source": ["x"], "detail": {"name": [{"wildcard": "a*b"}]}}
+    assert told(*(trigger(number, pattern=wild) for number in range(30)), trigger(30)) == []
+    assert told(*(trigger(number, pattern=wild) for number in range(31))) == [
+        "is rule 31 with wildcard on the bus default; EventBridge has 30 at most; use prefix or suffix, and write an if"
+    ]
+
+
+def test_a_mapping_takes_200_names(tmp_path: Path) -> None:
+    """The stages' values are handed to CloudFormation as a mapping."""
+    names = ", ".join(f"N{number}: a" for number in range(201))
+    (tmp_path / "stages.yaml").write_text(f"dev: {{{names}}}\n")
+    with pytest.raises(DocumentsError, match=r"stages\.yaml:1: has 201 names; CloudFormation's quota 'mapping attr"):
+        loader.load(tmp_path)
+
+
+def test_a_document_beyond_a_quota_is_told_where_it_stands(tmp_path: Path) -> None:
+    """With file, line and field, like every other problem."""
+    (tmp_path / "stages.yaml").write_text("dev:\n")
+    (tmp_path / "t.yaml").write_text(
+        "version: 1\nowner: t\npipelines: [p]\ntriggers:\n  one:\n    start: p\n"
+        f"    when: {{event: {{pattern: {{source: [{'x' * 2048}]}}}}}}\n"
+    )
+    with pytest.raises(DocumentsError, match=r"t\.yaml:7: triggers\.one\.when: its event pattern has 2063 characters"):
+        loader.load(tmp_path)

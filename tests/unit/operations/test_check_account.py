@@ -1,0 +1,267 @@
+"""``triggers check --aws``: what only the account knows, against moto's S3, SageMaker and STS."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+import boto3
+import jmespath
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+from pipeline_triggers import aws
+from pipeline_triggers.documents.loader import Documents
+from pipeline_triggers.models import Start, Trigger, When
+from pipeline_triggers.operations import check_account
+
+from tests.simulation.janitor_world import Account
+
+REGION = "eu-central-1"
+STAGES = {"dev": {"Bucket": "raw-dev"}}
+TRIGGER = Trigger("team/one", When("s3", {"bucket": "${Bucket}", "key": "in/*"}), (Start("train", {}),))
+
+
+@pytest.fixture(autouse=True)
+def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty account, and clients that talk to it."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    clients = (aws.sagemaker, aws.s3, aws.sts, aws.sns, aws.events, aws.scheduler)
+    compiled = ("AWS::Scheduler::Schedule", "some-stack", "CREATE_COMPLETE")
+    monkeypatch.setattr(aws, "cloudformation", lambda: Account(stacks={"compiled": compiled}))
+    with mock_aws():
+        for client in clients:
+            client.cache_clear()
+        yield
+    for client in clients:
+        client.cache_clear()
+
+
+def create_pipeline() -> None:
+    """Create the trigger's pipeline."""
+    role = "arn:aws:iam::123456789012:role/x"
+    boto3.client("sagemaker").create_pipeline(
+        PipelineName="train", PipelineDefinition="{}", RoleArn=role, ClientRequestToken="t" * 32
+    )
+
+
+def create_bucket() -> None:
+    """Create the trigger's bucket, without notifications."""
+    boto3.client("s3").create_bucket(Bucket="raw-dev", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+
+
+def problems(*triggers: Trigger) -> list[str]:
+    """Return what the check says of the triggers, each with its trigger and field; there is no file here."""
+    found = check_account.problems(Documents(triggers or (TRIGGER,), STAGES), "dev")
+    return [
+        f"{problem.file}: {problem.field.partition('.')[2].partition('.')[2]}: {problem.message}" for problem in found
+    ]
+
+
+def test_a_missing_pipeline_is_named() -> None:
+    """SageMaker's own code is ResourceNotFound; moto answers another, so the answer is stubbed."""
+    create_bucket()
+    with Stubber(aws.sagemaker()) as stubber:
+        stubber.add_client_error("describe_pipeline", "ResourceNotFound", "does not exist")
+        first, *_ = problems()
+    assert first == "team/one: start: pipeline train does not exist in eu-central-1; create it, or mend the trigger"
+
+
+def test_a_missing_bucket_is_named() -> None:
+    """With the trigger that needs it, in the stage's own spelling."""
+    create_pipeline()
+    assert problems() == ["team/one: when.s3.bucket: bucket raw-dev does not exist; create it, or mend the trigger"]
+
+
+def test_a_silent_bucket_is_named_with_the_command_that_mends_it() -> None:
+    """Uploads to it would start nothing, and nobody would know why."""
+    create_pipeline()
+    create_bucket()
+    (problem,) = problems()
+    told, _, command = problem.partition(" that the bucket has: ")
+    assert told.startswith("team/one: when.s3.bucket: bucket raw-dev does not send its events to EventBridge")
+    assert command == check_account.switch_on_command("raw-dev")
+
+
+def test_a_bucket_that_speaks_is_well() -> None:
+    """Nothing is said when nothing is wrong."""
+    create_pipeline()
+    create_bucket()
+    with Stubber(aws.s3()) as stubber:  # moto keeps this setting to itself
+        stubber.add_response("get_bucket_location", {"LocationConstraint": REGION})
+        stubber.add_response("get_bucket_notification_configuration", {"EventBridgeConfiguration": {}})
+        assert problems() == []
+
+
+@pytest.mark.parametrize(("location", "region"), [(None, "us-east-1"), ("EU", "eu-west-1"), ("eu-north-1",) * 2])
+def test_a_bucket_elsewhere_is_named(location: str | None, region: str) -> None:
+    """Its events go to the bus of its own Region, where no rule of ours waits for them."""
+    create_pipeline()
+    with Stubber(aws.s3()) as stubber:
+        stubber.add_response("get_bucket_location", {"LocationConstraint": location} if location else {})
+        stubber.add_response("get_bucket_notification_configuration", {"EventBridgeConfiguration": {}})
+        (problem,) = problems()
+    assert problem.startswith(f"team/one: when.s3.bucket: bucket raw-dev lies in {region}, where its events stay")
+
+
+def test_a_bucket_of_another_account_is_named() -> None:
+    """S3 denies it to who expects it to be their own."""
+    create_pipeline()
+    with Stubber(aws.s3()) as stubber:
+        stubber.add_client_error("get_bucket_location", "AccessDenied", "Access Denied")
+        (problem,) = problems()
+    assert problem.startswith(
+        "team/one: when.s3.bucket: bucket raw-dev can't be looked at, or is another account's: AccessDenied"
+    )
+
+
+def test_a_missing_topic_is_named() -> None:
+    """In its own Region; what lies in another account can't be seen."""
+    create_pipeline()
+    there = boto3.client("sns").create_topic(Name="there")["TopicArn"]
+    missing = there.replace("there", "missing")
+    elsewhere = boto3.client("sns", region_name="us-east-1").create_topic(Name="elsewhere")["TopicArn"]
+    of_others = missing.replace("123456789012", "210987654321")
+    told = problems(*(Trigger(f"team/{arn}", When("sns", {"topic": arn}), TRIGGER.start)
+                      for arn in (there, missing, elsewhere, of_others)))  # fmt: skip
+    assert told == [f"team/{missing}: when.sns.topic: topic {missing} does not exist; create it, or mend the trigger"]
+
+
+def test_a_pattern_that_eventbridge_does_not_take_is_named() -> None:
+    """It knows what each operator takes."""
+    create_pipeline()
+    wrong = Trigger("team/one", When("event", {"pattern": {"detail": {"n": [{"numeric": ["?", 5]}]}}}), TRIGGER.start)
+    with Stubber(aws.events()) as stubber:  # moto takes any pattern
+        stubber.add_client_error("test_event_pattern", "InvalidEventPatternException", "Unrecognized numeric operator")
+        told = "team/one: when.event.pattern: EventBridge does not take the pattern; InvalidEventPatternException: U"
+        assert [problem.startswith(told) for problem in problems(wrong)] == [True]
+
+
+def test_what_a_publisher_may_set_is_held_against_the_definition() -> None:
+    """Names, and the values that are listed."""
+    declared = '{"Parameters": [{"Name": "Epochs", "Type": "Integer"}, {"Name": "Month"}]}'
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+    accept = {"Epochs": ["10", "many"], "Month": "2026-*", "Nope": "*"}
+    requests = Trigger("team/one", When("sns", {}), (Start("train", {}),), one_of=True, accept=accept)
+    with Stubber(aws.sagemaker()) as stubber:
+        stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
+        assert problems(requests) == [
+            "team/one: accept.Nope: parameter Nope of train is not declared by the pipeline; it declares Epochs, Month",
+            "team/one: accept.Epochs: parameter Epochs of train is 'many', which is no Integer; write a whole number",
+        ]
+
+
+def test_a_disabled_trigger_needs_nothing() -> None:
+    """It may wait for its pipeline to be created."""
+    assert problems(Trigger("team/one", TRIGGER.when, TRIGGER.start, enabled=False)) == []
+
+
+def test_a_schedule_that_is_over_needs_nothing() -> None:
+    """Its pipeline may be gone by now."""
+    over = Trigger("team/one", When("schedule", {"rate": "1 day", "end": "2027-01-01T00:00:00Z"}), TRIGGER.start)
+    assert check_account.problems(Documents((over,), STAGES), "dev")
+    assert check_account.problems(Documents((over,), STAGES), "dev", frozenset({"team/one.end"})) == []
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InternalFailure"])
+def test_what_can_not_be_looked_at_is_no_success(code: str) -> None:
+    """A check that could not check says so."""
+    create_bucket()
+    with Stubber(aws.sagemaker()) as stubber:
+        stubber.add_client_error("describe_pipeline", code, "no")
+        first, *_ = problems()
+    assert first == f"team/one: start: pipeline train can't be looked at: {code}: no"
+
+
+def test_literal_values_are_held_against_the_definition() -> None:
+    """Names, types and what is missing; computed values are only known when an event comes."""
+    create_bucket()
+    declared = '{"Parameters": [{"Name": "Epochs", "Type": "Integer"}, {"Name": "Month"}, {"Name": "Rate"}]}'
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+    wrong = Start("train", {"Epochs": "many", "Month": "$.detail.object.key", "Nope": "{% $object.uri %}"})
+    with Stubber(aws.sagemaker()) as stubber:
+        stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
+        told = problems(Trigger("team/one", TRIGGER.when, (wrong,)))[:-1]
+    assert told == [
+        "team/one: parameters.Epochs: parameter Epochs of train is 'many', which is no Integer; write a whole number",
+        "team/one: parameters.Nope: parameter Nope of train is not declared by the pipeline; "
+        "it declares Epochs, Month, Rate",
+        "team/one: parameters.Rate: parameter Rate of train is missing, and the pipeline has no default for it; "
+        "give it a value",
+    ]
+
+
+def test_the_command_keeps_the_notifications_that_are_there() -> None:
+    """It reads what the bucket has, adds EventBridge, and writes all of it back."""
+    words = shlex.split(check_account.switch_on_command("raw-dev"))
+    assert words[:6] == ["aws", "s3api", "put-bucket-notification-configuration", "--bucket", "raw-dev",
+                         "--notification-configuration"]  # fmt: skip
+    query = shlex.split(words[6].removeprefix("$(").removesuffix(")").replace("\\", ""))
+    assert query[:4] == ["aws", "s3api", "get-bucket-notification-configuration", "--bucket"]
+    merge = check_account.switch_on_command("raw-dev").partition("--query '")[2].partition("'")[0]
+    existing = {"QueueConfigurations": [{"QueueArn": "arn:q", "Events": ["s3:ObjectCreated:*"]}]}
+    assert jmespath.search(merge, existing) == {**existing, "EventBridgeConfiguration": {}}
+    assert json.dumps(jmespath.search(merge, {})) == '{"EventBridgeConfiguration": {}}'
+
+
+def test_a_problem_stands_where_its_pipeline_is_written() -> None:
+    """In a list, or among several, as the document writes it and not as the stage resolves it."""
+    create_bucket()
+    several = (Start("train-${Bucket}", {}), Start("other", {}))
+    one_of = Trigger("team/one", When("sns", {}), several, one_of=True)
+    all_of = Trigger("team/one", TRIGGER.when, several)
+    for trigger, places in (
+        (one_of, ["start_one_of.0", "start_one_of.1"]),
+        (all_of, ["start.train-${Bucket}", "start.other"]),
+    ):
+        with Stubber(aws.sagemaker()) as stubber:
+            for _ in several:
+                stubber.add_client_error("describe_pipeline", "ResourceNotFound", "does not exist")
+            found = check_account.problems(Documents((trigger,), STAGES), "dev")
+        fields = [problem.field.partition(".")[2].partition(".")[2] for problem in found]
+        assert fields[:2] == places
+
+
+def point(pipeline: str, name: str, description: str = "", state: Literal["ENABLED", "DISABLED"] = "ENABLED") -> None:
+    """Let a schedule start a pipeline."""
+    boto3.client("scheduler").create_schedule(
+        Name=name,
+        Description=description,
+        State=state,
+        ScheduleExpression="rate(1 hour)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": f"arn:aws:sagemaker:{REGION}:123456789012:pipeline/{pipeline}",
+            "RoleArn": "arn:aws:iam::123456789012:role/x",
+        },
+    )
+
+
+def others(trigger: Trigger) -> list[str]:
+    """Return what else starts the pipelines of a trigger."""
+    return list(check_account.others(Documents((trigger,), STAGES), "dev"))
+
+
+def test_what_else_starts_a_trigger_s_pipeline_is_told() -> None:
+    """In any spelling; what starts another pipeline, is off, or was compiled from the trigger is none of it."""
+    point("TRAIN", "by-hand", "Train every hour")
+    point("train-v2", "of-another")
+    point("train", "switched-off", state="DISABLED")
+    point("train", "compiled", "team/one: what the trigger became")
+    point("train", "copied", "team/one: as the trigger has it")
+    point("train", "of-a-trigger-that-is-gone", "team/former: what a trigger became")
+    told = [note.partition(":")[0] for note in others(TRIGGER)]
+    assert told == [
+        "schedule default/by-hand starts TRAIN, as team/one does",
+        "schedule default/copied starts train, as team/one does",
+        "schedule default/of-a-trigger-that-is-gone starts train, as team/one does",
+    ]
+
+
+def test_a_trigger_that_is_switched_off_runs_beside_nothing() -> None:
+    """So that a move can be prepared."""
+    point("train", "by-hand")
+    assert others(replace(TRIGGER, enabled=False)) == []

@@ -1,0 +1,118 @@
+"""What an account has that starts pipelines, in full, against moto's EventBridge, Scheduler and SageMaker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from pipeline_triggers import aws
+from pipeline_triggers.account.references import Home
+from pipeline_triggers.operations.inventory import ExistingRule, ExistingSchedule, existing, pipelines
+
+from tests import PROJECT
+from tests.simulation.janitor_world import Account
+
+REGION, ACCOUNT = "eu-central-1", "123456789012"
+HOME = Home("aws", ACCOUNT, REGION)
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/x"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
+
+
+@pytest.fixture(autouse=True)
+def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty account, and clients that talk to it."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    clients = (aws.events, aws.scheduler, aws.sagemaker)
+    monkeypatch.setattr(aws, "cloudformation", Account)
+    with mock_aws():
+        for client in clients:
+            client.cache_clear()
+        yield
+    for client in clients:
+        client.cache_clear()
+
+
+def arn(pipeline: str) -> str:
+    """Return a pipeline's ARN."""
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{pipeline}"
+
+
+def put_rule(name: str, *targets: str, bus: str = "default", description: str = "") -> None:
+    """Make a rule with these targets, and a tag."""
+    events = boto3.client("events")
+    tags: Any = [{"Key": "team", "Value": "shop"}]
+    pattern = json.dumps({"source": ["acme.shop"]})
+    events.put_rule(Name=name, EventBusName=bus, EventPattern=pattern, Description=description, Tags=tags)
+    numbered: Any = [{"Id": str(at), "Arn": target, "RoleArn": ROLE} for at, target in enumerate(targets)]
+    events.put_targets(Rule=name, EventBusName=bus, Targets=numbered)
+
+
+def test_a_rule_comes_once_with_all_of_its_pipelines() -> None:
+    """Its other targets are counted, its tags are read; a rule without pipelines is none."""
+    boto3.client("events").create_event_bus(Name="shop")
+    put_rule("orders", arn("train"), QUEUE, arn("report"), bus="shop")
+    put_rule("other", QUEUE)
+    (found,) = existing(HOME, ())
+    assert isinstance(found, ExistingRule)
+    assert str(found) == "rule shop/orders"
+    assert [pipeline.name for pipeline in found.pipelines] == ["train", "report"]
+    assert (found.others, found.tags, found.enabled) == (1, {"team": "shop"}, True)
+
+
+def test_a_schedule_comes_with_all_that_getschedule_says() -> None:
+    """Which the list of schedules does not."""
+    target: Any = {"Arn": arn("train"), "RoleArn": ROLE}
+    window: Any = {"Mode": "OFF"}
+    scheduler = boto3.client("scheduler")
+    scheduler.create_schedule(
+        Name="hourly", ScheduleExpression="rate(1 hour)", FlexibleTimeWindow=window, Target=target, State="DISABLED"
+    )
+    (found,) = existing(HOME, ())
+    assert isinstance(found, ExistingSchedule)
+    assert (found.answer["ScheduleExpression"], found.enabled) == ("rate(1 hour)", False)
+
+
+def test_what_was_compiled_from_a_trigger_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a stack's, and described by its trigger; a copy by hand is not ours, nor what only begins alike."""
+    stacks = dict.fromkeys(("ours", "alike", "theirs"), ("AWS::Events::Rule", "some-stack", "CREATE_COMPLETE"))
+    monkeypatch.setattr(aws, "cloudformation", lambda: Account(stacks=stacks))
+    put_rule("ours", arn("train"), description="team/one: Orders")
+    put_rule("copy", arn("train"), description="team/one: Orders")
+    put_rule("alike", arn("train"), description="team/one-more: Orders")
+    put_rule("theirs", arn("train"), description="Orders: all of them")
+    found = sorted(existing(HOME, {"team/one", "team/two"}), key=str)
+    assert list(map(str, found)) == ["rule default/alike", "rule default/copy", "rule default/theirs"]
+    assert [one.owned is None for one in found] == [False, True, False]
+
+
+def test_only_what_is_wanted_is_asked_for_in_full() -> None:
+    """By its pipeline."""
+    put_rule("one", arn("train"))
+    put_rule("two", arn("report"))
+    (found,) = existing(HOME, (), lambda pipeline: pipeline.name == "report")
+    assert str(found) == "rule default/two"
+
+
+def test_pipelines_are_known_by_their_lower_case() -> None:
+    """Which an ARN may have, where the API wants the name."""
+    boto3.client("sagemaker").create_pipeline(
+        PipelineName="Train", PipelineDefinition="{}", RoleArn=ROLE, ClientRequestToken="t" * 32
+    )
+    assert pipelines() == {"train": "Train"}
+
+
+def test_no_unit_test_asks_the_aws_that_the_shell_names() -> None:
+    """After the exports of ``make run KEEP=1`` it would make things there; port 9 answers nobody."""
+    exported = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_EVENTS": "http://127.0.0.1:9"}
+    test = f"{__file__}::{test_only_what_is_wanted_is_asked_for_in_full.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    environment = {**os.environ, **exported, "AWS_PROFILE": "none", "AWS_CA_BUNDLE": "/none"}
+    run = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout

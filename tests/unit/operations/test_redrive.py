@@ -1,0 +1,240 @@
+"""Dead-letter queues → the handlers' queues: every shape of message, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
+from moto import mock_aws
+from pipeline_triggers import aws
+from pipeline_triggers.cli import main
+from pipeline_triggers.operations import redrive, stacks
+from pipeline_triggers.operations.redrive import DeadLetter
+from pipeline_triggers.operations.stacks import Stack
+
+EVENT = {"id": "e-1", "detail": {"object": {"key": 'a "key" with <aws.events.event.json>'}}}
+BODY = json.dumps({"trigger": "team/one", "event": EVENT})
+RULE = "arn:aws:events:eu-central-1:123456789012:rule/{}"
+TARGET = "arn:aws:sqs:eu-central-1:123456789012:queue"
+REQUEST = json.dumps({"trigger": "team/asked", "pipeline": "train"})
+SCHEDULE = '{"trigger": "team/nightly", "event": {"id": "<aws.scheduler.execution-id>", "time": "<aws.scheduler.scheduled-time>"}}'  # noqa: E501
+
+
+@dataclass
+class Queues:
+    """The queues of one handler in moto, as the commands find them."""
+
+    sqs: Any
+    stack: Stack
+
+    def dead(self, body: str, **attributes: str) -> None:
+        """Put a message into the dead-letter queue."""
+        self.sqs.send_message(
+            QueueUrl=self.stack.resources["OnEventDeadLetterQueue"],
+            MessageBody=body,
+            MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
+        )
+
+    def left(self, name: str = "OnEventDeadLetterQueue") -> list[str]:
+        """Return the bodies of the messages that can be received from a queue."""
+        answer = self.sqs.receive_message(QueueUrl=self.stack.resources[name], MaxNumberOfMessages=10)
+        return [message["Body"] for message in answer.get("Messages", [])]
+
+    def sent(self) -> list[str]:
+        """Return the bodies that were sent to the handler."""
+        return self.left("OnEventQueue")
+
+
+@pytest.fixture
+def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queues]:
+    """A handler's queues, and a rule on each of two buses that sends to it."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    caches = (aws.sqs, aws.events, redrive._templates)
+    for cached in caches:
+        cached.cache_clear()
+    with mock_aws():
+        sqs, events = boto3.client("sqs"), boto3.client("events")
+        names = ("OnEventQueue", "OnEventDeadLetterQueue")
+        urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
+        events.create_event_bus(Name="orders")
+        template = '{"trigger": "team/one", "event": <aws.events.event.json>}'
+        for bus in ("default", "orders"):
+            events.put_rule(Name="one", EventBusName=bus, EventPattern="{}")
+            targets = [{"Id": "queue", "Arn": TARGET, "InputTransformer": {"InputTemplate": template}}]
+            events.put_targets(Rule="one", EventBusName=bus, Targets=targets)  # type: ignore[arg-type]
+        stack = Stack("stack", {}, {**urls, "OnEventFunction": "function"})
+        monkeypatch.setattr(stacks, "stack", lambda _: stack)
+        monkeypatch.setattr(redrive, "WAIT", 0)
+        yield Queues(sqs, stack)
+    for cached in caches:
+        cached.cache_clear()
+
+
+def everything(_: DeadLetter) -> bool:
+    """Want all."""
+    return True
+
+
+FAILED = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "denied"}
+GIVEN_UP = {"reason": "no such parameter", "trigger": "team/one", "event_id": "e-1"}
+SCHEDULED = {
+    "SCHEDULE_ARN": "arn:aws:scheduler:eu-central-1:123456789012:schedule/group/nightly",
+    "SCHEDULED_TIME": "2026-11-21T02:00:00Z",
+    "EXECUTION_ID": "x-1",
+    **FAILED,
+}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "dead", "sent", "trigger", "reason"),
+    [
+        (GIVEN_UP, BODY, BODY, "team/one", "no such parameter"),
+        ({**GIVEN_UP, "trigger": "unknown"}, BODY, BODY, "team/one", "no such parameter"),
+        (GIVEN_UP, "no {json", "no {json", "team/one", "no such parameter"),
+        ({}, BODY, BODY, "team/one", ""),
+        ({}, "[" * 9000, "[" * 9000, "", ""),
+        ({"RULE_ARN": RULE.format("one"), "TARGET_ARN": TARGET, **FAILED}, json.dumps(EVENT), BODY, "team/one",
+         "NO_PERMISSIONS: denied"),
+        ({"RULE_ARN": RULE.format("orders/one"), "TARGET_ARN": TARGET, **FAILED}, json.dumps(EVENT), BODY, "team/one",
+         "NO_PERMISSIONS: denied"),
+        (SCHEDULED, SCHEDULE, '{"trigger": "team/nightly", "event": {"id": "x-1", "time": "2026-11-21T02:00:00Z"}}',
+         "team/nightly", "NO_PERMISSIONS: denied"),
+        (SCHEDULED, BODY, BODY, "team/one", "NO_PERMISSIONS: denied"),
+        ({}, json.dumps({"Type": "Notification", "Message": REQUEST}),
+         json.dumps({"Type": "Notification", "Message": REQUEST}), "team/asked", ""),
+        ({}, json.dumps({"Type": "Notification", "Message": "text"}),
+         json.dumps({"Type": "Notification", "Message": "text"}), "", ""),
+    ],
+    ids=["handler", "handler that broke off", "handler, unreadable", "SQS itself", "SQS itself, unreadable", "rule",
+         "rule of another bus", "Scheduler", "Scheduler, filled in", "SNS request", "SNS text"],
+)  # fmt: skip
+def test_every_shape_is_sent_as_its_handler_reads_it(
+    queues: Queues, attributes: dict[str, str], dead: str, sent: str, trigger: str, reason: str
+) -> None:
+    """What could not be delivered is made what would have been delivered; the rest goes back as it came."""
+    queues.dead(dead, **attributes)
+    assert list(redrive.redrive(queues.stack, everything, dry_run=False)) == [DeadLetter("OnEvent", trigger, reason)]
+    assert queues.sent() == [sent]
+    assert queues.left() == []
+
+
+PIPELINE = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "left"),
+    [
+        ({"RULE_ARN": RULE.format("gone"), "TARGET_ARN": TARGET},
+         f"{RULE.format('gone')} is gone, so its trigger is not known; triggers run starts one with an event"),
+        ({"RULE_ARN": RULE.format("one"), "TARGET_ARN": PIPELINE},
+         f"it was to start {PIPELINE} itself, past every handler; start that by hand"),
+        ({**SCHEDULED, "TARGET_ARN": PIPELINE},
+         f"it was to start {PIPELINE} itself, past every handler; start that by hand"),
+    ],
+    ids=["rule that is gone", "direct rule", "direct schedule"],
+)  # fmt: skip
+def test_what_no_handler_can_read_stays_with_its_reason(queues: Queues, attributes: dict[str, str], left: str) -> None:
+    """Nobody can say any more what it would have been, or it never was to pass a handler."""
+    queues.dead(json.dumps(EVENT), **FAILED | attributes)
+    (letter,) = redrive.redrive(queues.stack, everything, dry_run=False)
+    assert letter.left == left
+    assert queues.sent() == []
+    assert queues.left() == [json.dumps(EVENT)]
+
+
+def test_a_dry_run_and_what_is_not_wanted_change_nothing(queues: Queues) -> None:
+    """All is still there, and can be received at once."""
+    queues.dead(BODY, **GIVEN_UP)
+    queues.dead("other", reason="other", trigger="team/other")
+    told = list(redrive.redrive(queues.stack, lambda letter: letter.trigger == "team/one", dry_run=True))
+    assert [letter.trigger for letter in told] == ["team/one"]
+    assert list(redrive.redrive(queues.stack, lambda _: False, dry_run=False)) == []
+    assert sorted(queues.left()) == sorted([BODY, "other"])
+    assert queues.sent() == []
+
+
+def test_what_comes_back_meanwhile_is_not_sent_round_and_round(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler may reject a message again before the queue is read to its end."""
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    queues.dead(BODY, **GIVEN_UP)
+    (letter,) = redrive.redrive(queues.stack, everything, dry_run=False)
+    assert letter.left == "it came while this ran; run this again"
+    assert (queues.sent(), queues.left()) == ([], [BODY])
+
+
+def test_what_breaks_off_loses_nothing(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message is deleted only after it was sent."""
+    queues.dead(BODY, **GIVEN_UP)
+
+    def refuse(**_: str) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(aws.sqs(), "send_message", refuse)
+    with pytest.raises(ConnectionError):
+        list(redrive.redrive(queues.stack, everything, dry_run=False))
+    there = queues.sqs.get_queue_attributes(
+        QueueUrl=queues.stack.resources["OnEventDeadLetterQueue"], AttributeNames=["All"]
+    )["Attributes"]
+    assert there["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+def test_what_sqs_does_not_take_holds_up_nothing_else(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays, with what SQS said."""
+    send = aws.sqs().send_message
+    error = {"Code": "InvalidParameterValue", "Message": "too long"}
+    refused: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+    def choosy(**call: Any) -> Any:
+        if call["MessageBody"] == "long":
+            raise ClientError(refused, "SendMessage")
+        return send(**call)
+
+    monkeypatch.setattr(aws.sqs(), "send_message", choosy)
+    for body in ("long", BODY, "long", BODY):
+        queues.dead(body, **GIVEN_UP)
+    told = [letter.left for letter in redrive.redrive(queues.stack, everything, dry_run=False)]
+    assert sorted(bool(left) for left in told) == [False, False, True, True]
+    assert all("too long" in left for left in told if left)
+    assert (queues.sent(), queues.left()) == ([BODY, BODY], ["long", "long"])
+
+
+def test_what_is_shown_again_already_is_no_failure(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After hours its receipt is worth nothing any more; all was done by then."""
+    over: Any = {"Error": {"Code": "MessageNotInflight", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+    def refuse(**_: Any) -> None:
+        raise ClientError(over, "ChangeMessageVisibility")
+
+    monkeypatch.setattr(aws.sqs(), "change_message_visibility", refuse)
+    queues.dead(BODY, **GIVEN_UP)
+    assert len(list(redrive.redrive(queues.stack, everything, dry_run=True))) == 1
+
+
+def test_the_command_says_what_it_did_by_trigger_and_reason(queues: Queues) -> None:
+    """Filters narrow it down; a second run finds only what stayed."""
+    for _ in range(2):
+        queues.dead(BODY, **GIVEN_UP)
+    queues.dead("{", reason="the message is no JSON", event_id="m")
+
+    def run(*arguments: str) -> list[str]:
+        return CliRunner(mix_stderr=False).invoke(main, ["redrive", *arguments]).output.splitlines()
+
+    assert [line.split() for line in run("--dry-run", "--reason", "NO SUCH")][1:] == [
+        ["2", "team/one", "no", "such", "parameter", "would", "be", "sent", "again"]
+    ]
+    told = json.loads("\n".join(run("--trigger", "team/one", "--json")))
+    assert told == [
+        {"handler": "OnEvent", "trigger": "team/one", "reason": "no such parameter", "left": "", "messages": 2}
+    ]
+    assert queues.sent() == [BODY, BODY]
+    assert run("--trigger", "team/one") == ["nothing of this is in the dead-letter queues"]
+    assert [line.split() for line in run()][1:] == [
+        ["1", "OnEvent", "the", "message", "is", "no", "JSON", "sent", "again"]
+    ]

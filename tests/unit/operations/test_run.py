@@ -1,0 +1,112 @@
+"""What is run by hand: which occurrence it is, and when nothing more is to come."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.events.envelope import eventbridge, from_rule, from_topic
+from pipeline_triggers.models import Occurrence, Outcome, Start, Trigger, Verdict, When
+from pipeline_triggers.operations import run
+from pipeline_triggers.operations.run import Sent, are_final
+from pipeline_triggers.operations.verdict_log import Told
+from pipeline_triggers.starts import start
+
+EVENT = {"id": "i", "detail-type": "Order", "source": "acme.shop", "detail": {"n": 1}}
+TRIGGER = Trigger("team/one", When("event", {"pattern": {}}), (Start("a", {}), Start("b", {})))
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
+MESSAGE = {"Type": "Notification", "MessageId": "m", "TopicArn": TOPIC, "Message": "hello"}
+
+
+def read(**more: str) -> Occurrence:
+    """Return the event as a rule sends it, and what stands beside it."""
+    (arrival,) = from_rule(eventbridge, json.dumps({"trigger": "team/one", "event": EVENT, **more}), {})
+    return arrival.occurrence()
+
+
+def told(outcome: Outcome, pipeline: str | None) -> Told:
+    """Return a verdict that was told."""
+    return Told(datetime(2026, 11, 1, tzinfo=UTC), Verdict(outcome, "team/one", "i", pipeline=pipeline))
+
+
+@pytest.mark.parametrize("dedupe", [None, "{% detail.n %}"])
+def test_again_is_another_occurrence_each_time(dedupe: str | None) -> None:
+    """With a business key as well; without it, the same event is the same one."""
+    trigger = replace(TRIGGER, dedupe=dedupe)
+    tokens = [start.plan(trigger, 0, read(**more), "s").token for more in ({}, {}, {"again": "x"}, {"again": "y"})]
+    assert tokens[0] == tokens[1]
+    assert len(set(tokens)) == 3
+
+
+def test_again_is_recorded_in_the_execution() -> None:
+    """Before what the description ends with, so that its depth and its identity are still read from there."""
+    run = start.plan(TRIGGER, 0, replace(read(again="x"), depth=2), "s")
+    told = run.options["PipelineExecutionDescription"]
+    assert told == f"trigger team/one, event i, again x, depth 2, identity {run.token}"
+
+
+@given(st.recursive(st.text(), lambda inner: st.dictionaries(st.sampled_from(["again", "trigger", "event"]), inner)))
+def test_nothing_inside_an_event_makes_it_another_occurrence(detail: object) -> None:
+    """Publishers write what is inside; only who may send to the queue writes what stands beside it."""
+    body = json.dumps({"trigger": "team/one", "event": {**EVENT, "again": "x", "detail": {"again": detail}}})
+    (arrival,) = from_rule(eventbridge, body, {})
+    assert arrival.occurrence().again == ""
+
+
+def test_a_message_is_run_for_one_of_its_topic_s_triggers() -> None:
+    """Though the topic brings it to all of them."""
+    triggers = {
+        name: replace(TRIGGER, id=name, when=When("sns", {"topic": TOPIC})) for name in ("team/one", "team/two")
+    }
+    body = json.dumps({"trigger": "team/two", "event": MESSAGE, "again": "x"})
+    (arrival,) = from_topic("own", body, triggers)
+    assert (arrival.trigger, arrival.occurrence().again) == ("team/two", "x")
+    assert [found.occurrence().again for found in from_topic("own", json.dumps(MESSAGE), triggers)] == ["", ""]
+    with pytest.raises(Rejected, match="the message is none for team/three"):
+        from_topic("own", json.dumps({"trigger": "team/three", "event": MESSAGE}), triggers)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "final"),
+    [
+        ([], False),
+        ([(Outcome.FILTERED, None)], True),
+        ([(Outcome.STARTED, "a")], False),
+        ([(Outcome.STARTED, "a"), (Outcome.WAITING, "b")], False),
+        ([(Outcome.DUPLICATE, "a"), (Outcome.REJECTED, "b")], True),
+    ],
+)
+def test_it_is_over_when_each_pipeline_has_its_verdict(verdicts: list[tuple[Outcome, str]], final: bool) -> None:
+    """Or when one verdict is for all of them; waiting is none."""
+    assert are_final([told(*verdict) for verdict in verdicts], TRIGGER) is final
+
+
+def test_of_a_request_s_pipelines_one_is_enough() -> None:
+    """The publisher named it."""
+    assert are_final([told(Outcome.STARTED, "b")], replace(TRIGGER, one_of=True))
+    assert not are_final([], replace(TRIGGER, one_of=True))
+
+
+@pytest.mark.parametrize(("patience", "looks", "found"), [(60, 2, 2), (0, 1, 0)])
+def test_the_log_is_looked_at_until_the_verdicts_are_final(
+    monkeypatch: pytest.MonkeyPatch, patience: float, looks: int, found: int
+) -> None:
+    """Or until there is no more patience; what stood there by then is returned."""
+    final = [told(Outcome.STARTED, "a"), told(Outcome.STARTED, "b")]
+    answers = iter([list[Told](), final])
+    asked = []
+
+    def verdicts(log_group: str, since: datetime, **which: str) -> list[Told]:
+        asked.append((log_group, since, which))
+        return next(answers)
+
+    monkeypatch.setattr(run, "verdicts", verdicts)
+    monkeypatch.setattr(run, "PAUSE", 0)
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert len(run.wait(Sent("m", "group", at), TRIGGER, patience)) == found
+    assert asked == [("group", at - run.CLOCKS_DIFFER_BY, {"message_id": "m"})] * looks
