@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from moto import mock_aws
 from pipeline_triggers import aws as clients
+from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import loader, schedules
 from pipeline_triggers.settings import settings as settings_of
@@ -52,7 +53,7 @@ class Project:
         )
         loaded = loader.load(self.documents)
         past = schedules.past(loaded.triggers, datetime.now(UTC))
-        compiler.write(self.documents, compiler.compile_documents(loaded, past))
+        files.write(self.documents, compiler.compile_documents(loaded, past))
 
     def deploy(self, aws: LocalAws, stack: str, stage: str = "dev", *parameters: str) -> None:
         """Build and deploy with the real sam."""

@@ -12,8 +12,9 @@ from functools import cached_property
 from typing import Any
 
 import pytest
+from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
-from pipeline_triggers.compile.stack import logical_id
+from pipeline_triggers.compile.cloudformation import logical_id
 from pipeline_triggers.documents import loader
 
 from tests import PROJECT
@@ -112,7 +113,7 @@ def guide(new_project: Callable[[], Project]) -> Iterator[Guide]:
             call(aws, command.partition("triggers ")[0].strip())
         project = new_project()
         (project.documents / "guide.yaml").write_text("".join(blocks("yaml")), encoding="utf-8")
-        compiler.write(project.documents, compiler.compile_documents(loader.load(project.documents)))
+        files.write(project.documents, compiler.compile_documents(loader.load(project.documents)))
         project.deploy(aws, STACK)
         yield Guide(aws, project, described)
         # What the page says last.

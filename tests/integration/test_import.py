@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
-from pipeline_triggers.compile.stack import logical_id
+from pipeline_triggers.compile.cloudformation import logical_id
 from pipeline_triggers.documents import loader
 
 from tests.conftest import Project
@@ -94,7 +95,7 @@ def moved(new_project: Callable[[], Project]) -> Iterator[Moved]:
             "import", "--team", "moved", "--output", str(output), "--documents", str(project.documents)
         )
         assert imported.returncode == 0, imported.stderr
-        compiler.write(project.documents, compiler.compile_documents(loader.load(project.documents)))
+        files.write(project.documents, compiler.compile_documents(loader.load(project.documents)))
         project.deploy(aws, STACK)
         yield Moved(aws, project, output.read_text(encoding="utf-8"), imported.stderr)
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import loader, schedules
 from pipeline_triggers.errors import DocumentsError
@@ -79,7 +80,7 @@ def compile_triggers(directory: Path) -> list[Trigger]:
     """Compile the documents, and return the triggers as the dev stage sees them."""
     loaded = loader.load(directory)
     compiled = compiler.compile_documents(loaded, schedules.past(loaded.triggers, datetime.now(UTC)))
-    compiler.write(directory, compiled)
+    files.write(directory, compiled)
     pseudo_parameters = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT}
     triggers = triggers_json.load(compiled["triggers.json"], STAGE, pseudo_parameters).values()
     return [trigger for trigger in triggers if trigger.enabled]

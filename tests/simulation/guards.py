@@ -288,8 +288,8 @@ GUARDS = (
     ),
     Guard(
         "schedule: what is over is not made again",
-        "compile/stack.py",
-        " and not schedules.is_over(trigger, past)",
+        "compile/schedules.py",
+        " and not is_over(trigger, past)",
         "",
         ("tests/unit/documents/test_schedules.py::test_what_is_over_makes_no_schedule_and_is_told",),
     ),

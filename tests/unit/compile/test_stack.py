@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from cfnlint.api import lint
+from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.language import triggers_json
@@ -245,9 +246,9 @@ def test_cloudformation_accepts_the_stack(triggers: tuple[Trigger, ...], stages:
 def test_the_compiled_files_go_stale_by_a_byte(tmp_path: Path) -> None:
     """What is committed is compared whole, and a missing file is stale too."""
     compiled = compiler.compile_documents(Documents((trigger(),), STAGES))
-    assert len(compiler.stale(tmp_path, compiled)) == 2
-    compiler.write(tmp_path, compiled)
-    assert compiler.stale(tmp_path, compiled) == []
+    assert len(files.stale(tmp_path, compiled)) == 2
+    files.write(tmp_path, compiled)
+    assert files.stale(tmp_path, compiled) == []
     path = tmp_path / "compiled" / "stack.yaml"
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert compiler.stale(tmp_path, compiled) == [path]
+    assert files.stale(tmp_path, compiled) == [path]

@@ -76,7 +76,7 @@ def trigger(*values: str, source: str = "s3", **more: Any) -> Trigger:
 
 def granted(one: Trigger) -> dict[str, Any]:
     """Return what a trigger's handler may ask."""
-    resources = compiler._stack(Documents((one,), {"dev": {}}))["Resources"]
+    resources = compiler.template(Documents((one,), {"dev": {}}))["Resources"]
     found = [resource for name, resource in resources.items() if name.endswith("Asks")]
     statements = [statement for one in found for statement in one["Properties"]["PolicyDocument"]["Statement"]]
     arns: dict[str, list[Any]] = {}
@@ -201,7 +201,7 @@ def test_what_many_triggers_ask_for_is_divided_between_policies() -> None:
         replace(trigger("{% $object.tags.x %}"), id=f"t/{n}", when=When("s3", {"bucket": f"{'b' * 50}{n:03d}"}))
         for n in range(100)
     )
-    resources = compiler._stack(Documents(many, {"dev": {}}))["Resources"]
+    resources = compiler.template(Documents(many, {"dev": {}}))["Resources"]
     policies = [made["Properties"]["PolicyDocument"] for name, made in resources.items() if "Asks" in name]
     assert len(policies) > 1
     for policy in policies:

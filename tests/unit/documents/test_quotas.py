@@ -40,7 +40,7 @@ def test_a_policy_fits_into_iam_s_quota_in_every_stage() -> None:
     """However many pipelines there are, and however long their names get: as many policies as they need."""
     stages = {"dev": {"Team": "a"}, "prod": {"Team": "a-team-with-a-long-name" * 5}}
     many = tuple(trigger(number, f"Train-${{Team}}-{number:015d}") for number in range(100))
-    resources = compiler._stack(Documents(many, stages))["Resources"]
+    resources = compiler.template(Documents(many, stages))["Resources"]
     policies = [found["Properties"] for found in resources.values() if found["Type"] == "AWS::IAM::ManagedPolicy"]
     assert len(policies) > 1
     longest = 0

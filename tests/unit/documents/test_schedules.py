@@ -14,6 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from pipeline_triggers.cli import main
+from pipeline_triggers.compile import cloudformation, files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import schedules
 from pipeline_triggers.documents.loader import Documents
@@ -285,7 +286,7 @@ def test_the_limits_are_those_of_the_service() -> None:
     model: Any = boto3.client("scheduler", region_name="eu-central-1").meta.service_model
     assert model.shape_for("MaximumWindowInMinutes").metadata["max"] == schedules.MAX_JITTER
     assert model.shape_for("ScheduleExpression").metadata["max"] == schedules.MAX_EXPRESSION
-    assert model.shape_for("Description").metadata["max"] >= compiler.MAX_DESCRIPTION_LENGTH
+    assert model.shape_for("Description").metadata["max"] >= cloudformation.MAX_DESCRIPTION_LENGTH
     assert model.shape_for("ScheduleExpressionTimezone").metadata["max"] >= max(map(len, schedules.zones()))
 
 
@@ -364,7 +365,7 @@ def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch:
 def test_time_alone_makes_no_compiled_file_stale(directory: Path) -> None:
     """What was compiled before the time came is no error; compiling again is what ends it."""
     loaded = Documents((schedule(at="2020-01-01T00:00:00", timezone="UTC"),), {"dev": {}})
-    compiler.write(directory, compiler.compile_documents(loaded))
+    files.write(directory, compiler.compile_documents(loaded))
     checked = run(directory, "compile", "--check")
     assert (checked.exit_code, checked.stderr) == (0, DONE)
     assert "at(2020" in (directory / "compiled" / "stack.yaml").read_text()

@@ -24,6 +24,7 @@ from pipeline_triggers.cli.common import (
     telling_problems,
     writing_files,
 )
+from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import direct, loader, quotas, schedules
 from pipeline_triggers.errors import DocumentsError, Rejected
@@ -39,16 +40,16 @@ def compile_command(directory: Path, check: bool) -> None:
     loaded = load(directory)
     past = schedules.past(loaded.triggers, datetime.now(UTC))
     with telling_problems():
-        compiled = compiler.compile_documents(loaded, compiler.past_when_compiled(directory) if check else past)
+        compiled = compiler.compile_documents(loaded, files.past_when_compiled(directory) if check else past)
     with writing_files("make room for the compiled files"):
-        stale = compiler.stale(directory, compiled)
+        stale = files.stale(directory, compiled)
     if check and stale:
         raise click.ClickException(
             f"{', '.join(map(str, stale))}: not what the documents compile to; run: make compile"
         )
     if not check:
         with writing_files("make room for the compiled files"):
-            compiler.write(directory, compiled)
+            files.write(directory, compiled)
     _note(*quotas.to_raise(loaded.triggers, loaded.stages), *_told(loaded, past))
     click.echo(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_triggers import aws
-from pipeline_triggers.compile.stack import logical_id
+from pipeline_triggers.compile.cloudformation import logical_id
 from pipeline_triggers.language import sources
 from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.models import Trigger
