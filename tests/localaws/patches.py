@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ministack.services import eventbridge
+from ministack.services import cloudwatch_logs, eventbridge
 
 from tests.localaws import firing, sagemaker, scheduler
 
@@ -23,6 +23,7 @@ def apply() -> None:
     firing.as_deployed()
     firing.to_targets()
     let_tests_speak_for_aws()
+    log_as_configured()
 
 
 def let_tests_speak_for_aws() -> None:
@@ -34,3 +35,14 @@ def let_tests_speak_for_aws() -> None:
         return put_events(data, True)
 
     eventbridge._put_events = put
+
+
+def log_as_configured() -> None:
+    """Leave out Lambda's own lines, as on AWS with the template's SystemLogLevel; goes when the engine knows levels."""
+    append = cloudwatch_logs._append_log_events
+
+    def append_output(stream: dict[str, Any], events: list[dict[str, Any]]) -> Any:
+        own = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
+        return append(stream, [event for event in events if not event["message"].startswith(own)])
+
+    cloudwatch_logs._append_log_events = append_output

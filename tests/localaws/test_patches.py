@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from ministack.core import iam_actions, router
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import eventbridge, scheduler
+from ministack.services import cloudwatch_logs, eventbridge, lambda_svc, scheduler
 from ministack.services.cloudformation import handlers, provisioners
 from moto import mock_aws
 
@@ -150,3 +150,17 @@ def test_ministack_takes_every_schedule_for_one_of_the_default_group() -> None:
     body = b'{"Rule": "r", "EventBusName": "team"}'
     of_rule: Any = ("events", "POST", "/", {"x-amz-target": "AWSEvents.RemoveTargets"}, body, {}, region, account)
     assert iam_actions.extract_resource_arn(*of_rule).endswith(":event-bus/team")
+
+
+def test_ministack_logs_each_invocation_s_start_and_end_whatever_the_level() -> None:
+    """With SystemLogLevel WARN, AWS logs them only of an invocation that failed."""
+    logging = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": "quiet"}
+    function = {"config": {"FunctionName": "f", "LoggingConfig": logging}}
+    lambda_svc._emit_lambda_logs(function, "r", '{"message": "verdict"}', error=False, duration_ms=1)
+    (stream,) = cloudwatch_logs._log_groups.pop("quiet")["streams"].values()
+    assert [event["message"].partition(" ")[0] for event in stream["events"]] == [
+        "START",
+        '{"message":',
+        "END",
+        "REPORT",
+    ]

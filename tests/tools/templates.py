@@ -1,6 +1,6 @@
 """Lint what CloudFormation gets: ``template.yaml`` as SAM transforms it, and the compiled stack.
 
-cfn-lint finds more in the transformed template than in the written one. ``python -m tests.templates``.
+cfn-lint finds more in the transformed template than in the written one. Run ``python -m tests.tools.templates``.
 """
 
 from __future__ import annotations

@@ -52,6 +52,43 @@ def statements(kind: str) -> Iterator[dict[str, Any]]:
             yield from policy["PolicyDocument"]["Statement"]
 
 
+PARTS = ("Function", "Role", "LogGroup", "Queue", "DeadLetterQueue", "QueuePolicy", "DeadLetterAlarm", "ErrorsAlarm")
+
+
+def parts(handler: str) -> dict[str, Any]:
+    """Return the resources of a handler, with its own name and what only it has taken out."""
+    resources = {part: RESOURCES.get(f"{handler}{part}") for part in PARTS}
+    function = f"{handler}Function"
+    resources["Mapping"] = next(
+        resource
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping"
+        and resource["Properties"]["FunctionName"] == {"Ref": function}
+    )
+    alike: dict[str, Any] = json.loads(json.dumps(resources).replace(handler, "Handler"))
+    del alike["Function"]["Properties"]["Handler"]
+    alike["Function"]["Properties"]["Environment"]["Variables"].pop("REQUESTS_TOPIC_ARN", None)
+    return alike
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_handlers_differ_in_their_names_only(handler: str) -> None:
+    """What holds for one handler's resources holds for all; the policy of the SNS queue is in the compiled stack."""
+    expected, actual = parts("OnS3Upload"), parts(handler)
+    if handler == "OnSnsMessage":
+        assert expected.pop("QueuePolicy") is not None
+        assert actual.pop("QueuePolicy") is None
+    assert actual == expected
+
+
+def test_logs_hold_the_functions_own_lines_and_failures_only() -> None:
+    """Of Lambda's own lines those of failed invocations are kept, so the verdicts stand out."""
+    for name, function in of_type("AWS::Lambda::Function").items():
+        log_group = {"Ref": name.replace("Function", "LogGroup")}
+        levels = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"}
+        assert function["LoggingConfig"] == {**levels, "LogGroup": log_group}
+
+
 def test_every_function_has_a_role_of_its_own() -> None:
     """SAM would else attach a policy with which a function can read every queue of the account."""
     functions = of_type("AWS::Lambda::Function")

@@ -21,7 +21,8 @@ def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry, default=str, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-logger = Logger(service=SERVICE, json_serializer=_line)
+# Lambda keeps a JSON line as it is only if its timestamp is RFC 3339.
+logger = Logger(service=SERVICE, json_serializer=_line, use_rfc3339=True)
 
 
 def count_max_starts() -> None:
