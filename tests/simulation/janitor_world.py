@@ -1,9 +1,9 @@
 """An AWS account around the janitor, in memory, with what goes wrong at its calls.
 
-Real boto3 clients call it, so that pages, retries and error codes are botocore's. moto answers for the Scheduler,
-EventBridge and DynamoDB. SageMaker, CloudFormation and SQS are answered here, because moto's SageMaker says
-ValidationException of a missing pipeline and knows none that is being deleted, its CloudFormation does not find a stack
-by a resource, and its SQS has a clock of its own.
+Real boto3 clients call it, so that pages, retries and error codes are botocore's. moto answers for Scheduler,
+EventBridge and DynamoDB. SageMaker, CloudFormation and SQS have fakes of their own here: moto's SageMaker answers
+ValidationException for a missing pipeline and knows none that is being deleted, its CloudFormation finds no stack by a
+resource, and its SQS has a clock of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,9 +27,8 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.moto_api._internal import moto_api_backend
 from pipeline_triggers import aws
-from pipeline_triggers.account.references import Home
+from pipeline_triggers.account.home import Home
 from pipeline_triggers.janitor import handler as janitor
-from pipeline_triggers.janitor.cleanups import Terms
 from pipeline_triggers.settings import janitor_settings, settings
 from pipeline_triggers.telemetry import logger
 from samcli.yamlhelper import yaml_parse
@@ -44,6 +44,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/x"
 UNIVERSAL = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
 TIME_OUT = 300  # seconds, as template.yaml says
 WRITES = ("Create", "Delete", "Put", "Update", "Remove", "Send", "Publish", "Tag", "Untag")
+PIPELINE_NAME = re.compile("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}")
 REMOVALS = ("DeleteSchedule", "RemoveTargets", "DeleteRule")
 
 JANITOR = {
@@ -62,23 +63,106 @@ class Killed(BaseException):
     """What ends a function in the middle: no handler of exceptions sees it."""
 
 
-@dataclass
-class Account:
-    """What is in the account, what was asked of it, and what goes wrong.
+# Called before each call to AWS with its name and its number from 1 on: it may change the account, raise Killed, or
+# return the answer.
+Before = Callable[[str, int], AWSResponse | None]
 
-    ``before`` is called before each call with its name and its number from 1 on: it may change the account, raise
-    Killed, or return the answer; each takes ``pace`` seconds. ``stacks`` tells of a physical id its type, its stack and
-    its status.
+
+@dataclass
+class SageMaker:
+    """The account's pipelines by their names, each with its creation as a Unix time.
+
+    ``deleting`` are being deleted, and ``denied`` an explicit deny keeps from being described.
     """
 
     pipelines: dict[str, float] = field(default_factory=dict)
     deleting: set[str] = field(default_factory=set)
-    stacks: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    before: Callable[[str, int], AWSResponse | None] = lambda *_: None
+    denied: set[str] = field(default_factory=set)
+
+    def answer(self, call: str, request: Mapping[str, Any]) -> AWSResponse | None:
+        """Answer a call; None when it is not SageMaker's."""
+        match call:
+            case "DescribePipeline":
+                return self._describe(request["PipelineName"])
+            case "ListPipelines":
+                since = request.get("CreatedAfter", -1)
+                names = [name for name, created in self.pipelines.items() if created > since]
+                return answered(200, {"PipelineSummaries": [{"PipelineName": name} for name in names]})
+        return None
+
+    def _describe(self, name: str) -> AWSResponse:
+        if not PIPELINE_NAME.fullmatch(name) or len(name) > 256:
+            return answered(400, {"__type": "ValidationException", "message": "1 validation error detected"})
+        if name in self.denied:
+            return answered(400, {"__type": "AccessDeniedException", "message": "with an explicit deny"})
+        if name in self.deleting:
+            return answered(200, {"PipelineName": name, "PipelineStatus": "Deleting"})
+        if name not in self.pipelines:
+            return answered(400, {"__type": "ResourceNotFound", "message": f"Pipeline '{name}' does not exist."})
+        return answered(200, {"PipelineName": name, "PipelineStatus": "Active"})
+
+
+@dataclass
+class CloudFormation:
+    """The resources of stacks: by the physical id a resource's type, its stack and its status.
+
+    It stands for boto3's client.
+    """
+
+    resources: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    before: Callable[[str], AWSResponse | None] = lambda _: None
+
+    def describe_stack_resources(self, PhysicalResourceId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        """Answer with the first 100 resources of the stack that a resource belongs to, as CloudFormation does."""
+        if error := self.before("DescribeStackResources"):
+            raise client_error("DescribeStackResources", error)
+        if PhysicalResourceId not in self.resources:
+            message = f"Stack for {PhysicalResourceId} does not exist"
+            missing = answered(400, {"__type": "ValidationError", "message": message})
+            raise client_error("DescribeStackResources", missing)
+        stack_of_it = self.resources[PhysicalResourceId][1]
+        return {
+            "StackResources": [
+                {"PhysicalResourceId": name, "ResourceType": kind, "StackName": stack, "ResourceStatus": status}
+                for name, (kind, stack, status) in self.resources.items()
+                if stack == stack_of_it
+            ][:100]
+        }
+
+
+@dataclass
+class Queues:
+    """The janitor's queue, with each message's delay (None: the queue's own), and its dead-letter queue.
+
+    It stands for boto3's client.
+    """
+
+    messages: list[tuple[str, int | None]] = field(default_factory=list)
+    dead: list[dict[str, Any]] = field(default_factory=list)
+    before: Callable[[str], AWSResponse | None] = lambda _: None
+
+    def send_message(self, **call: Any) -> None:
+        """Take a message."""
+        self.before("SendMessage")
+        if call["QueueUrl"] == ENVIRONMENT["QUEUE_URL"]:
+            self.messages.append((call["MessageBody"], call.get("DelaySeconds")))
+        else:
+            self.dead.append(call)
+
+
+@dataclass
+class Account:
+    """The account around the janitor: the services, the calls that were made, and what goes wrong at them.
+
+    Each call takes ``pace`` seconds of the time ``now``; ``reports`` are the events that the janitor put.
+    """
+
+    sagemaker: SageMaker = field(default_factory=SageMaker)
+    cloudformation: CloudFormation = field(default_factory=CloudFormation)
+    queues: Queues = field(default_factory=Queues)
+    before: Before = lambda *_: None
     calls: list[str] = field(default_factory=list)
-    told: list[dict[str, Any]] = field(default_factory=list)
-    queue: list[tuple[str, int | None]] = field(default_factory=list)
-    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
     invocations: int = 0
     now: float = 0.0
     pace: float = 0.05
@@ -86,20 +170,20 @@ class Account:
     @contextmanager
     def installed(self) -> Iterator[Account]:
         """Put this account around the janitor."""
-        hooked = {name: getattr(aws, name) for name in ("scheduler", "events", "patient_sagemaker")}
+        clients = [getattr(aws, name) for name in ("scheduler", "events", "patient_sagemaker")]
         with ExitStack() as stack:
             stack.enter_context(patch.dict(os.environ, {**ENVIRONMENT, **JANITOR}))
             stack.enter_context(mock_aws())
-            for known in (settings, janitor_settings, *hooked.values(), aws.table):
-                known.cache_clear()
-                stack.callback(known.cache_clear)
+            for cached in (settings, janitor_settings, *clients, aws.table):
+                cached.cache_clear()
+                stack.callback(cached.cache_clear)
             answer: Any = self._answer
-            for make in hooked.values():
-                make().meta.events.register_first("before-send", answer)
+            for client in clients:
+                client().meta.events.register_first("before-send", answer)
             aws.table("snapshots").meta.client.meta.events.register_first("before-send", answer)
             for target, name, instead in (
-                (aws, "cloudformation", lambda: self),
-                (aws, "sqs", lambda: self),
+                (aws, "cloudformation", lambda: self.cloudformation),
+                (aws, "sqs", lambda: self.queues),
                 # botocore asks every handler of a call: moto must not do what is answered here.
                 (BotocoreStubber, "__call__", unless_answered(BotocoreStubber.__call__)),
                 (logger.registered_handler, "stream", io.StringIO()),
@@ -110,12 +194,13 @@ class Account:
             self.reset()
             yield self
 
-    def reset(self, **fields: Any) -> None:
-        """Begin anew, with nothing but the stack's own bus and table."""
+    def reset(self, *pipelines: str) -> None:
+        """Begin anew, with these pipelines and nothing else but the stack's own bus and table."""
         moto_api_backend.reset()
-        fresh = Account(**fields)
-        for name in self.__dataclass_fields__:
-            setattr(self, name, getattr(fresh, name))
+        for name, fresh in vars(Account()).items():
+            setattr(self, name, fresh)
+        self.sagemaker.pipelines = dict.fromkeys(pipelines, 0.0)
+        self.cloudformation.before = self.queues.before = self._call
         events: Any = boto3.client("events")
         events.create_event_bus(Name="stack")
         table: Any = boto3.resource("dynamodb")
@@ -136,58 +221,17 @@ class Account:
         return self.before(name, len(self.calls))
 
     def _answer(self, request: Any, event_name: str, **_: Any) -> AWSResponse | None:
-        answer = self._own_answer(request, event_name.rpartition(".")[2])
+        """Answer a call of a real client in place of moto, or leave it to moto with None."""
+        call = event_name.rpartition(".")[2]
+        body = json.loads(request.body) if request.body else {}
+        answer = self._call(call) or self.sagemaker.answer(call, body)
+        if call == "PutEvents" and answer is None:
+            self.reports += [json.loads(entry["Detail"]) for entry in body["Entries"]]
         request.answered = answer is not None
         return answer
 
-    def _own_answer(self, request: Any, name: str) -> AWSResponse | None:
-        if (answer := self._call(name)) is not None:
-            return answer
-        body = json.loads(request.body) if request.body else {}
-        match name:
-            case "DescribePipeline":
-                return self._described(body["PipelineName"])
-            case "ListPipelines":
-                since = body.get("CreatedAfter", -1)
-                found = [{"PipelineName": name} for name, created in self.pipelines.items() if created > since]
-                return answered(200, {"PipelineSummaries": found})
-            case "PutEvents":
-                self.told += [json.loads(entry["Detail"]) for entry in body["Entries"]]
-        return None
-
-    def _described(self, name: str) -> AWSResponse:
-        if name in self.deleting:
-            return answered(200, {"PipelineName": name, "PipelineStatus": "Deleting"})
-        if name not in self.pipelines:
-            return answered(400, {"__type": "ResourceNotFound", "message": f"Pipeline '{name}' does not exist."})
-        return answered(200, {"PipelineName": name, "PipelineStatus": "Active"})
-
-    def describe_stack_resources(self, PhysicalResourceId: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """Answer with the first 100 resources of the stack that a resource belongs to, as CloudFormation does."""
-        if wrong := self._call("DescribeStackResources"):
-            raise refused("DescribeStackResources", wrong)
-        if PhysicalResourceId not in self.stacks:
-            message = f"Stack for {PhysicalResourceId} does not exist"
-            raise refused("DescribeStackResources", answered(400, {"__type": "ValidationError", "message": message}))
-        of_stack = self.stacks[PhysicalResourceId][1]
-        return {
-            "StackResources": [
-                {"PhysicalResourceId": name, "ResourceType": kind, "StackName": stack, "ResourceStatus": status}
-                for name, (kind, stack, status) in self.stacks.items()
-                if stack == of_stack
-            ][:100]
-        }
-
-    def send_message(self, **call: Any) -> None:
-        """Take a message into the janitor's queue, or into its dead-letter queue."""
-        self._call("SendMessage")
-        if call["QueueUrl"] == ENVIRONMENT["QUEUE_URL"]:
-            self.queue.append((call["MessageBody"], call.get("DelaySeconds")))
-        else:
-            self.quarantined.append(call)
-
     def deliver(self, body: str, message: str = "m", receives: int = 1) -> bool:
-        """Hand a message to the function, and say whether it has done with it."""
+        """Hand a message to the function; return whether that has handled it."""
         self.invocations += 1
         ends = self.now + TIME_OUT
         left: Any = context()
@@ -199,33 +243,19 @@ class Account:
             return False
         return answer == {"batchItemFailures": []}
 
-    def work(self, body: str, most: int = 1000) -> None:
+    def work(self, body: str, limit: int = 1000) -> None:
         """Deliver a message, and those with which its clean-up goes on, as SQS does."""
-        self.queue.append((body, 0))
-        for number in range(most):
-            if not self.queue:
+        self.queues.messages.append((body, 0))
+        for number in range(limit):
+            if not self.queues.messages:
                 return
-            following, _ = self.queue.pop(0)
+            following, _ = self.queues.messages.pop(0)
             receives = 1
             # The first message of a clean-up gives it its name; SQS keeps the id of one that comes back.
             while not self.deliver(following, f"m{number}", receives):
                 receives += 1
                 assert receives < janitor.LAST_RECEIVE + 2
         raise AssertionError("never done")
-
-    def terms(self, **changed: Any) -> Terms:
-        """Return how the stack wants it."""
-        return Terms(
-            **{
-                "home": HOME,
-                "ignore": (),
-                "most": 50,
-                "remove_empty_rules": True,
-                "keep_days": 90,
-                "table": "snapshots",
-                **changed,
-            }
-        )
 
     def removals(self) -> list[str]:
         """Return the removing calls that were made."""
@@ -252,7 +282,7 @@ def answered(status: int, body: Mapping[str, Any]) -> AWSResponse:
     return AWSResponse("https://aws", status, headers, MockRawResponse(text))
 
 
-def refused(call: str, answer: AWSResponse) -> ClientError:
+def client_error(call: str, answer: AWSResponse) -> ClientError:
     """Return what boto3 raises for an answer that is an error."""
     body = json.loads(answer.content)
     details: Any = {"Error": {"Code": body["__type"], "Message": body["message"]}}

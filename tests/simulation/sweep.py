@@ -66,7 +66,7 @@ def sweep(account: Account) -> Swept:
     chance = random.Random(7)  # noqa: S311 - the same account every time
     names = [f"pipeline-{number:03}" for number in range(PIPELINES)]
     account.pace = 0.2
-    account.pipelines = dict.fromkeys(names[: PIPELINES - GONE], 0.0)
+    account.sagemaker.pipelines = dict.fromkeys(names[: PIPELINES - GONE], 0.0)
     expected = fill(account, names, chance)
     throttled: list[str] = []
 
@@ -88,10 +88,10 @@ def fill(account: Account, names: list[str], chance: random.Random) -> set[str]:
     """Make the schedules, of which some start pipelines that are gone; return those that have to stay."""
     backend = scheduler_backends[ACCOUNT][REGION]
     backend.create_schedule_group("team", [])
-    gone = names[len(account.pipelines) :]
+    gone = names[len(account.sagemaker.pipelines) :]
     kinds = [universal] * UNIVERSAL_TARGETS + [native] * (SCHEDULES - UNIVERSAL_TARGETS)
     wanted = [*(chance.choice(gone) for _ in range(ORPHANS))]
-    wanted += [names[number % len(account.pipelines)] for number in range(SCHEDULES - ORPHANS)]
+    wanted += [names[number % len(account.sagemaker.pipelines)] for number in range(SCHEDULES - ORPHANS)]
     chance.shuffle(kinds)
     chance.shuffle(wanted)
     stay = set()
@@ -111,7 +111,7 @@ def fill(account: Account, names: list[str], chance: random.Random) -> set[str]:
             target={"RoleArn": ROLE, **kind(pipeline)},
             action_after_completion=None,
         )
-        if pipeline in account.pipelines:
+        if pipeline in account.sagemaker.pipelines:
             stay.add(f"{group}/s-{number:05}")
     return stay
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cfnlint.api import lint
 from pipeline_triggers.delivery.handler import LONGEST_WAIT, MOST_BROKEN_OFF, TIME_FOR_A_START
-from pipeline_triggers.janitor import cleanups
+from pipeline_triggers.janitor import cleanups, report
 from pipeline_triggers.janitor import handler as janitor
 from pipeline_triggers.language.sources import HANDLERS
 from pipeline_triggers.starts import ledger
@@ -301,12 +301,12 @@ def test_the_largest_clean_up_fits_into_a_message(field: str) -> None:
     found = tuple(
         cleanups.Orphan("schedule", "g" * 64, f"{number:064}", "", f"{number:0120}") for number in range(most + 1)
     )
-    kept = tuple(cleanups.Kept("k" * 130, "p" * 120, "r" * 300) for _ in range(cleanups.MOST_KEPT))
-    there = tuple(f"{number:060}" for number in range(cleanups.MOST_THERE))
-    lists: Any = {field: found, "there": there, "kept": kept}
+    kept = tuple(cleanups.Kept("k" * 130, "p" * 120, "r" * 300) for _ in range(cleanups.MAX_KEPT))
+    existing = tuple(f"{number:060}" for number in range(cleanups.MAX_EXISTING))
+    lists: Any = {field: found, "existing": existing, "kept": kept}
     cleanup = cleanups.Cleanup("m" * 36, 0, None, True, **lists)
     assert len(cleanup.dump()) < 256 * 1024
-    told = janitor.account_of(cleanup, most + 1, "s" * 128)
+    told = report.report_of(cleanup, most + 1, "s" * 128)
     assert len(json.dumps(told, ensure_ascii=False)) < 256 * 1024
 
 

@@ -99,6 +99,11 @@ def is_momentary(error: Exception) -> bool:
     return _code(error) in RATES if isinstance(error, ClientError) else isinstance(error, ConnectionError)
 
 
+def refusal(error: ClientError) -> str:
+    """Return why AWS did not do what it was asked for, in its own words, cut to what a report can hold."""
+    return f"AWS refuses: {error}"[:300]
+
+
 def _code(error: ClientError) -> str:
     return error.response["Error"]["Code"]
 

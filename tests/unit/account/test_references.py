@@ -10,8 +10,10 @@ import boto3
 import pytest
 from moto import mock_aws
 from pipeline_triggers import aws
-from pipeline_triggers.account import references
-from pipeline_triggers.account.references import Home, Pipeline
+from pipeline_triggers.account import pipelines, references
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.account.pipelines import Pipeline
+from pipeline_triggers.account.references import Reference
 
 HOME = Home("aws", "123456789012", "eu-central-1")
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/"
@@ -49,6 +51,13 @@ def universal(asked: str) -> dict[str, Any]:
     return {"Arn": UNIVERSAL, "Input": asked}
 
 
+def walked(only: Pipeline | None = None) -> list[Reference]:
+    """Return what points at any pipeline, or at one; all of it can be read."""
+    pages = list(references.pages(HOME, only=only))
+    assert [page.unread for page in pages] == [()] * len(pages)
+    return [reference for page in pages for reference in page.references]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -58,6 +67,12 @@ def universal(asked: str) -> dict[str, Any]:
         (f"{ARN}train".replace("123456789012", "210987654321"), ("210987654321", "eu-central-1", "train")),
         (f"{ARN}train/execution/abc", None),
         (f"{ARN}train-", None),
+        ("a" * 256, ("123456789012", "eu-central-1", "a" * 256)),
+        ("a" * 257, None),
+        (f"a{'-' * 3000}b", None),
+        (f"{ARN}a{'-' * 255}b", None),
+        ("trai\N{LATIN SMALL LETTER LONG S}n", None),
+        ("\N{KELVIN SIGN}train", None),
         (f"{ARN}train\n", None),
         ("arn:aws:sqs:eu-central-1:123456789012:train", None),
         (None, None),
@@ -65,7 +80,7 @@ def universal(asked: str) -> dict[str, Any]:
 )
 def test_a_pipeline_is_read_from_its_arn_or_its_name(text: object, expected: tuple[str, ...] | None) -> None:
     """Account, Region and the name in lower case make two spellings one."""
-    found = references.pipeline(text, HOME)
+    found = pipelines.parse(text, HOME)
     assert (found and found.key) == expected
 
 
@@ -83,8 +98,7 @@ def test_schedules_of_every_group_and_page_are_found() -> None:
     put_schedule("not-known", universal('{"PipelineName": "train-<aws.scheduler.attempt-number>"}'))
     put_schedule("no-json", universal("train"))
     put_schedule("no-name", universal('["train"]'))
-    found = {str(pointer): pointer.pipeline.name for pointer in references.everything(HOME)}
-    assert found == {
+    assert {str(reference): reference.pipeline.name for reference in walked()} == {
         "schedule default/native": "train",
         "schedule team/in-group": "Train",
         "schedule team/by-name": "train",
@@ -102,10 +116,10 @@ def test_rules_targets_on_every_bus_are_found() -> None:
         events.put_rule(Name=rule, EventBusName=bus, EventPattern='{"source": ["x"]}')
         other = {"Id": "q", "Arn": "arn:aws:sqs:eu-central-1:123456789012:q"}
         events.put_targets(Rule=rule, EventBusName=bus, Targets=[{"Id": "p", "Arn": ARN + name}, other])
-    walked = {str(pointer) for pointer in references.everything(HOME)}
-    assert walked == {"target p of rule default/r1", "target p of rule own/r2", "target p of rule own/r3"}
-    wanted = Pipeline(HOME.account, HOME.region, "Train")
-    assert {str(target) for target in references.targets_of(wanted, HOME)} == walked - {"target p of rule own/r3"}
+    everything = {str(reference) for reference in walked()}
+    assert everything == {"target p of rule default/r1", "target p of rule own/r2", "target p of rule own/r3"}
+    of_train = walked(Pipeline(HOME.account, HOME.region, "Train"))
+    assert {str(reference) for reference in of_train} == everything - {"target p of rule own/r3"}
 
 
 @pytest.mark.usefixtures("account")
@@ -116,6 +130,6 @@ def test_a_walk_goes_on_where_it_stopped() -> None:
     first = next(references.pages(HOME))
     assert first.looked_at == 100
     rest = list(references.pages(HOME, first.after))
-    names = {str(pointer) for page in (first, *rest) for pointer in page.pointers}
+    names = {str(reference) for page in (first, *rest) for reference in page.references}
     assert len(names) == 250
     assert rest[-1].after is None

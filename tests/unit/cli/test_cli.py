@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from click.testing import CliRunner, Result
-from pipeline_triggers.account.references import Pipeline
+from pipeline_triggers.account import home
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.account.pipelines import Pipeline
 from pipeline_triggers.cli import main
-from pipeline_triggers.operations import check_account, cloudtrail, inventory
+from pipeline_triggers.operations import check_account, cloudtrail, inventory, overlaps
 from pipeline_triggers.operations.inventory import ExistingSchedule
 
 DOCUMENT = """\
@@ -125,11 +127,11 @@ def test_what_else_runs_is_a_note_and_no_error(
 
     monkeypatch.setattr(cloudtrail, "tells_of_deletions", lambda: True)
     monkeypatch.setattr(check_account, "problems", lambda *_: [])
-    monkeypatch.setattr(check_account, "others", lambda *_: iter(["schedule default/x starts train"]))
+    monkeypatch.setattr(overlaps, "overlaps", lambda *_: iter(["schedule default/x starts train"]))
     checked = run(directory, "check", "--aws", "--json")
     assert (checked.exit_code, checked.stdout) == (0, "[]\n")
     assert checked.stderr == "Note: schedule default/x starts train\n"
-    monkeypatch.setattr(check_account, "others", others)
+    monkeypatch.setattr(overlaps, "overlaps", others)
     checked = run(directory, "check", "--aws")
     assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
     assert checked.stderr.startswith("Note: what else starts these pipelines can't be looked for: ")
@@ -143,7 +145,7 @@ def test_trails_that_can_not_be_asked_are_a_note_and_no_error(directory: Path, m
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrails")
 
     monkeypatch.setattr(check_account, "problems", lambda *_: [])
-    monkeypatch.setattr(check_account, "others", lambda *_: iter([]))
+    monkeypatch.setattr(overlaps, "overlaps", lambda *_: iter([]))
     monkeypatch.setattr(cloudtrail, "tells_of_deletions", denied)
     checked = run(directory, "check", "--aws")
     assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
@@ -152,10 +154,9 @@ def test_trails_that_can_not_be_asked_are_a_note_and_no_error(directory: Path, m
 
 def let_import_find(monkeypatch: pytest.MonkeyPatch, *found: ExistingSchedule) -> None:
     """Stand for the account that ``triggers import`` asks."""
-    values = {"AWS::Partition": "aws", "AWS::AccountId": "123456789012", "AWS::Region": "eu-central-1"}
-    monkeypatch.setattr(check_account, "pseudo_parameters", lambda: values)
+    monkeypatch.setattr(home, "current", lambda: Home("aws", "123456789012", "eu-central-1"))
     monkeypatch.setattr(inventory, "existing", lambda *_: iter(found))
-    monkeypatch.setattr(inventory, "pipelines", lambda: {"train": "train"})
+    monkeypatch.setattr(inventory, "pipeline_names", lambda: {"train": "train"})
 
 
 def test_a_document_that_can_t_be_written_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

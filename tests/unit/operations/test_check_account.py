@@ -6,19 +6,21 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import boto3
 import jmespath
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 from pipeline_triggers import aws
+from pipeline_triggers.account import references
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.models import Start, Trigger, When
-from pipeline_triggers.operations import check_account
+from pipeline_triggers.operations import check_account, overlaps
 
-from tests.simulation.janitor_world import Account
+from tests.simulation.janitor_world import CloudFormation
 
 REGION = "eu-central-1"
 STAGES = {"dev": {"Bucket": "raw-dev"}}
@@ -31,7 +33,7 @@ def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     clients = (aws.sagemaker, aws.s3, aws.sts, aws.sns, aws.events, aws.scheduler)
     compiled = ("AWS::Scheduler::Schedule", "some-stack", "CREATE_COMPLETE")
-    monkeypatch.setattr(aws, "cloudformation", lambda: Account(stacks={"compiled": compiled}))
+    monkeypatch.setattr(aws, "cloudformation", lambda: CloudFormation({"compiled": compiled}))
     with mock_aws():
         for client in clients:
             client.cache_clear()
@@ -73,10 +75,10 @@ def test_a_missing_pipeline_is_named() -> None:
 def test_a_missing_bucket_is_named() -> None:
     """With the trigger that needs it, in the stage's own spelling."""
     create_pipeline()
-    assert problems() == ["team/one: when.s3.bucket: bucket raw-dev does not exist; create it, or mend the trigger"]
+    assert problems() == ["team/one: when.s3.bucket: bucket raw-dev does not exist; create it, or fix the trigger"]
 
 
-def test_a_silent_bucket_is_named_with_the_command_that_mends_it() -> None:
+def test_a_silent_bucket_is_named_with_the_command_that_fixes_it() -> None:
     """Uploads to it would start nothing, and nobody would know why."""
     create_pipeline()
     create_bucket()
@@ -84,6 +86,14 @@ def test_a_silent_bucket_is_named_with_the_command_that_mends_it() -> None:
     told, _, command = problem.partition(" that the bucket has: ")
     assert told.startswith("team/one: when.s3.bucket: bucket raw-dev does not send its events to EventBridge")
     assert command == check_account.switch_on_command("raw-dev")
+
+
+def test_a_bucket_is_reported_once_with_all_of_its_triggers() -> None:
+    """However many it fires."""
+    create_pipeline()
+    create_bucket()
+    (problem,) = problems(TRIGGER, *(replace(TRIGGER, id=f"team/{name}") for name in ("two", "three")))
+    assert problem.startswith("team/one: when.s3.bucket: bucket raw-dev (also used by team/two, team/three) does not")
 
 
 def test_a_bucket_that_speaks_is_well() -> None:
@@ -104,7 +114,7 @@ def test_a_bucket_elsewhere_is_named(location: str | None, region: str) -> None:
         stubber.add_response("get_bucket_location", {"LocationConstraint": location} if location else {})
         stubber.add_response("get_bucket_notification_configuration", {"EventBridgeConfiguration": {}})
         (problem,) = problems()
-    assert problem.startswith(f"team/one: when.s3.bucket: bucket raw-dev lies in {region}, where its events stay")
+    assert problem.startswith(f"team/one: when.s3.bucket: bucket raw-dev is in {region}, where its events stay")
 
 
 def test_a_bucket_of_another_account_is_named() -> None:
@@ -114,7 +124,7 @@ def test_a_bucket_of_another_account_is_named() -> None:
         stubber.add_client_error("get_bucket_location", "AccessDenied", "Access Denied")
         (problem,) = problems()
     assert problem.startswith(
-        "team/one: when.s3.bucket: bucket raw-dev can't be looked at, or is another account's: AccessDenied"
+        "team/one: when.s3.bucket: bucket raw-dev can't be read, or belongs to another account: AccessDenied"
     )
 
 
@@ -127,7 +137,7 @@ def test_a_missing_topic_is_named() -> None:
     of_others = missing.replace("123456789012", "210987654321")
     told = problems(*(Trigger(f"team/{arn}", When("sns", {"topic": arn}), TRIGGER.start)
                       for arn in (there, missing, elsewhere, of_others)))  # fmt: skip
-    assert told == [f"team/{missing}: when.sns.topic: topic {missing} does not exist; create it, or mend the trigger"]
+    assert told == [f"team/{missing}: when.sns.topic: topic {missing} does not exist; create it, or fix the trigger"]
 
 
 def test_a_pattern_that_eventbridge_does_not_take_is_named() -> None:
@@ -136,7 +146,7 @@ def test_a_pattern_that_eventbridge_does_not_take_is_named() -> None:
     wrong = Trigger("team/one", When("event", {"pattern": {"detail": {"n": [{"numeric": ["?", 5]}]}}}), TRIGGER.start)
     with Stubber(aws.events()) as stubber:  # moto takes any pattern
         stubber.add_client_error("test_event_pattern", "InvalidEventPatternException", "Unrecognized numeric operator")
-        told = "team/one: when.event.pattern: EventBridge does not take the pattern; InvalidEventPatternException: U"
+        told = "team/one: when.event.pattern: EventBridge does not accept the pattern: InvalidEventPatternException: U"
         assert [problem.startswith(told) for problem in problems(wrong)] == [True]
 
 
@@ -173,7 +183,7 @@ def test_what_can_not_be_looked_at_is_no_success(code: str) -> None:
     with Stubber(aws.sagemaker()) as stubber:
         stubber.add_client_error("describe_pipeline", code, "no")
         first, *_ = problems()
-    assert first == f"team/one: start: pipeline train can't be looked at: {code}: no"
+    assert first == f"team/one: start: pipeline train can't be read: {code}: no"
 
 
 def test_literal_values_are_held_against_the_definition() -> None:
@@ -242,7 +252,7 @@ def point(pipeline: str, name: str, description: str = "", state: Literal["ENABL
 
 def others(trigger: Trigger) -> list[str]:
     """Return what else starts the pipelines of a trigger."""
-    return list(check_account.others(Documents((trigger,), STAGES), "dev"))
+    return list(overlaps.overlaps(Documents((trigger,), STAGES), "dev"))
 
 
 def test_what_else_starts_a_trigger_s_pipeline_is_told() -> None:
@@ -259,6 +269,29 @@ def test_what_else_starts_a_trigger_s_pipeline_is_told() -> None:
         "schedule default/copied starts train, as team/one does",
         "schedule default/of-a-trigger-that-is-gone starts train, as team/one does",
     ]
+
+
+def test_what_can_not_be_read_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schedule that may not be read could start any pipeline: the others are reported all the same."""
+    arn = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
+    target: Any = {"Arn": arn, "RoleArn": "arn:aws:iam::123456789012:role/x", "Input": '{"PipelineName": "train"}'}
+    boto3.client("scheduler").create_schedule(
+        Name="secret", ScheduleExpression="rate(1 hour)", FlexibleTimeWindow={"Mode": "OFF"}, Target=target
+    )
+    point("train", "by-hand")
+    read = references.schedule
+
+    def denied(group: str, name: str) -> Any:
+        if name == "secret":
+            error = {"Code": "AccessDeniedException", "Message": "not you"}
+            response: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(response, "GetSchedule")
+        return read(group, name)
+
+    monkeypatch.setattr(references, "schedule", denied)
+    first, second = others(TRIGGER)
+    assert first.startswith("schedule default/by-hand starts train, as team/one does: both run")
+    assert second.startswith("schedule default/secret could not be read: AWS refuses: ")
 
 
 def test_a_trigger_that_is_switched_off_runs_beside_nothing() -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline_triggers.account.references import Home, Pipeline, RuleTarget
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.account.pipelines import Pipeline
+from pipeline_triggers.account.references import RuleTarget, Unread
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import loader
 from pipeline_triggers.events.envelope import eventbridge
@@ -75,7 +77,7 @@ def rule(
     return ExistingRule(bus, described, tuple(pointers), others, {"team": "shop", "aws:owner": "x"})
 
 
-def imported(*found: Existing) -> Imported:
+def imported(*found: Existing | Unread) -> Imported:
     """Import as of November 2026."""
     with TemporaryDirectory() as directory:
         Path(directory, "stages.yaml").write_text(STAGES, encoding="utf-8")
@@ -250,9 +252,10 @@ def test_what_is_not_carried_over_is_said(tmp_path: Path, changes: dict[str, Any
         ),
         (rule(("train", {}), ManagedBy="events.amazonaws.com"), "it belongs to events.amazonaws.com"),
         (rule(("train", {}), EventPattern='{"source": ["${Name}"]}'), "its pattern holds ${…}"),
+        (Unread("schedule default/x", "AWS refuses: not you"), "schedule default/x: AWS refuses: not you"),
     ],
 )
-def test_what_can_t_be_a_trigger_is_left_out_with_its_reason(found: Existing, why: str) -> None:
+def test_what_can_t_be_a_trigger_is_left_out_with_its_reason(found: Existing | Unread, why: str) -> None:
     """And nothing else is."""
     written = imported(found, schedule())
     assert written.triggers == 1
@@ -296,7 +299,7 @@ def test_a_rule_is_left_out_as_a_whole() -> None:
 def test_what_a_stack_owns_is_to_be_removed_there() -> None:
     """The stack would miss what a command had removed."""
     owned = "it belongs to the stack shop: remove it there"
-    written = imported(replace(schedule(), owned=owned), replace(rule(("train", {})), owned=owned)).text
+    written = imported(replace(schedule(), owner=owned), replace(rule(("train", {})), owner=owned)).text
     assert f"# Was schedule default/Nightly_Run; {owned}\n" in written
     assert f"# Was rule default/orders; {owned}\n" in written
     assert "aws " not in written

@@ -13,11 +13,11 @@ import boto3
 import pytest
 from moto import mock_aws
 from pipeline_triggers import aws
-from pipeline_triggers.account.references import Home
-from pipeline_triggers.operations.inventory import ExistingRule, ExistingSchedule, existing, pipelines
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.operations.inventory import ExistingRule, ExistingSchedule, existing, pipeline_names
 
 from tests import PROJECT
-from tests.simulation.janitor_world import Account
+from tests.simulation.janitor_world import CloudFormation
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 HOME = Home("aws", ACCOUNT, REGION)
@@ -29,8 +29,8 @@ QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
 def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account, and clients that talk to it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    clients = (aws.events, aws.scheduler, aws.sagemaker)
-    monkeypatch.setattr(aws, "cloudformation", Account)
+    clients = (aws.events, aws.scheduler, aws.patient_sagemaker)
+    monkeypatch.setattr(aws, "cloudformation", CloudFormation)
     with mock_aws():
         for client in clients:
             client.cache_clear()
@@ -63,7 +63,7 @@ def test_a_rule_comes_once_with_all_of_its_pipelines() -> None:
     assert isinstance(found, ExistingRule)
     assert str(found) == "rule shop/orders"
     assert [pipeline.name for pipeline in found.pipelines] == ["train", "report"]
-    assert (found.others, found.tags, found.enabled) == (1, {"team": "shop"}, True)
+    assert (found.other_targets, found.tags, found.enabled) == (1, {"team": "shop"}, True)
 
 
 def test_a_schedule_comes_with_all_that_getschedule_says() -> None:
@@ -76,20 +76,20 @@ def test_a_schedule_comes_with_all_that_getschedule_says() -> None:
     )
     (found,) = existing(HOME, ())
     assert isinstance(found, ExistingSchedule)
-    assert (found.answer["ScheduleExpression"], found.enabled) == ("rate(1 hour)", False)
+    assert (found.details["ScheduleExpression"], found.enabled) == ("rate(1 hour)", False)
 
 
 def test_what_was_compiled_from_a_trigger_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a stack's, and described by its trigger; a copy by hand is not ours, nor what only begins alike."""
     stacks = dict.fromkeys(("ours", "alike", "theirs"), ("AWS::Events::Rule", "some-stack", "CREATE_COMPLETE"))
-    monkeypatch.setattr(aws, "cloudformation", lambda: Account(stacks=stacks))
+    monkeypatch.setattr(aws, "cloudformation", lambda: CloudFormation(stacks))
     put_rule("ours", arn("train"), description="team/one: Orders")
     put_rule("copy", arn("train"), description="team/one: Orders")
     put_rule("alike", arn("train"), description="team/one-more: Orders")
     put_rule("theirs", arn("train"), description="Orders: all of them")
-    found = sorted(existing(HOME, {"team/one", "team/two"}), key=str)
-    assert list(map(str, found)) == ["rule default/alike", "rule default/copy", "rule default/theirs"]
-    assert [one.owned is None for one in found] == [False, True, False]
+    found = {str(one): one for one in existing(HOME, {"team/one", "team/two"}) if isinstance(one, ExistingRule)}
+    owned = {"rule default/alike": True, "rule default/copy": False, "rule default/theirs": True}
+    assert {name: one.owner is not None for name, one in found.items()} == owned
 
 
 def test_only_what_is_wanted_is_asked_for_in_full() -> None:
@@ -105,7 +105,7 @@ def test_pipelines_are_known_by_their_lower_case() -> None:
     boto3.client("sagemaker").create_pipeline(
         PipelineName="Train", PipelineDefinition="{}", RoleArn=ROLE, ClientRequestToken="t" * 32
     )
-    assert pipelines() == {"train": "Train"}
+    assert pipeline_names() == {"train": "Train"}
 
 
 def test_no_unit_test_asks_the_aws_that_the_shell_names() -> None:

@@ -248,7 +248,7 @@ def test_that_a_pipeline_is_still_gone_is_told(account: Account) -> None:
     put_schedule("s", native("train"))
     account.work(DELETED)
     assert "Note: pipeline train is not there" in run("restore", "s").stderr
-    account.pipelines = {"train": 0}
+    account.sagemaker.pipelines = {"train": 0}
     assert run("restore", "s").stderr == ""
 
 
@@ -266,7 +266,7 @@ def test_what_has_no_snapshot_is_told(account: Account) -> None:
 
 def test_orphans_are_listed_with_why_and_since_when(account: Account) -> None:
     """Without a call that changes anything."""
-    account.pipelines = {"there": 0}
+    account.sagemaker.pipelines = {"there": 0}
     put_schedule("s", native("train"))
     put_schedule("t", native("other"))
     put_schedule("u", native("there"))

@@ -1,1 +1,1 @@
-"""What AWS says about the account: what points at pipelines, who owns it, which stacks exist. No decisions."""
+"""What AWS says about the account: what points at pipelines, who owns it, which pipelines exist. No decisions."""

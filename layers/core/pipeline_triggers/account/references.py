@@ -1,6 +1,7 @@
-"""What in an account points at SageMaker pipelines: schedules of EventBridge Scheduler, and targets of its rules.
+"""What in an account points at SageMaker pipelines: schedules of EventBridge Scheduler, and targets of rules.
 
-Only reads, page by page as AWS lists. No list can be asked for by pipeline, but the rules' of a target's exact ARN.
+Only reads, page by page as AWS lists. Neither service lists by pipeline, except that EventBridge lists the rules of a
+target's exact ARN.
 """
 
 from __future__ import annotations
@@ -14,59 +15,32 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws
+from pipeline_triggers.account import pipelines
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.account.pipelines import Pipeline
+from pipeline_triggers.errors import PipelineTriggersError
 
-# A schedule may call any API; this one names the pipeline in its Input, not in its target's ARN.
-UNIVERSAL_TARGET = re.compile(r"arn:aws[a-z-]*:scheduler:::aws-sdk:sagemaker:startPipelineExecution", re.IGNORECASE)
-
-_NAME = r"(?P<name>[a-zA-Z0-9](?:-*[a-zA-Z0-9]){0,255})"
-_PIPELINE = re.compile(
-    rf"(?:arn:aws[a-z-]*:sagemaker:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{{12}}):pipeline/)?{_NAME}", re.IGNORECASE
+# A universal target may call any API; this one names the pipeline in its Input, not in its ARN.
+UNIVERSAL_TARGET = re.compile(
+    r"arn:aws[a-z-]*:scheduler:::aws-sdk:sagemaker:startPipelineExecution", re.ASCII | re.IGNORECASE
 )
 
-# What the Scheduler puts in before it sends, quoted or not, so that what stands there need not be JSON yet.
+# What Scheduler fills in before it sends, within quotes or not: until then the Input need not be JSON.
 _CONTEXT_ATTRIBUTE = re.compile(r"<aws\.scheduler\.[a-z-]+>")
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The account and Region that are looked at."""
-
-    partition: str
-    account: str
-    region: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """A pipeline, as what points at it spells its name; SageMaker writes names in ARNs in lower case, or as given."""
-
-    account: str
-    region: str
-    name: str
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What two spellings of one pipeline have in common."""
-        return self.account, self.region.lower(), self.name.lower()
-
-    def __str__(self) -> str:
-        return self.name
-
-    def arns(self, home: Home) -> tuple[str, ...]:
-        """Return the ARN in both spellings."""
-        arn = f"arn:{home.partition}:sagemaker:{self.region}:{self.account}:pipeline/"
-        return tuple(dict.fromkeys((arn + self.name, arn + self.name.lower())))
+class Ambiguous(PipelineTriggersError):
+    """An Input that can be read in two ways: nobody knows which pipeline it starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A schedule that starts a pipeline; ``answer`` is GetSchedule's, which only a universal target needs."""
+    """A schedule that starts a pipeline; ``details`` is GetSchedule's answer, for a universal target only."""
 
     group: str
     name: str
     pipeline: Pipeline
-    state: str
-    answer: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
         return f"schedule {self.group}/{self.name}"
@@ -74,7 +48,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class RuleTarget:
-    """A target of a rule that is a pipeline; ``rule`` and ``target`` are as ListRules and ListTargetsByRule answer."""
+    """A rule's target that is a pipeline; ``rule`` and ``target`` are what ListRules and ListTargetsByRule answer."""
 
     bus: str
     name: str
@@ -87,15 +61,18 @@ class RuleTarget:
         return f"target {self.target_id} of rule {self.bus}/{self.name}"
 
 
-Pointer = Schedule | RuleTarget
+Reference = Schedule | RuleTarget
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What AWS lists, and refuses to show: nobody knows what it points at."""
+    """A schedule or rule that is listed, but that nobody can say what it starts of; ``reason`` says why not."""
 
     what: str
-    error: ClientError
+    reason: str
+
+    def __str__(self) -> str:
+        return self.what
 
 
 # Where a walk stands: what is listed, and AWS's token for the next page of it ("" for the first).
@@ -108,182 +85,190 @@ class Page:
     """One page of a list: how many things it held, which of them point at pipelines, and where the walk goes on."""
 
     looked_at: int
-    pointers: tuple[Pointer, ...]
+    references: tuple[Reference, ...]
     after: Position | None
     unread: tuple[Unread, ...] = ()
-
-
-def pipeline(text: object, home: Home) -> Pipeline | None:
-    """Read a pipeline's ARN or bare name; None for anything else."""
-    found = _PIPELINE.fullmatch(text) if isinstance(text, str) else None
-    if not found:
-        return None
-    return Pipeline(found["account"] or home.account, found["region"] or home.region, found["name"])
 
 
 def pages(home: Home, position: Position | None = START, only: Pipeline | None = None) -> Iterator[Page]:
     """Walk from a position on: all schedules of all groups, then the targets of the rules of all buses.
 
-    With ``only``, no other pipeline's pointers are given, and not all rules are listed: EventBridge finds those of a
-    target, where the Scheduler can't find its schedules.
+    With ``only``, the pages hold what points at this pipeline, and EventBridge lists the rules of its ARN instead of
+    all rules. Scheduler has no such list.
 
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: AWS can't be asked.
+        botocore.exceptions.BotoCoreError, ClientError: a list could not be read. A single thing that AWS does not
+            show is ``unread`` instead.
 
     """
     while position is not None:
         if position[0] == "schedules":
-            page = _schedules(home, position, only)
+            page = _schedules_page(home, position, only)
         elif only:
-            found = tuple(targets_of(only, home))
-            page = Page(len(found), found, None)
+            page = _rules_page_of(only, home)
         else:
-            page = _rules(home, position)
+            page = _rules_page(home, position)
         yield page
         position = page.after
 
 
-def everything(home: Home) -> Iterator[Pointer]:
-    """Give all that points at any pipeline.
-
-    Raises:
-        botocore.exceptions.BotoCoreError, ClientError: AWS can't be asked, for one of them at least.
-
-    """
-    for page in pages(home):
-        yield from page.pointers
-        if page.unread:
-            raise page.unread[0].error
-
-
-def targets_of(wanted: Pipeline, home: Home) -> Iterator[RuleTarget]:
-    """Give the rules' targets that are this pipeline, on every bus: EventBridge finds them by the exact ARN."""
-    paginator = aws.events().get_paginator("list_rule_names_by_target")
-    for bus in buses():
-        names = {
-            name: None
-            for arn in wanted.arns(home)
-            for page in paginator.paginate(TargetArn=arn, EventBusName=bus)
-            for name in page["RuleNames"]
-        }
-        for name in names:
-            if described := rule(bus, name):
-                yield from (found for found in targets(bus, described, home) if found.pipeline.key == wanted.key)
-
-
 def schedule(group: str, name: str) -> Mapping[str, Any] | None:
-    """Return GetSchedule's answer; None when there is no such schedule (any more)."""
-    answer: Mapping[str, Any] | None = _or_none(lambda: aws.scheduler().get_schedule(GroupName=group, Name=name))
+    """Return GetSchedule's answer; None when the schedule does not exist."""
+    answer: Mapping[str, Any] | None = _unless_gone(lambda: aws.scheduler().get_schedule(GroupName=group, Name=name))
     return answer
 
 
 def schedule_pipeline(target: Mapping[str, Any], home: Home) -> Pipeline | None:
-    """Say which pipeline the target of a GetSchedule answer starts, if any."""
+    """Return the pipeline that the target of a GetSchedule answer starts, if any.
+
+    Raises:
+        Ambiguous: its Input names the pipeline twice.
+
+    """
     if not UNIVERSAL_TARGET.fullmatch(target["Arn"]):
-        return pipeline(target["Arn"], home)
+        return pipelines.parse(target["Arn"], home)
     try:
-        asked, other = (json.loads(_CONTEXT_ATTRIBUTE.sub(digit, target.get("Input", ""))) for digit in "01")
+        # Filled in with one value or another: a name that depends on it is not certain.
+        inputs = [_read_input(_CONTEXT_ATTRIBUTE.sub(digit, target.get("Input", ""))) for digit in "01"]
     except (ValueError, RecursionError):
         return None
-    # A name that depends on what the Scheduler puts in is no pipeline's for certain.
-    if not isinstance(asked, dict) or asked.get("PipelineName") != other.get("PipelineName"):
+    if not all(isinstance(one, dict) for one in inputs):
         return None
-    return pipeline(asked.get("PipelineName"), home)
+    first, second = (one.get("PipelineName") for one in inputs)
+    return pipelines.parse(first, home) if first == second else None
 
 
 def rule(bus: str, name: str) -> Mapping[str, Any] | None:
-    """Return DescribeRule's answer; None when there is no such rule (any more)."""
-    answer: Mapping[str, Any] | None = _or_none(lambda: aws.events().describe_rule(Name=name, EventBusName=bus))
+    """Return DescribeRule's answer; None when the rule does not exist."""
+    answer: Mapping[str, Any] | None = _unless_gone(lambda: aws.events().describe_rule(Name=name, EventBusName=bus))
     return answer
 
 
 def rule_targets(bus: str, name: str) -> list[Mapping[str, Any]]:
-    """Return all targets of a rule as ListTargetsByRule answers; none when there is no such rule."""
+    """Return all targets of a rule as ListTargetsByRule answers; none when the rule does not exist."""
     paginator = aws.events().get_paginator("list_targets_by_rule")
-    listed = _or_none(
+    targets = _unless_gone(
         lambda: [target for page in paginator.paginate(Rule=name, EventBusName=bus) for target in page["Targets"]]
     )
-    return listed or []
+    return targets or []
 
 
-def targets(bus: str, described: Mapping[str, Any], home: Home) -> Iterator[RuleTarget]:
-    """Give the targets of a rule that are pipelines."""
-    for target in rule_targets(bus, described["Name"]):
-        if found := pipeline(target["Arn"], home):
-            yield RuleTarget(bus, described["Name"], target["Id"], found, described, target)
+def rule_tags(rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the tags of a rule, each with its ``Key`` and ``Value``."""
+    return list(aws.events().list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"])
 
 
 def buses() -> list[str]:
     """Return the names of all event buses."""
     names, token = [], ""
     while True:
-        page = aws.events().list_event_buses(**_token(token))
+        page = aws.events().list_event_buses(**_next_token(token))
         names += [bus["Name"] for bus in page["EventBuses"]]
         token = page.get("NextToken", "")
         if not token:
             return names
 
 
-def _schedules(home: Home, position: Position, only: Pipeline | None) -> Page:
-    page = aws.scheduler().list_schedules(MaxResults=100, **_token(position[1]))
-    names = {f"schedule {summary['GroupName']}/{summary['Name']}": summary for summary in page["Schedules"]}
-    pointers, unread = _each(names, lambda summary: _schedule(summary, home))
-    wanted = [found for found in pointers if only is None or found.pipeline.key == only.key]
+def _schedules_page(home: Home, position: Position, only: Pipeline | None) -> Page:
+    page = aws.scheduler().list_schedules(MaxResults=100, **_next_token(position[1]))
+    summaries = {f"schedule {summary['GroupName']}/{summary['Name']}": summary for summary in page["Schedules"]}
+    references, unread = _read_each(summaries, lambda summary: _schedule_reference(summary, home))
+    matching = tuple(reference for reference in references if only is None or reference.pipeline.key == only.key)
     after = ("schedules", page["NextToken"]) if page.get("NextToken") else ("rules", "", "")
-    return Page(len(page["Schedules"]), tuple(wanted), after, unread)
+    return Page(len(page["Schedules"]), matching, after, unread)
 
 
-def _schedule(summary: Mapping[str, Any], home: Home) -> Iterator[Schedule]:
-    group, name, target, answer = summary["GroupName"], summary["Name"], summary["Target"], None
+def _schedule_reference(summary: Mapping[str, Any], home: Home) -> Iterator[Schedule]:
+    group, name, target, details = summary["GroupName"], summary["Name"], summary["Target"], None
     if UNIVERSAL_TARGET.fullmatch(target["Arn"]):
-        answer = schedule(group, name)
-        if answer is None:
+        details = schedule(group, name)
+        if details is None:
             return
-        target = answer["Target"]
-    if found := schedule_pipeline(target, home):
-        yield Schedule(group, name, found, summary["State"], answer)
+        target = details["Target"]
+    if pipeline := schedule_pipeline(target, home):
+        yield Schedule(group, name, pipeline, details)
 
 
-def _rules(home: Home, position: Position) -> Page:
-    """List a page of the rules of one bus, in the buses' order; a bus that is gone by now is followed by the next."""
+def _rules_page(home: Home, position: Position) -> Page:
+    """List a page of the rules of one bus, in the order of the buses; after a bus that is gone comes the next one."""
     _, bus, token = position
     known = sorted(buses())
     bus = bus or known[0]
-    page = _or_none(lambda: aws.events().list_rules(EventBusName=bus, Limit=100, **_token(token))) or {}
-    described = page.get("Rules", [])
+    page = _unless_gone(lambda: aws.events().list_rules(EventBusName=bus, Limit=100, **_next_token(token))) or {}
+    rules = page.get("Rules", [])
     later = [name for name in known if name > bus]
     after: Position | None = ("rules", later[0], "") if later else None
     if page.get("NextToken"):
         after = ("rules", bus, page["NextToken"])
-    names = {f"rule {bus}/{rule['Name']}": rule for rule in described}
-    pointers, unread = _each(names, lambda rule: targets(bus, rule, home))
-    return Page(len(described), pointers, after, unread)
+    names = {f"rule {bus}/{rule['Name']}": rule for rule in rules}
+    references, unread = _read_each(names, lambda rule: _rule_references(bus, rule, home))
+    return Page(len(rules), references, after, unread)
 
 
-def _each(
-    things: Mapping[str, Any], read: Callable[[Any], Iterator[Pointer]]
-) -> tuple[tuple[Pointer, ...], tuple[Unread, ...]]:
-    """Read one thing after another; one that AWS refuses to show holds up no other."""
-    found: list[Pointer] = []
+def _rules_page_of(pipeline: Pipeline, home: Home) -> Page:
+    """List the rules of all buses with a target that is this pipeline; EventBridge finds them by the exact ARN."""
+    paginator = aws.events().get_paginator("list_rule_names_by_target")
+    rules = {
+        f"rule {bus}/{name}": (bus, name)
+        for bus in buses()
+        for arn in pipeline.arns(home)
+        for page in paginator.paginate(TargetArn=arn, EventBusName=bus)
+        for name in page["RuleNames"]
+    }
+    references, unread = _read_each(rules, lambda place: _references_of_named_rule(place, home))
+    matching = tuple(reference for reference in references if reference.pipeline.key == pipeline.key)
+    return Page(len(rules), matching, None, unread)
+
+
+def _references_of_named_rule(place: tuple[str, str], home: Home) -> Iterator[RuleTarget]:
+    bus, name = place
+    if details := rule(bus, name):
+        yield from _rule_references(bus, details, home)
+
+
+def _rule_references(bus: str, rule: Mapping[str, Any], home: Home) -> Iterator[RuleTarget]:
+    for target in rule_targets(bus, rule["Name"]):
+        if pipeline := pipelines.parse(target["Arn"], home):
+            yield RuleTarget(bus, rule["Name"], target["Id"], pipeline, rule, target)
+
+
+def _read_each(
+    things: Mapping[str, Any], read: Callable[[Any], Iterator[Reference]]
+) -> tuple[tuple[Reference, ...], tuple[Unread, ...]]:
+    """Read one thing after another; one that can't be read does not stop the others."""
+    references: list[Reference] = []
     unread: list[Unread] = []
     for name, thing in things.items():
         try:
-            found += read(thing)
+            references += read(thing)
+        except Ambiguous as error:
+            unread.append(Unread(name, str(error)))
         except ClientError as error:
             if aws.passes(error):
                 raise
-            unread.append(Unread(name, error))
-    return tuple(found), tuple(unread)
+            unread.append(Unread(name, aws.refusal(error)))
+    return tuple(references), tuple(unread)
 
 
-def _token(token: str) -> Any:
+def _read_input(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_unambiguous)
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Whether Scheduler takes pipelineName for PipelineName is not documented, so it counts as the same here.
+    if sum(name.lower() == "pipelinename" for name, _ in pairs) > 1:
+        raise Ambiguous("its Input names PipelineName twice, and which one counts is not known")
+    return dict(pairs)
+
+
+def _next_token(token: str) -> Any:
     return {"NextToken": token} if token else {}
 
 
-def _or_none(ask: Callable[[], Any]) -> Any:
-    """Ask for one thing by its name; None when it is gone."""
+def _unless_gone(call: Callable[[], Any]) -> Any:
+    """Ask for one thing by its name; None when it does not exist."""
     try:
-        return ask()
+        return call()
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return None

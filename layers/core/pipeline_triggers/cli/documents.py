@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.table import Table
 from rich.text import Text
 
+from pipeline_triggers.account import home
 from pipeline_triggers.cli.common import (
     asking_the_account,
     console,
@@ -28,7 +29,7 @@ from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import direct, loader, quotas, schedules
 from pipeline_triggers.errors import DocumentsError, Rejected
-from pipeline_triggers.operations import check_account, cloudtrail
+from pipeline_triggers.operations import check_account, cloudtrail, overlaps
 from pipeline_triggers.operations.explain import explain
 
 
@@ -116,7 +117,7 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
     raw = read_event(event)
     try:
         with asking_the_account():
-            values = check_account.pseudo_parameters()
+            values = home.current().pseudo_parameters()
             triggers = check_account.triggers_of(loaded, stage, values)
             found = list(explain(triggers, raw, values, ask_pipelines=ask_pipelines))
     except Rejected as error:
@@ -149,7 +150,7 @@ def _note(*notes: str) -> None:
 def _tell_of_others(loaded: loader.Documents, stage: str) -> None:
     """Warn of what else starts the same pipelines, where the account lets itself be looked at for that."""
     try:
-        _note(*check_account.others(loaded, stage))
+        _note(*overlaps.overlaps(loaded, stage))
     except (BotoCoreError, ClientError) as error:
         _note(f"what else starts these pipelines can't be looked for: {error}")
 

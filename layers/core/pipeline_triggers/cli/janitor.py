@@ -16,13 +16,13 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from pipeline_triggers.account.references import Home
+from pipeline_triggers.account import home, pipelines
 from pipeline_triggers.cli.common import asking_the_account, console, json_option, stack_option
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.janitor import removal, snapshots
-from pipeline_triggers.janitor.cleanups import Cleanup, Terms
+from pipeline_triggers.janitor.cleanups import Cleanup, Policy
 from pipeline_triggers.janitor.snapshots import Snapshot
-from pipeline_triggers.operations import check_account, cloudtrail, stacks
+from pipeline_triggers.operations import cloudtrail, stacks
 from pipeline_triggers.operations.restore import restore
 from pipeline_triggers.settings import globs_of
 
@@ -54,13 +54,13 @@ def orphans_command(remove: bool, dry_run: bool, most: int | None, stack: str, a
     With --remove, remove them; triggers restore brings them back.
     """
     with asking_the_account(), Progress(console=console(stderr=True), transient=True) as progress:
-        terms = _terms(stack)
-        terms = replace(terms, most=most or terms.most)
-        found = _look(terms, progress)
+        policy = _policy(stack)
+        policy = replace(policy, max_removals=most or policy.max_removals)
+        found = _look(policy, progress)
         since = _deletions() if found.orphans or found.kept else {}
-    too_many = found.too_many(terms.most)
+    too_many = found.too_many(policy.max_removals)
     if remove and not dry_run and not too_many:
-        done, problem = _remove(found, terms)
+        done, problem = _remove(found, policy)
     else:
         done, problem = found, None
     outcome = "would be removed" if remove and not too_many else "orphan"
@@ -74,8 +74,8 @@ def orphans_command(remove: bool, dry_run: bool, most: int | None, stack: str, a
         click.echo(f"Note: {more} more are kept", err=True)
     if remove and too_many:
         problem = (
-            f"{len(found.orphans)} orphans are more than may be removed at once ({terms.most}), so nothing was removed;"
-            f" if they are orphans indeed, allow it with --most {len(found.orphans)}"
+            f"{len(found.orphans)} orphans are more than may be removed at once ({policy.max_removals}),"
+            f" so nothing was removed; if they are really orphans, allow it with --most {len(found.orphans)}"
         )
     if problem:
         raise click.ClickException(problem)
@@ -108,18 +108,17 @@ def restore_command(names: tuple[str, ...], pipeline: str | None, dry_run: bool,
     _show(lines, as_json)
     with asking_the_account():
         for name in sorted({line.pipeline for line in lines if line.outcome != FAILED}):
-            if removal.gone(name):
+            if pipelines.status([name]) is pipelines.Status.GONE:
                 click.echo(f"Note: pipeline {name} is not there; create it, or a sweep may remove this again", err=True)
     if any(line.outcome == FAILED for line in lines):
         raise click.exceptions.Exit(1)
 
 
-def _terms(stack: str) -> Terms:
+def _policy(stack: str) -> Policy:
     """Return how the deployed stack wants it, for the account that the credentials name."""
     found = stacks.stack(stack)
-    values = check_account.pseudo_parameters()
-    return Terms(
-        Home(values["AWS::Partition"], values["AWS::AccountId"], values["AWS::Region"]),
+    return Policy(
+        home.current(),
         globs_of(found.parameters["JanitorIgnore"]),
         int(found.parameters["JanitorMostRemovals"]),
         found.parameters["JanitorEmptyRules"] == "remove",
@@ -128,11 +127,11 @@ def _terms(stack: str) -> Terms:
     )
 
 
-def _look(terms: Terms, progress: Progress) -> Cleanup:
+def _look(policy: Policy, progress: Progress) -> Cleanup:
     """Look at everything, and say how far it is. All are listed, though more than may be removed."""
     task = progress.add_task("schedules and rules looked at", total=None)
     found = Cleanup(str(uuid.uuid4()), int(time.time()), None, removes=True)
-    for found_so_far in removal.look(found, replace(terms, most=sys.maxsize)):
+    for found_so_far in removal.find_orphans(found, replace(policy, max_removals=sys.maxsize)):
         found = found_so_far
         progress.update(task, description=f"looked at {found.looked_at}, orphans {len(found.orphans)}")
     return found
@@ -146,13 +145,13 @@ def _deletions() -> dict[str, str]:
         return {}
 
 
-def _remove(found: Cleanup, terms: Terms) -> tuple[Cleanup, str | None]:
+def _remove(found: Cleanup, policy: Policy) -> tuple[Cleanup, str | None]:
     """Remove what was found; return what was done, though it breaks off in the middle, and then why."""
     done = found
     try:
         with asking_the_account(), Progress(console=console(stderr=True), transient=True) as progress:
             task = progress.add_task("orphans removed", total=len(found.orphans))
-            for done_so_far in removal.remove(found, terms):
+            for done_so_far in removal.remove_orphans(found, policy):
                 done = done_so_far
                 progress.advance(task)
     except KeyboardInterrupt:

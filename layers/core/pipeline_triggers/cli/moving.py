@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from pipeline_triggers.account import home
 from pipeline_triggers.cli.common import asking_the_account, documents_option, load, telling_problems, writing_files
 from pipeline_triggers.documents.loader import is_team
-from pipeline_triggers.operations import check_account, import_document, inventory
+from pipeline_triggers.operations import import_document, inventory
 
 
 @click.command("import")
@@ -33,11 +34,11 @@ def import_command(team: str, output: Path | None, directory: Path) -> None:
     file = directory / f"{team}.yaml"
     compiled = {trigger.id for trigger in load(directory).triggers}
     with asking_the_account():
-        home = check_account.home(check_account.pseudo_parameters())
-        found = list(inventory.existing(home, compiled))
-        here = import_document.Here(home, inventory.pipelines(), datetime.now(UTC))
+        here = home.current()
+        found = list(inventory.existing(here, compiled))
+        context = import_document.Here(here, inventory.pipeline_names(), datetime.now(UTC))
     with telling_problems():
-        imported = import_document.document(found, file, here)
+        imported = import_document.document(found, file, context)
     for told in imported.left_out:
         click.echo(f"Left out: {told}", err=True)
     if not imported.triggers:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from pipeline_triggers.account import home
 from pipeline_triggers.cli.common import (
     asking_the_account,
     documents_option,
@@ -118,7 +119,7 @@ def _found(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger]:
     stage = there.parameters["Stage"]
     if stage not in loaded.stages:
         raise click.ClickException(f"{stack} is of the stage {stage}, which stages.yaml does not have")
-    triggers = check_account.triggers_of(loaded, stage, check_account.pseudo_parameters())
+    triggers = check_account.triggers_of(loaded, stage, home.current().pseudo_parameters())
     named = [trigger for trigger in triggers if name in (trigger.id, trigger.id.partition("/")[2])]
     if len(named) != 1:
         ids = ", ".join(trigger.id for trigger in named or triggers)

@@ -1,4 +1,4 @@
-"""What a clean-up has to decide, and what it carries from one message to the next. Pure: it asks nobody."""
+"""What a clean-up decides, and what it carries from one message to the next. Pure: it calls nothing."""
 
 from __future__ import annotations
 
@@ -7,39 +7,33 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline_triggers.account.references import (
-    START,
-    Home,
-    Pipeline,
-    Pointer,
-    Position,
-    RuleTarget,
-    Schedule,
-    pipeline,
-)
+from pipeline_triggers.account import pipelines
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.account.pipelines import Pipeline
+from pipeline_triggers.account.references import START, Position, Reference, RuleTarget, Schedule
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.language import globs
 
-# How much of what is kept, and of what is there, a clean-up carries with it: its message must stay below what SQS and
-# EventBridge take.
-MOST_KEPT, MOST_THERE = 100, 500
+# How many things that stay, and how many names of existing pipelines, a clean-up carries along: its message must fit
+# into SQS and EventBridge.
+MAX_KEPT, MAX_EXISTING = 100, 500
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How the stack's parameters want it: what is ignored, and how many things one clean-up may remove at most."""
+class Policy:
+    """What the stack's parameters allow: what is ignored, and how many things one clean-up may remove."""
 
     home: Home
     ignore: tuple[str, ...]
-    most: int
+    max_removals: int
     remove_empty_rules: bool
-    keep_days: int
-    table: str
+    snapshot_days: int
+    snapshot_table: str
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Orphan:
-    """What starts a pipeline that is gone: a schedule of a group, or a target of a rule of a bus.
+    """A schedule of a group, or a target of a rule on a bus, that starts a pipeline that is gone.
 
     ``pipeline`` is its name as the schedule or target spells it; ``target`` is the target's id, "" for a schedule.
     """
@@ -51,13 +45,20 @@ class Orphan:
     pipeline: str
 
     def __str__(self) -> str:
-        of_target = f" target {self.target}" if self.target else ""
-        return f"{self.kind} {self.place}/{self.name}{of_target}"
+        target = f" target {self.target}" if self.target else ""
+        return f"{self.kind} {self.place}/{self.name}{target}"
+
+    @classmethod
+    def of(cls, reference: Reference) -> Orphan:
+        """Return what of a reference a clean-up carries along."""
+        if isinstance(reference, Schedule):
+            return cls("schedule", reference.group, reference.name, "", reference.pipeline.name)
+        return cls("rule", reference.bus, reference.name, reference.target_id, reference.pipeline.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An orphan that stays, and why."""
+    """A thing that stays, and why; ``pipeline`` is "" when nobody knows what it starts."""
 
     what: str
     pipeline: str
@@ -68,9 +69,9 @@ class Kept:
 class Cleanup:
     """A clean-up on its way: what it has seen, and what is left to do.
 
-    ``pipeline`` is the deleted one; a sweep has none, and looks at all. ``started`` is a Unix time, ``there`` are
-    pipelines (in lower case) that need not be asked for again, ``orphans`` what is to be removed, or in a sweep that
-    only reports, told. ``waits_since`` is when it first had to wait, 0 if it never has.
+    ``pipeline`` is the deleted one; a sweep has none and looks at all. ``started`` is a Unix time. ``existing`` names
+    pipelines, in lower case, that need not be looked up again. ``orphans`` are to be removed, or in a sweep that only
+    reports, to be reported. ``waits_since`` is when it first had to wait, 0 if it never had to.
     """
 
     id: str
@@ -79,24 +80,24 @@ class Cleanup:
     removes: bool
     position: Position | None = START
     looked_at: int = 0
-    there: tuple[str, ...] = ()
+    existing: tuple[str, ...] = ()
     orphans: tuple[Orphan, ...] = ()
     removed: tuple[Orphan, ...] = ()
     kept: tuple[Kept, ...] = ()
     kept_count: int = 0
     waits_since: int = 0
 
-    def too_many(self, most: int) -> bool:
+    def too_many(self, max_removals: int) -> bool:
         """Whether it would remove more than it may: then something else is wrong, and it removes nothing."""
-        return len(self.orphans) + len(self.removed) > most
+        return len(self.orphans) + len(self.removed) > max_removals
 
-    def done(self, most: int) -> bool:
-        """Whether nothing is left to do but to tell of it."""
-        return self.position is None and (not self.orphans or not self.removes or self.too_many(most))
+    def done(self, max_removals: int) -> bool:
+        """Whether nothing is left to do but to report it."""
+        return self.position is None and (not self.orphans or not self.removes or self.too_many(max_removals))
 
     def keep(self, *kept: Kept) -> dict[str, Any]:
         """Return the fields that say that these stay."""
-        return {"kept": (*self.kept, *kept)[:MOST_KEPT], "kept_count": self.kept_count + len(kept)}
+        return {"kept": (*self.kept, *kept)[:MAX_KEPT], "kept_count": self.kept_count + len(kept)}
 
     def dump(self) -> str:
         """Write it as a message."""
@@ -110,28 +111,28 @@ def read(body: str, message_id: str, now: int, home: Home) -> Cleanup:
     ``{"cleanup": …}`` of one that goes on.
 
     Raises:
-        Filtered: the event is none of a pipeline that was deleted here.
-        Rejected: it is nothing that the janitor knows.
+        Filtered: the event does not say that a pipeline was deleted here.
+        Rejected: the message has no such shape.
 
     """
     try:
-        asked = json.loads(body)
+        message = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Rejected(f"the message is no JSON: {error}") from error
-    match asked:
+        raise Rejected(f"the message is not valid JSON: {error}") from error
+    match message:
         case {"cleanup": dict(fields)}:
             return _load(fields)
         case {"sweep": "report" | "remove" as mode}:
             return Cleanup(message_id, now, None, removes=mode == "remove")
         case {"deletion": {"detail": dict()} as event}:
-            return Cleanup(message_id, now, deleted(event, home).name, removes=True)
+            return Cleanup(message_id, now, deleted_pipeline(event, home).name, removes=True)
     raise Rejected("the message is neither CloudTrail's event of a DeletePipeline nor a sweep")
 
 
-def deleted(event: Mapping[str, Any], home: Home) -> Pipeline:
+def deleted_pipeline(event: Mapping[str, Any], home: Home) -> Pipeline:
     """Return the pipeline that an event says was deleted here.
 
-    The rule's pattern asks for the same; but who can change the rule must not be able to widen what is removed.
+    The rule's pattern asks for the same, but who can change the rule must not be able to widen what is removed.
 
     Raises:
         Filtered: another call, one that failed, or one of another service, account or Region.
@@ -139,51 +140,44 @@ def deleted(event: Mapping[str, Any], home: Home) -> Pipeline:
 
     """
     detail = event["detail"]
-    called = (event.get("source"), detail.get("eventSource"), detail.get("eventName"))
-    if called != ("aws.sagemaker", "sagemaker.amazonaws.com", "DeletePipeline"):
-        raise Filtered(f"no DeletePipeline of SageMaker, but {detail.get('eventName')} of {detail.get('eventSource')}")
+    call = (event.get("source"), detail.get("eventSource"), detail.get("eventName"))
+    if call != ("aws.sagemaker", "sagemaker.amazonaws.com", "DeletePipeline"):
+        raise Filtered(f"not SageMaker's DeletePipeline, but {detail.get('eventName')} of {detail.get('eventSource')}")
     if code := detail.get("errorCode"):
         raise Filtered(f"the pipeline was not deleted: {code}")
     if (event.get("account"), event.get("region")) != (home.account, home.region):
-        raise Filtered(f"deleted in account {event.get('account')}, Region {event.get('region')}: not this one's")
-    found = pipeline((detail.get("requestParameters") or {}).get("pipelineName"), home)
-    if found is None:
+        raise Filtered(f"deleted in account {event.get('account')}, Region {event.get('region')}, not in this one")
+    pipeline = pipelines.parse((detail.get("requestParameters") or {}).get("pipelineName"), home)
+    if pipeline is None:
         raise Rejected("the event names no pipeline in detail.requestParameters.pipelineName")
-    return found
+    return pipeline
 
 
-def orphan(pointer: Pointer) -> Orphan:
-    """Return what of a pointer a clean-up carries with it."""
-    if isinstance(pointer, Schedule):
-        return Orphan("schedule", pointer.group, pointer.name, "", pointer.pipeline.name)
-    return Orphan("rule", pointer.bus, pointer.name, pointer.target_id, pointer.pipeline.name)
-
-
-def untouchable(pointer: Pointer, terms: Terms) -> str | None:
-    """Say why a pointer at a pipeline that is gone stays all the same, as far as it says so itself; or None."""
-    if isinstance(pointer, RuleTarget) and (service := pointer.rule.get("ManagedBy")):
+def untouchable(reference: Reference, policy: Policy) -> str | None:
+    """Say why a reference to a pipeline that is gone stays all the same, as far as it says so itself; or None."""
+    if isinstance(reference, RuleTarget) and (service := reference.rule.get("ManagedBy")):
         return f"its rule is managed by {service}"
-    found = orphan(pointer)
-    for glob in terms.ignore:
-        if any(globs.matches_name(glob, name) for name in (found.place, found.name, f"{found.place}/{found.name}")):
+    orphan = Orphan.of(reference)
+    for glob in policy.ignore:
+        if any(globs.matches_name(glob, name) for name in (orphan.place, orphan.name, f"{orphan.place}/{orphan.name}")):
             return f"JanitorIgnore names it: {glob}"
     return None
 
 
-def elsewhere(pointer: Pointer, home: Home) -> str | None:
-    """Say that a pipeline can't be asked for from here, or None."""
-    account, region, _ = pointer.pipeline.key
+def elsewhere(reference: Reference, home: Home) -> str | None:
+    """Say that a pipeline is in another account or Region, which can't be asked from here; or None."""
+    account, region, _ = reference.pipeline.key
     if (account, region) == (home.account, home.region):
         return None
-    return f"its pipeline is in account {account}, Region {region}, and can't be asked for from here"
+    return f"its pipeline is in account {account}, Region {region}, which can't be asked from here"
 
 
 def _load(fields: Mapping[str, Any]) -> Cleanup:
-    several: dict[str, Any] = {
-        "orphans": tuple(Orphan(**one) for one in fields["orphans"]),
-        "removed": tuple(Orphan(**one) for one in fields["removed"]),
-        "kept": tuple(Kept(**one) for one in fields["kept"]),
-        "there": tuple(fields["there"]),
+    lists: dict[str, Any] = {
+        "orphans": tuple(Orphan(**orphan) for orphan in fields["orphans"]),
+        "removed": tuple(Orphan(**orphan) for orphan in fields["removed"]),
+        "kept": tuple(Kept(**kept) for kept in fields["kept"]),
+        "existing": tuple(fields["existing"]),
         "position": None if fields["position"] is None else tuple(fields["position"]),
     }
-    return Cleanup(**{**fields, **several})
+    return Cleanup(**{**fields, **lists})

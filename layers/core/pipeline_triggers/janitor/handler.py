@@ -1,27 +1,25 @@
-"""A message of the janitor's queue → what a deleted pipeline leaves behind is removed, and told.
+"""A message of the janitor's queue → what a deleted pipeline left behind is removed, and reported.
 
-A clean-up goes in steps that each begin with a message: first everything is looked at, and what was found is written
-into a message; only then is it removed. So a crash repeats a step, and no removal is forgotten when it is told. What
-takes longer than a function may run, and what has to wait, goes on with a message, too.
+A clean-up goes in steps that each begin with a message: first everything is looked at, and the orphans are written into
+a message; only then are they removed. So a crash repeats a step, and the report forgets no removal. A clean-up that
+takes longer than the function may run, or that has to wait, goes on with another message, too.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws
-from pipeline_triggers.account.references import Home
+from pipeline_triggers.account.home import Home
 from pipeline_triggers.errors import Filtered, Rejected, Waiting
-from pipeline_triggers.janitor import cleanups, removal
-from pipeline_triggers.janitor.cleanups import Cleanup, Terms
+from pipeline_triggers.janitor import cleanups, removal, report
+from pipeline_triggers.janitor.cleanups import Cleanup, Policy
 from pipeline_triggers.settings import janitor_settings, settings
-from pipeline_triggers.telemetry import count, logger
+from pipeline_triggers.telemetry import logger
 from pipeline_triggers.text import printable
 
 if TYPE_CHECKING:
@@ -29,19 +27,14 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# What a page or a removal may take when AWS answers slowly: what begins must end before the function does.
+# What a page or a removal may take when AWS answers slowly: it must end before the function's time does.
 TIME_FOR_A_STEP = 120  # seconds
 
 # How long a clean-up rests that has to wait.
 REST = 60  # seconds
 
-# Below the queue's maxReceiveCount: what SQS itself moves to the dead-letter queue has no reason with it.
+# Below the queue's maxReceiveCount: SQS itself moves messages to the dead-letter queue without a reason.
 LAST_RECEIVE = 4
-
-# How many commands that restore a pipeline's are told; without a name, the command lists everything.
-MOST_COMMANDS = 20
-
-SOURCE = "pipeline-triggers"
 
 
 def handle(batch: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
@@ -65,114 +58,62 @@ def handle(batch: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     return process_partial_response(event=batch, record_handler=work, processor=processor, context=context)
 
 
-def terms() -> Terms:
-    """Return how the stack's parameters want it."""
-    current, own = settings(), janitor_settings()
-    return Terms(
-        Home(own.partition, current.account, current.region),
-        own.ignore,
-        own.most_removals,
-        own.remove_empty_rules,
-        own.keep_days,
-        own.snapshot_table,
+def _policy() -> Policy:
+    stack, janitor = settings(), janitor_settings()
+    return Policy(
+        home=Home(janitor.partition, stack.account, stack.region),
+        ignore=janitor.ignore,
+        max_removals=janitor.most_removals,
+        remove_empty_rules=janitor.remove_empty_rules,
+        snapshot_days=janitor.keep_days,
+        snapshot_table=janitor.snapshot_table,
     )
 
 
 def _work(record: SQSRecord, context: LambdaContext) -> None:
-    """Go on with a clean-up until it is done and told, or its message says how far it is."""
-    wanted = terms()
-    begun = cleanups.read(record.body, record.message_id, int(time.time()), wanted.home)
-    step = removal.look if begun.position else removal.remove
+    """Go on with a clean-up until it is done and reported, or a message says how far it is."""
+    policy = _policy()
+    begun = cleanups.read(record.body, record.message_id, int(time.time()), policy.home)
+    step = removal.find_orphans if begun.position else removal.remove_orphans
     cleanup = begun
-    delay: Any = {"DelaySeconds": 0}
     try:
-        for progress in step(begun, wanted):
+        for progress in step(begun, policy):
             cleanup = progress
             if context.get_remaining_time_in_millis() < TIME_FOR_A_STEP * 1000:
                 break
-        if cleanup.done(wanted.most):
-            _tell(cleanup, wanted)
+        if cleanup.done(policy.max_removals):
+            report.publish(cleanup, policy.max_removals)
             return
     except Exception as error:
         if not (isinstance(error, Waiting) or aws.passes(error)):
             raise
-        now = int(time.time())
-        cleanup = replace(cleanup, waits_since=cleanup.waits_since or now)
-        if now - cleanup.waits_since >= settings().give_up_after:
-            _tell(cleanup, wanted)
-            # Sent again, it goes on where it is, and has all its time to wait.
-            hours = settings().give_up_after // 3600
-            _quarantine(
-                replace(cleanup, waits_since=0).dump(), f"could not be done within {hours} hours of waiting: {error}"
-            )
-            return
-        logger.info("clean-up waits", extra={"reason": str(error), "pipeline": cleanup.pipeline})
-        delay = {"DelaySeconds": REST}
-    if begun.position and not cleanup.position:
-        # The queue's own delay, so that a pipeline that is being made again is there before anything is removed.
-        delay = {}
-    aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=cleanup.dump(), **delay)
-
-
-def _tell(cleanup: Cleanup, wanted: Terms) -> None:
-    """Log what a clean-up came to, count it, and where there is something to know, notify."""
-    told = account_of(cleanup, wanted.most, settings().stack)
-    logger.info("clean-up", extra={"cleanup": told})
-    count("ORPHANS_REMOVED", len(cleanup.removed))
-    count("ORPHANS_KEPT", cleanup.kept_count)
-    if cleanup.removes and cleanup.too_many(wanted.most):
-        count("TOO_MANY_ORPHANS", 1)
-    if not (cleanup.removed or cleanup.orphans or cleanup.kept):
+        _wait(cleanup, error, policy)
         return
-    text = json.dumps(told, ensure_ascii=False)
-    answer = aws.events().put_events(
-        Entries=[
-            {
-                "EventBusName": janitor_settings().event_bus,
-                "Source": SOURCE,
-                "DetailType": "Orphans of SageMaker Pipelines",
-                "Detail": text,
-            }
-        ]
-    )
-    if answer["FailedEntryCount"]:
-        (failed,) = answer["Entries"]
-        raise Waiting(f"the event could not be put: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
-    if topic := janitor_settings().notify:
-        try:
-            aws.sns(topic.split(":")[3]).publish(TopicArn=topic, Subject=told["summary"][:100], Message=text)
-        except (BotoCoreError, ClientError):
-            # The event has told it; told again with it, the topic would hear no more, and the bus the same.
-            logger.exception("the topic could not be told")
-            count("NOTIFICATION_FAILED", 1)
-
-
-def account_of(cleanup: Cleanup, most: int, stack: str) -> dict[str, Any]:
-    """Return what happened in a clean-up, why, and how it is taken back."""
-    about = f"pipeline {cleanup.pipeline} was deleted" if cleanup.pipeline else "a sweep"
-    told: dict[str, Any] = {"cleanup": cleanup.id, "why": about, "pipeline": cleanup.pipeline}
-    told |= {"looked_at": cleanup.looked_at, "removed": [], "found": [], "kept": [], "kept_count": cleanup.kept_count}
-    for name, some in (("removed", cleanup.removed), ("found", cleanup.orphans)):
-        told[name] = [{"what": str(one), "pipeline": one.pipeline} for one in some]
-    told["kept"] = [{"what": one.what, "pipeline": one.pipeline, "reason": one.reason} for one in cleanup.kept]
-    if cleanup.too_many(most) and not cleanup.removes:
-        told["summary"] = f"{about}: {len(cleanup.orphans)} or more found; triggers orphans --stack {stack} lists all"
-    elif cleanup.too_many(most) and not cleanup.removed:
-        told["summary"] = f"{about}: more than {most} orphans, so nothing was removed"
-        told["remedy"] = (
-            f"if they are orphans indeed (triggers orphans --stack {stack} lists them all), remove them with"
-            f" triggers orphans --remove --most N, or raise JanitorMostRemovals"
-        )
-    elif cleanup.removed:
-        left = f", {len(cleanup.orphans)} left" if cleanup.orphans else ""
-        told["summary"] = f"{about}: {len(cleanup.removed)} removed, {cleanup.kept_count} kept{left}"
-        pipelines = list(dict.fromkeys(one.pipeline for one in cleanup.removed))
-        told["restore"] = [f"triggers restore --stack {stack} --pipeline {name}" for name in pipelines[:MOST_COMMANDS]]
-        if len(pipelines) > MOST_COMMANDS:
-            told["restore"].append(f"triggers restore --stack {stack}")
+    if begun.position and not cleanup.position:
+        # After the queue's own delay: a pipeline that is being created again exists before anything is removed.
+        _send(cleanup)
     else:
-        told["summary"] = f"{about}: {len(cleanup.orphans)} found, {cleanup.kept_count} kept"
-    return told
+        _send(cleanup, delay=0)
+
+
+def _wait(cleanup: Cleanup, error: Exception, policy: Policy) -> None:
+    """Go on after a rest, or give up after too long."""
+    now = int(time.time())
+    cleanup = replace(cleanup, waits_since=cleanup.waits_since or now)
+    if now - cleanup.waits_since < settings().give_up_after:
+        logger.info("clean-up waits", extra={"reason": str(error), "pipeline": cleanup.pipeline})
+        _send(cleanup, delay=REST)
+        return
+    report.publish(cleanup, policy.max_removals)
+    # Redriven, it goes on where it is, and may wait as long again.
+    hours = settings().give_up_after // 3600
+    _quarantine(replace(cleanup, waits_since=0).dump(), f"not done within {hours} hours of waiting: {error}")
+
+
+def _send(cleanup: Cleanup, delay: int | None = None) -> None:
+    """Let a clean-up go on with another message, after a delay in seconds or the queue's own."""
+    delayed: Any = {} if delay is None else {"DelaySeconds": delay}
+    aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=cleanup.dump(), **delayed)
 
 
 def _quarantine(body: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What the janitor removed, as it was: an item per schedule and rule's target in a table, for a stated time."""
+"""What the janitor removed, as it was: an item in a table for each schedule and rule target, for a stated time."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipeline_triggers.account.references import UNIVERSAL_TARGET, Home, Pipeline
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.account.pipelines import Pipeline
+from pipeline_triggers.account.references import UNIVERSAL_TARGET, Unread
 from pipeline_triggers.documents import loader, value_check
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.operations.inventory import Existing, ExistingRule, ExistingSchedule
@@ -77,7 +79,7 @@ class Here:
     now: datetime
 
 
-def document(found: Iterable[Existing], file: Path, here: Here) -> Imported:
+def document(found: Iterable[Existing | Unread], file: Path, here: Here) -> Imported:
     """Write what was found as a document for this file, named after its team; the same account gives the same text.
 
     Raises:
@@ -88,6 +90,8 @@ def document(found: Iterable[Existing], file: Path, here: Here) -> Imported:
     left_out: list[str] = []
     for one in sorted(found, key=str):
         try:
+            if isinstance(one, Unread):
+                raise _LeftOut(one.reason)
             if isinstance(one, ExistingSchedule):
                 triggers.append(_of_schedule(one, here))
             else:
@@ -139,7 +143,7 @@ def _text_of(triggers: Collection[_Trigger], left_out: Iterable[str], team: str,
 
 
 def _of_schedule(found: ExistingSchedule, here: Here) -> _Trigger:
-    answer, notes = found.answer, list[str]()
+    answer, notes = found.details, list[str]()
     name, group, target = answer["Name"], answer["GroupName"], answer["Target"]
     values, options = _asked(target, notes)
     when = _when(answer["ScheduleExpression"], answer.get("ScheduleExpressionTimezone", "UTC"), here.now)
@@ -232,8 +236,8 @@ def _of_rule(found: ExistingRule, here: Here) -> list[_Trigger]:
     notes = []
     if rule["State"] == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS":
         notes.append("it matched calls that only read as well")
-    if found.others:
-        notes.append(f"its other {found.others} targets stay as they are")
+    if found.other_targets:
+        notes.append(f"its other {found.other_targets} targets stay as they are")
     description = _description(rule, notes)
     return [
         _Trigger(
@@ -299,7 +303,7 @@ def _starts(found: ExistingRule, here: Here) -> list[tuple[dict[str, dict[str, s
 
 def _removed(found: Existing, command: str) -> str:
     """Say how it is removed; what a stack owns, the stack would miss, or make again."""
-    return f"; {found.owned}" if found.owned else f". To remove that: {command}"
+    return f"; {found.owner}" if found.owner else f". To remove that: {command}"
 
 
 def _remove_targets(found: ExistingRule) -> str:
@@ -307,7 +311,7 @@ def _remove_targets(found: ExistingRule) -> str:
     name = found.rule["Name"]
     ids = " ".join(target.target_id for target in found.targets)
     targets = f"aws events remove-targets --rule {name}{where} --ids {ids}"
-    return targets if found.others else f"{targets} && aws events delete-rule --name {name}{where}"
+    return targets if found.other_targets else f"{targets} && aws events delete-rule --name {name}{where}"
 
 
 def _description(answer: Mapping[str, Any], notes: list[str]) -> str:

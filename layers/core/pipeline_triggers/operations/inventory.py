@@ -1,28 +1,30 @@
-"""The schedules and rules of an account that start pipelines by themselves, in full: what there is to move in."""
+"""The schedules and rules of an account that start pipelines by themselves, in full: what there is to import."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from pipeline_triggers import aws
-from pipeline_triggers.account import references
-from pipeline_triggers.account.references import Home, Pipeline, RuleTarget
-from pipeline_triggers.janitor.cleanups import orphan
-from pipeline_triggers.janitor.removal import owner
+from pipeline_triggers.account import ownership, pipelines, references
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.account.pipelines import Pipeline
+from pipeline_triggers.account.references import RuleTarget, Schedule, Unread
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingSchedule:
-    """A schedule whose target is a pipeline; ``answer`` is GetSchedule's.
+    """A schedule whose target is a pipeline; ``details`` is GetSchedule's answer.
 
-    ``owned`` says so when CloudFormation owns it, or may.
+    ``owner`` says that a stack of CloudFormation owns it, or may own it.
     """
 
     pipeline: Pipeline
-    answer: Mapping[str, Any]
-    owned: str | None = None
+    details: Mapping[str, Any]
+    owner: str | None = None
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
@@ -32,25 +34,30 @@ class ExistingSchedule:
     @property
     def enabled(self) -> bool:
         """Whether it fires."""
-        return bool(self.answer["State"] == "ENABLED")
+        return bool(self.details["State"] == "ENABLED")
+
+    @property
+    def description(self) -> str:
+        """Its description, "" without one."""
+        return str(self.details.get("Description", ""))
 
     def __str__(self) -> str:
-        return f"schedule {self.answer['GroupName']}/{self.answer['Name']}"
+        return f"schedule {self.details['GroupName']}/{self.details['Name']}"
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingRule:
-    """A rule with targets that are pipelines, and so many others; ``rule`` is DescribeRule's answer.
+    """A rule with targets that are pipelines, and a number of other targets; ``rule`` is ListRules' entry.
 
-    ``owned`` says so when CloudFormation owns it, or may.
+    ``owner`` says that a stack of CloudFormation owns it, or may own it.
     """
 
     bus: str
     rule: Mapping[str, Any]
     targets: tuple[RuleTarget, ...]
-    others: int
+    other_targets: int
     tags: Mapping[str, str]
-    owned: str | None = None
+    owner: str | None = None
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
@@ -62,6 +69,11 @@ class ExistingRule:
         """Whether it fires."""
         return bool(self.rule["State"] != "DISABLED")
 
+    @property
+    def description(self) -> str:
+        """Its description, "" without one."""
+        return str(self.rule.get("Description", ""))
+
     def __str__(self) -> str:
         return f"rule {self.bus}/{self.rule['Name']}"
 
@@ -70,48 +82,63 @@ Existing = ExistingSchedule | ExistingRule
 
 
 def existing(
-    home: Home, trigger_ids: Collection[str], wanted: Callable[[Pipeline], bool] = lambda _: True
-) -> Iterator[Existing]:
-    """Give the schedules and rules that start the wanted pipelines, but those that were compiled from these triggers.
+    home: Home, trigger_ids: Collection[str], includes: Callable[[Pipeline], bool] = lambda _: True
+) -> Iterator[Existing | Unread]:
+    """Give the schedules and rules that start the included pipelines, except those compiled from these triggers.
+
+    What AWS lists and does not show is given as ``Unread``.
 
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
 
     """
-    rules: dict[tuple[str, str], list[RuleTarget]] = {}
-    for pointer in references.everything(home):
-        if not wanted(pointer.pipeline):
-            continue
-        if isinstance(pointer, RuleTarget):
-            rules.setdefault((pointer.bus, pointer.name), []).append(pointer)
-            continue
-        answer = pointer.answer or references.schedule(pointer.group, pointer.name)
-        if answer is None:
-            continue
-        owned = owner(orphan(pointer))
-        if not (owned and _is_described(answer, trigger_ids)):
-            yield ExistingSchedule(pointer.pipeline, answer, owned)
-    for (bus, name), targets in rules.items():
-        rule = targets[0].rule
-        owned = owner(orphan(targets[0]))
-        if not (owned and _is_described(rule, trigger_ids)):
-            others = len(references.rule_targets(bus, name)) - len(targets)
-            tags = aws.events().list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"]
-            yield ExistingRule(bus, rule, tuple(targets), others, {tag["Key"]: tag["Value"] for tag in tags}, owned)
+    rules: dict[str, list[RuleTarget]] = {}
+    for page in references.pages(home):
+        yield from page.unread
+        for reference in page.references:
+            if not includes(reference.pipeline):
+                continue
+            if isinstance(reference, Schedule):
+                yield from _in_full(str(reference), _schedule, reference, trigger_ids)
+            else:
+                rules.setdefault(f"rule {reference.bus}/{reference.name}", []).append(reference)
+    for name, targets in rules.items():
+        yield from _in_full(name, _rule, targets, trigger_ids)
 
 
-def _is_described(answer: Mapping[str, Any], trigger_ids: Collection[str]) -> bool:
-    """Whether its description begins with a trigger's id, as that of what a document became does, or a copy of it."""
-    return answer.get("Description", "").partition(":")[0] in trigger_ids
-
-
-def pipelines() -> dict[str, str]:
-    """Return the names of the account's pipelines by their lower-cased spelling, which an ARN may have.
+def pipeline_names() -> dict[str, str]:
+    """Return the names of the account's pipelines by their lower-case spelling, which an ARN may have.
 
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+        botocore.exceptions.BotoCoreError, ClientError: the request to AWS failed.
 
     """
-    pages = aws.sagemaker().get_paginator("list_pipelines").paginate()
-    names = (summary["PipelineName"] for page in pages for summary in page["PipelineSummaries"])
-    return {name.lower(): name for name in names}
+    return {name.lower(): name for name in pipelines.listed()}
+
+
+def _in_full(
+    name: str, read: Callable[[Any], Existing | None], what: Any, trigger_ids: Collection[str]
+) -> Iterator[Existing | Unread]:
+    """Read a schedule or rule in full; leave out what was compiled from one of these triggers."""
+    try:
+        found = read(what)
+    except ClientError as error:
+        if aws.passes(error):
+            raise
+        yield Unread(name, aws.refusal(error))
+        return
+    # Compiled descriptions begin with the trigger's id. A copy by hand does so too, but belongs to no stack.
+    if found and not (found.owner and found.description.partition(":")[0] in trigger_ids):
+        yield found
+
+
+def _schedule(reference: Schedule) -> ExistingSchedule | None:
+    details = reference.details or references.schedule(reference.group, reference.name)
+    return ExistingSchedule(reference.pipeline, details, ownership.owner(reference)) if details else None
+
+
+def _rule(targets: Sequence[RuleTarget]) -> ExistingRule:
+    first = targets[0]
+    others = len(references.rule_targets(first.bus, first.name)) - len(targets)
+    tags = {tag["Key"]: tag["Value"] for tag in references.rule_tags(first.rule)}
+    return ExistingRule(first.bus, first.rule, tuple(targets), others, tags, ownership.owner(first))
