@@ -31,7 +31,7 @@ from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import DocumentsError, Filtered, Rejected
 from pipeline_triggers.events import envelope
 from pipeline_triggers.language import globs, jsonata, triggers_json, values
-from pipeline_triggers.language.jsonata import compile_expression
+from pipeline_triggers.language.jsonata import compile_expression, rules
 from pipeline_triggers.language.sources import HANDLERS, starter
 from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Occurrence, Options, Run, Start, Trigger, When
@@ -620,7 +620,7 @@ _leaves = st.sampled_from(
 _short = st.sampled_from(
     ["'a'", "'/'", "''", "'$0$0'", "5", "-7", "100", "'0.0'", "'#,##0.00'", "'[Y0001]-[M01]'", "'[H,9-99999]'"]
 )
-_ordinary = sorted(jsonata.FUNCTIONS - jsonata._HIGHER_ORDER)
+_ordinary = sorted(rules.FUNCTIONS - rules.HIGHER_ORDER)
 
 
 def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -628,7 +628,7 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         ["&", "+", "-", "*", "/", "%", "=", "!=", "<", "<=", ">", ">=", "and", "or", "in", "~>", "."]
     )
     functions = st.sampled_from(_ordinary)
-    higher = st.sampled_from(sorted(jsonata._HIGHER_ORDER))
+    higher = st.sampled_from(sorted(rules.HIGHER_ORDER))
     return st.one_of(
         st.builds("({} {} {})".format, inner, operators, inner),
         st.builds("${}({})".format, functions, inner),

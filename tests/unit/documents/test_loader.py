@@ -103,7 +103,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + '    parameters:\n      A: "{% 1 + %}"\n',
-            "9: triggers.retrain.parameters.A: '{% 1 + %}' is no JSONata expression: "
+            "9: triggers.retrain.parameters.A: '{% 1 + %}' is not a valid JSONata expression: "
             "Unexpected end of expression (at character 5); check its brackets, quotes and operators",
         ),
         (
@@ -143,13 +143,13 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + "    if: $object.size > 0\n",
-            "8: triggers.retrain.if: '$object.size > 0' is no expression; write {% … %} around it, "
+            "8: triggers.retrain.if: '$object.size > 0' is not an expression; write {% … %} around it, "
             "as in {% $object.size > 0 %}",
         ),
         (
             GOOD + '    if: "{% $object.sise > 0 %}"\n',
             "8: triggers.retrain.if: '{% $object.sise > 0 %}' asks for $object.sise, "
-            "which such an event does not have; look at one in events/",
+            "which such an event does not have; see the samples in events/",
         ),
         (
             GOOD + "    dry_run: maybe\n",
@@ -301,7 +301,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             "    when: {schedule: {rate: 5 minutes}}\n    start: churn-training\n"
             '    parameters: {A: "{% $scheduled.month %}"}\n',
             "8: triggers.retrain.parameters.A: '{% $scheduled.month %}' asks for $scheduled.month, which such an event "
-            "does not have; look at one in events/",
+            "does not have; see the samples in events/",
         ),
         (
             "    when: {s3: {bucket: raw}, alarm: {name: drift, state: alarm}}\n    start: churn-training\n",
@@ -475,15 +475,17 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "dedupe: daily",
-            "dedupe: 'daily' is the same on every event, and so would start once for ever; write $.a.b or {% … %}",
+            "dedupe: 'daily' is the same on every event, so only one execution would ever start; "
+            "write $.a.b or {% … %}",
         ),
         (
             "dedupe: $.detail.object.kye",
-            "dedupe: '$.detail.object.kye' leads to nothing: such an event does not have it; look at one in events/",
+            "dedupe: '$.detail.object.kye' leads to nothing: such an event does not have it; "
+            "see the samples in events/",
         ),
         (
             "dedupe: '{% $object.key'",
-            "dedupe: '{% $object.key' is half an expression; write {% … %} around the whole value, and join "
+            "dedupe: '{% $object.key' has {% or %} inside; write {% … %} around the whole value, and join "
             "texts in it: {% 'a/' & $b %}",
         ),
         (
@@ -537,7 +539,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "source_execution: churn-1\n    steps: [Train]",
-            "source_execution: 'churn-1' is no execution; write its ARN, "
+            "source_execution: 'churn-1' is not an execution; write its ARN, "
             "arn:aws:sagemaker:…:pipeline/…/execution/…, or $.a.b or {% … %}",
         ),
         (
@@ -554,8 +556,8 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "mlflow_experiment: $.detail.team",
-            "mlflow_experiment: '$.detail.team' leads to nothing: such an event does not have it; look at one in "
-            "events/",
+            "mlflow_experiment: '$.detail.team' leads to nothing: such an event does not have it; see the samples "
+            "in events/",
         ),
         (
             "mlflow_experiment: ''",
@@ -564,7 +566,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "display_name: on {% time %}",
-            "display_name: 'on {% time %}' is half an expression; write {% … %} around the whole value, and join "
+            "display_name: 'on {% time %}' has {% or %} inside; write {% … %} around the whole value, and join "
             "texts in it: {% 'a/' & $b %}",
         ),
         (
@@ -594,21 +596,21 @@ def test_a_wrong_option_is_told(tmp_path: Path, option: str, problem: str) -> No
         ),
         (
             "'$.detail.items[*'",
-            "'$.detail.items[*' is no JSONPath that EventBridge knows; write names, indices and * as in "
+            "'$.detail.items[*' is not a JSONPath that EventBridge takes; write names, indices and * as in "
             "$.detail.items[0].id",
         ),
         (
             "$.detail..key",
-            "'$.detail..key' is no JSONPath that EventBridge knows; write names, indices and * as in "
+            "'$.detail..key' is not a JSONPath that EventBridge takes; write names, indices and * as in "
             "$.detail.items[0].id",
         ),
         (
             "$.detail.*.nope",
-            "'$.detail.*.nope' leads to nothing: such an event does not have it; look at one in events/",
+            "'$.detail.*.nope' leads to nothing: such an event does not have it; see the samples in events/",
         ),
         (
             "'$.resources[*].name'",
-            "'$.resources[*].name' leads to nothing: such an event does not have it; look at one in events/",
+            "'$.resources[*].name' leads to nothing: such an event does not have it; see the samples in events/",
         ),
         (
             "x" * 1025,
@@ -621,7 +623,7 @@ def test_a_wrong_option_is_told(tmp_path: Path, option: str, problem: str) -> No
         ),
         (
             "'{% $job.name %}'",
-            "'{% $job.name %}' uses $job, which is not bound here; bound are $object",
+            "'{% $job.name %}' uses $job, which is not a variable here; use $object",
         ),
         (
             "'{% $uppercase($object.size) %}'",
@@ -630,16 +632,16 @@ def test_a_wrong_option_is_told(tmp_path: Path, option: str, problem: str) -> No
         ),
         (
             "'{% $random() %}'",
-            "'{% $random() %}' can't be used: $random differs on a retry; take what differs from the event, as in id",
+            "'{% $random() %}' uses $random, which differs on a retry; take what differs from the event, as in id",
         ),
         (
             "'{% $uppercas($object.key) %}'",
-            "'{% $uppercas($object.key) %}' can't be used: $uppercas is no function that can be called here; "
-            "take JSONata's own",
+            "'{% $uppercas($object.key) %}' calls $uppercas, which is not a function that can be called here; "
+            "use a function of JSONata",
         ),
         (
             "s3://{% $object.key %}",
-            "'s3://{% $object.key %}' is half an expression; write {% … %} around the whole value, and join "
+            "'s3://{% $object.key %}' has {% or %} inside; write {% … %} around the whole value, and join "
             "texts in it: {% 'a/' & $b %}",
         ),
     ],
@@ -795,7 +797,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str
         (
             GOOD + '    dedupe: "${Day}"\n',
             "dev: {Day: $.time}\nprod: {Day: today}",
-            "8: triggers.retrain.dedupe: 'today' is the same on every event, and so would start once for ever; "
+            "8: triggers.retrain.dedupe: 'today' is the same on every event, so only one execution would ever start; "
             "write $.a.b or {% … %}",
         ),
         (
@@ -923,15 +925,15 @@ def test_every_loop_is_told(tmp_path: Path) -> None:
         ("{<<: {B: c}}", ".<<: is a merge key, which is not supported; repeat the keys here"),
         ("[&b x, *b]", ".1: is a YAML alias (*b); repeat the value"),
         ('"{% $object %}"', "'{% $object %}' gives an object on such an event, not one value; "
-         "name one of it, or write {% $string(…) %}"),
+         "name one item or field, or write {% $string(…) %}"),
         ("$.detail.object", "'$.detail.object' gives an object on such an event, not one value; "
-         "name one of it, or write {% $string(…) %}"),
+         "name one item or field, or write {% $string(…) %}"),
         ('"{% (detail.bucket).nme %}"', "'{% (detail.bucket).nme %}' resolves to nothing on such an event; "
-         "look at one in events/"),
+         "see the samples in events/"),
         ('"{% ($d := detail; $d.bucket.nme) %}"', "'{% ($d := detail; $d.bucket.nme) %}' resolves to nothing on such "
-         "an event; look at one in events/"),
+         "an event; see the samples in events/"),
         ("$.detial.Environment.X", "'$.detial.Environment.X' leads to nothing: such an event does not have it; "
-         "look at one in events/"),
+         "see the samples in events/"),
     ],
 )  # fmt: skip
 def test_a_value_that_could_not_be_sent_is_told(tmp_path: Path, value: str, problem: str) -> None:
@@ -944,10 +946,10 @@ def test_a_value_that_could_not_be_sent_is_told(tmp_path: Path, value: str, prob
 @pytest.mark.parametrize(
     ("option", "problem"),
     [
-        ('if: "{% $object.size %}"', "if: '{% $object.size %}' gives neither true nor false on such an event; "
+        ('if: "{% $object.size %}"', "if: '{% $object.size %}' does not give true or false on such an event; "
          "compare, as in a = 'b'"),
-        ("dedupe: \"{% 'x' & 'y' %}\"", "dedupe: \"{% 'x' & 'y' %}\" is the same on every event, and so would start "
-         "once for ever; write $.a.b or {% … %}"),
+        ("dedupe: \"{% 'x' & 'y' %}\"", "dedupe: \"{% 'x' & 'y' %}\" is the same on every event, so only one execution "
+         "would ever start; write $.a.b or {% … %}"),
     ],
 )  # fmt: skip
 def test_a_condition_and_a_key_must_say_something(tmp_path: Path, option: str, problem: str) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.jsonata import FUNCTIONS, Node, children, compile_expression, text, walk
+from pipeline_triggers.language.jsonata import compile_expression
+from pipeline_triggers.language.jsonata.rules import FUNCTIONS
+from pipeline_triggers.language.jsonata.tree import Node, children, text, walk
 from pipeline_triggers.language.lookups import ASKED, Need, asked
 
 # Under these, an event holds what a team names itself: nobody can tell what is not there.
@@ -22,12 +24,12 @@ FREE = frozenset(
 _OPEN = frozenset({"metadata", "tags"})
 
 
-def misfit(
+def problem_on_sample(
     source: str, event: Mapping[str, Any], bindings: Mapping[str, Any], wrong: Callable[[Any], str | None]
 ) -> str | None:
     """Say why an expression can't work on events like this sample, or None.
 
-    A value that the sample happens not to give (the third segment of a key) is no misfit; a name that such events
+    A value that the sample happens not to give (the third segment of a key) is not a problem; a name that such events
     do not have, and a function that can't take what they hold, is one. So is what ``wrong`` says of a result.
     """
     expression = compile_expression(source)
@@ -36,19 +38,20 @@ def misfit(
     known = asked(ast)
     for variable, field in sorted(known):
         if variable in bindings and field not in bindings[variable]:
-            return f"asks for ${variable}.{field}, which can't be had for such an event; leave it out"
+            return f"asks for ${variable}.{field}, which is not available for such an event; leave it out"
     bindings = {
         variable: {name: value for name, value in fields.items() if (variable, name) not in ASKED - known}
         for variable, fields in bindings.items()
     }
     if hidden := _named_otherwise(ast, bindings):
         variable, field = hidden
-        return f"names {field} by another way than ${variable}.{field}; write that outright"
+        return f"does not name {field} as ${variable}.{field}; write exactly that"
     if unknown := _unknown_variables(ast, bindings):
-        names = ", ".join(f"${name}" for name in bindings)
-        return f"uses ${unknown[0]}, which is not bound here; bound are {names or 'none'}"
+        names = " or ".join(f"${name}" for name in bindings)
+        remedy = f"use {names}" if names else "no variables are available here"
+        return f"uses ${unknown[0]}, which is not a variable here; {remedy}"
     if missing := _missing_paths(ast, event, bindings):
-        return f"asks for {missing[0]}, which such an event does not have; look at one in events/"
+        return f"asks for {missing[0]}, which such an event does not have; see the samples in events/"
     constant = is_constant(source)
     free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(ast))
     try:
@@ -58,10 +61,10 @@ def misfit(
         if result is not None:
             return None if free else wrong(result)
         if _is_plain_path(ast) and not free:
-            return "resolves to nothing on such an event; look at one in events/, or guard it with $exists"
+            return "resolves to nothing on such an event; see the samples in events/, or guard it with $exists"
     except Rejected as error:
         if constant:
-            return f"{error}; mend it".replace("this event", "any event")
+            return f"{error}; fix it".replace("this event", "any event")
         if free:
             return None
         if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pipeline_triggers.language.jsonata import Node, compile_expression, walk
+from pipeline_triggers.language.jsonata import compile_expression
+from pipeline_triggers.language.jsonata.tree import Node, walk
 from pipeline_triggers.language.stages import REFERENCE
 from pipeline_triggers.language.values import expression
 from pipeline_triggers.models import Trigger

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.jsonata import ExpressionError, compile_expression
+from pipeline_triggers.language.jsonata import compile_expression
+from pipeline_triggers.language.jsonata.rules import ExpressionError
 from pipeline_triggers.models import Occurrence
 
 MAX_VALUE_LENGTH = 1024  # StartPipelineExecution: Parameter.Value
@@ -23,14 +24,14 @@ PATH_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]+|\*)\]")
 
 
 def no_execution(text: str) -> str | None:
-    """Say why a value is no ARN of an execution, or None."""
+    """Say why a value is not the ARN of an execution, or None."""
     if _EXECUTION.fullmatch(text):
         return None
-    return "is no execution; write its ARN, arn:aws:sagemaker:…:pipeline/…/execution/…, or $.a.b or {% … %}"
+    return "is not an execution; write its ARN, arn:aws:sagemaker:…:pipeline/…/execution/…, or $.a.b or {% … %}"
 
 
 def no_experiment(text: str) -> str | None:
-    """Say why a value is no name of an MLflow experiment, or None."""
+    """Say why a value is not the name of an MLflow experiment, or None."""
     if len(text) > MAX_EXPERIMENT_LENGTH:
         return f"has {len(text)} characters; an MLflow experiment's name has {MAX_EXPERIMENT_LENGTH} at most"
     if len(text.splitlines()) > 1:
@@ -42,19 +43,19 @@ def holds(source: str, occurrence: Occurrence) -> bool:
     """Evaluate a document's ``if``.
 
     Raises:
-        Rejected: it gives neither true nor false.
+        Rejected: it does not give true or false.
 
     """
     match _computed(source, occurrence):
         case bool(answer):
             return answer
-    raise Rejected(f"if: {source} gives neither true nor false on this event")
+    raise Rejected(f"if: {source} does not give true or false on this event")
 
 
 def expression(source: str) -> str | None:
-    """Return what stands between {% and %}, or None when the value is no expression."""
-    found = JSONATA.fullmatch(source)
-    return found[1] if found else None
+    """Return the text between {% and %}, or None when the value is not an expression."""
+    match = JSONATA.fullmatch(source)
+    return match[1] if match else None
 
 
 def literal(source: str) -> str | None:
@@ -82,23 +83,18 @@ def _computed(source: str, occurrence: Occurrence) -> object:
 
 
 def _at(path: str, event: object) -> object:
-    found = _matches(path, event)
-    if len(found) > 1:
-        raise Rejected(f"{path} gives {len(found)} values on this event, not one; name one, as in [0]")
-    return found[0] if found else None
-
-
-def _matches(path: str, event: object) -> list[object]:
-    """Return what a path leads to: nothing, one value, or with a wildcard any number of them."""
-    return follow(PATH_STEP.findall(path), event)
+    targets = follow(PATH_STEP.findall(path), event)
+    if len(targets) > 1:
+        raise Rejected(f"{path} gives {len(targets)} values on this event, not one; name one, as in [0]")
+    return targets[0] if targets else None
 
 
 def follow(steps: Iterable[tuple[str, str]], event: object) -> list[object]:
     """Return what the steps of a path lead to: nothing, one value, or with a wildcard any number of them."""
-    found = [event]
+    values = [event]
     for name, index in steps:
-        found = [child for parent in found for child in _children(parent, name, index)]
-    return [value for value in found if value is not None]
+        values = [child for parent in values for child in _children(parent, name, index)]
+    return [value for value in values if value is not None]
 
 
 def _children(parent: object, name: str, index: str) -> Iterable[object]:
@@ -115,35 +111,35 @@ def _children(parent: object, name: str, index: str) -> Iterable[object]:
             return []
 
 
-def spell(source: str, found: Any) -> str:
+def spell(source: str, value: Any) -> str:
     """Write a value as SageMaker's SDK spells it: booleans as True and False, whole numbers without a fraction.
 
     Raises:
-        Rejected: the value is missing, not a single value, empty, too long, or no text; ``source`` names it.
+        Rejected: the value is missing, not a single value, empty, too long, or not text; ``source`` names it.
 
     """
-    text = _text(source, found)
+    text = _text(source, value)
     if not text:
         raise Rejected(f"{source} is empty on this event, and SageMaker refuses empty values")
     if len(text) > MAX_VALUE_LENGTH:
         raise Rejected(f"{source} has {len(text)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise Rejected(f"{source} holds half a surrogate pair on this event, which is no text")
+        raise Rejected(f"{source} holds half a surrogate pair on this event, which is not text")
     return text
 
 
-def _text(source: str, found: Any) -> str:
-    match found:
+def _text(source: str, value: Any) -> str:
+    match value:
         case str():
-            return found
+            return value
         case bool() | int():
-            return str(found)
-        case float() if math.isfinite(found):
-            return str(int(found) if found.is_integer() else found)
+            return str(value)
+        case float() if math.isfinite(value):
+            return str(int(value) if value.is_integer() else value)
         case None:
             raise Rejected(f"{source} resolves to nothing on this event; guard it, as in {{% $exists(a) ? a : 'b' %}}")
         case dict() | list():
-            kind = "an object" if isinstance(found, dict) else "a list"
-            raise Rejected(f"{source} gives {kind}, not one value; {{% $string(…) %}} makes it a text")
+            kind = "an object" if isinstance(value, dict) else "a list"
+            raise Rejected(f"{source} gives {kind}, not one value; {{% $string(…) %}} turns it into text")
         case _:
-            raise Rejected(f"{source} gives neither a text nor a finite number nor a boolean on this event")
+            raise Rejected(f"{source} does not give text, a finite number or a boolean on this event")
