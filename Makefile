@@ -1,10 +1,10 @@
-# The same commands on a laptop and in CI. `make` alone lists them.
+# The same commands on a laptop and in CI. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults burst guards janitor benchmark check format compile plan deploy build requirements clean
+.PHONY: help setup run test coverage faults burst guards janitor benchmark check format compile plan deploy build requirements clean
 
 BIN := .venv/bin
 STAGE ?= dev
-# samconfig.toml calls the dev environment "default", which is what sam takes when none is named.
+# samconfig.toml calls the dev environment "default", because sam uses that when none is named.
 CONFIG := $(if $(filter dev,$(STAGE)),default,$(STAGE))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY ?= 0
@@ -12,21 +12,27 @@ export SAM_CLI_TELEMETRY ?= 0
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
 
-setup: .venv/ready ## make .venv, the development environment
+setup: .venv/ready ## create .venv, the development environment (PYTHON=python3.12 chooses the Python)
 
-# The first Python that really runs: a version manager's shim may stand for one that is not installed.
+# The first Python that runs: a version manager's shim may stand for one that is not installed.
 .venv/ready: requirements-dev.txt
-	@for python in $(PYTHON) python3.13 python3.12 python3.11; do \
-		if "$$python" -c 'import venv, ensurepip' 2>/dev/null; then found=$$python; break; fi; \
+	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			found=$$python; break; \
+		fi; \
 	done; \
-	if [ -z "$$found" ]; then echo "Python 3.13, 3.12 or 3.11 is needed; none of them runs here" >&2; exit 1; fi; \
+	if [ -z "$$found" ]; then \
+		echo "$(if $(PYTHON),PYTHON=$(PYTHON) does not work,No Python found):" \
+			"Python 3.11 or newer with its venv module is required" >&2; \
+		exit 1; \
+	fi; \
 	echo "Setting up .venv with $$found: about a minute, once"; \
 	"$$found" -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The SageMaker SDK is what the tests' users move in from; its dependencies are none of ours.
+# The tests import schedules that the SageMaker SDK made; it has an environment of its own.
 .venv-sdk/ready: tests/sdk/requirements.txt | .venv/ready
 	@echo "Setting up .venv-sdk, with the SageMaker SDK for the tests: half a minute, once"
 	@$(BIN)/python -m venv --clear .venv-sdk
@@ -34,28 +40,31 @@ setup: .venv/ready ## make .venv, the development environment
 		-r tests/sdk/requirements.txt
 	@touch $@
 
-run: setup ## deploy to an embedded AWS, upload files, show the verdicts (KEEP=1: leave it up)
+run: setup ## deploy to an embedded AWS, play each trigger's events, show the verdicts (KEEP=1 keeps it up)
 	@$(BIN)/python -m tests.localaws.run $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
-test: setup .venv-sdk/ready ## run all tests, those against the deployed stack included
+test: setup .venv-sdk/ready ## run all tests, including those against the deployed stack
 	@$(BIN)/python -m pytest
 
-faults: setup ## let faults happen at every call to AWS, and count what is lost or repeated
+coverage: setup ## report which lines the unit tests run, also in htmlcov/index.html
+	@$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered --cov-report=html tests/unit
+
+faults: setup ## inject a fault into every call to AWS, and count lost and repeated events
 	@$(BIN)/python -m tests.simulation.faults
 
-burst: setup ## let far more be uploaded at once than SageMaker may start, and count what is lost
+burst: setup ## upload 100,000 objects at once against SageMaker's limits, and count lost events
 	@$(BIN)/python -m tests.simulation.burst
 
-guards: setup ## take each guard out of the code, and see that a test notices
+guards: setup ## remove each guard from the code, and see that a test fails
 	@$(BIN)/python -m tests.simulation.guards
 
 janitor: setup ## sweep 10,000 schedules while AWS throttles, and count the calls
 	@$(BIN)/python -m tests.simulation.sweep
 
-benchmark: setup ## measure what 300 triggers cost
+benchmark: setup ## measure the cost of 300 triggers
 	@$(BIN)/python -m tests.tools.benchmark
 
-check: setup ## format, lint, types, templates, compiled files
+check: setup ## check format, lint, import direction, types, templates and compiled files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports --no-cache
@@ -65,7 +74,7 @@ check: setup ## format, lint, types, templates, compiled files
 	@$(BIN)/python -m tests.tools.templates
 	@$(BIN)/python -m tests.tools.reference --check
 
-format: setup ## rewrite the code in the project's format, and the reference's tables
+format: setup ## format the code, and write the reference's tables
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/python -m tests.tools.reference
@@ -73,17 +82,17 @@ format: setup ## rewrite the code in the project's format, and the reference's t
 compile: setup ## compile the trigger documents
 	@$(BIN)/triggers compile
 
-plan: build ## show what a deploy would change, as a change set (STAGE=prod for production)
+plan: build ## make a change set that shows what a deploy would change (STAGE=prod for production)
 	$(BIN)/sam deploy --config-env $(CONFIG) --no-execute-changeset
 
-deploy: build ## check the account, build, deploy (STAGE=prod for production)
+deploy: build ## check the account, build and deploy (STAGE=prod for production)
 	$(BIN)/sam deploy --config-env $(CONFIG) $(if $(CI),--no-confirm-changeset)
 
 build: compile
 	$(BIN)/triggers check --aws --stage $(STAGE)
 	$(BIN)/sam build --config-env $(CONFIG)
 
-requirements: ## pin what pyproject.toml asks for (needs uv)
+requirements: ## pin the dependencies of pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
 		--output-file layers/core/requirements.txt
 	uv pip compile pyproject.toml --extra cli --group dev --universal --python-version 3.11 --generate-hashes --quiet \
@@ -91,6 +100,6 @@ requirements: ## pin what pyproject.toml asks for (needs uv)
 	uv pip compile tests/sdk/requirements.in --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --quiet --output-file tests/sdk/requirements.txt
 
-clean: ## remove everything that the commands above made
-	rm -rf .venv .venv-sdk .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove everything that these commands made
+	rm -rf .venv .venv-sdk .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

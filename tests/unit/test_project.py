@@ -1,0 +1,47 @@
+"""The project's own files: what they promise to each other."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests import PROJECT
+
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_the_commit_hooks_are_the_commands_of_make_check() -> None:
+    """Neither knows a check that the other lacks."""
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile.partition("\ncheck:")[2].partition("\n\n")[0]
+    commands = [line.removeprefix("\t@").replace("$(BIN)", ".venv/bin") for line in recipe.splitlines()[1:]]
+    config = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [hook["entry"] for hook in config["repos"][0]["hooks"]] == commands
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    """A tag can be moved to other code; each pin names its version for the reader."""
+    used = [use for path in WORKFLOWS for use in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))]
+    foreign = [use for use in used if not use.startswith("./")]
+    assert foreign
+    for use in foreign:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), use
+
+
+def test_setup_refuses_a_python_that_is_too_old(tmp_path: Path) -> None:
+    """It says which version is required, instead of pip about some dependency."""
+    old = tmp_path / "python3.10"
+    old.write_text('#!/bin/sh\ncase "$2" in *version_info*) exit 1;; esac\nexit 0\n', encoding="utf-8")
+    old.chmod(0o755)
+    for name in ("Makefile", "requirements-dev.txt"):
+        shutil.copy(PROJECT / name, tmp_path)
+    make = shutil.which("make")
+    assert make
+    done = subprocess.run([make, "setup", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"PYTHON={old} does not work: Python 3.11 or newer with its venv module is required" in done.stderr
+    assert not (tmp_path / ".venv").exists()
