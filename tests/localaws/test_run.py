@@ -127,4 +127,4 @@ def test_a_wrong_document_is_told(
     (project.documents / "team.yaml").write_text("owner: x")
     monkeypatch.setattr(sys, "argv", ["run", "--project", str(project.path)])
     assert run.main() == 1
-    assert "team.yaml:1: lacks version, pipelines, triggers; add it" in capsys.readouterr().out
+    assert "team.yaml:1: needs version, pipelines, triggers" in capsys.readouterr().out

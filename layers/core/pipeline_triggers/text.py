@@ -12,7 +12,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = list(known)
     if close := get_close_matches(word, known, n=1):
         return f"did you mean {close[0]}?"
-    return f"known are {', '.join(known)}"
+    return f"use one of {', '.join(known)}" if len(known) > 1 else f"use {known[0]}"
 
 
 def spelling(word: str) -> str:

@@ -8,29 +8,7 @@ import pytest
 from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import DocumentsError
 
-STAGES = "dev: {RawBucket: raw-dev}\nprod: {RawBucket: raw-prod}\n"
-
-# Line 6 on is what a test puts in.
-HEAD = """\
-version: 1
-owner: churn-team
-pipelines: [churn-*]
-triggers:
-  retrain:
-"""
-
-GOOD = "    when: {s3: {bucket: raw}}\n    start: churn-training\n"
-
-
-def problems(directory: Path, text: str, name: str = "churn.yaml", stages: str = STAGES) -> list[str]:
-    """Return what loading a document says, without the directory."""
-    (directory / "stages.yaml").write_text(stages, encoding="utf-8")
-    (directory / name).write_text(text, encoding="utf-8")
-    try:
-        loader.load(directory)
-    except DocumentsError as error:
-        return [str(problem).removeprefix(f"{directory}/") for problem in error.problems]
-    return []
+from tests.unit.documents.checking import GOOD, HEAD, STAGES, problems
 
 
 def test_a_right_document_is_read(tmp_path: Path) -> None:
@@ -62,20 +40,20 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + "    start: churn-report\n",
-            "8: triggers.retrain.start: stands twice, first on line 7; remove one",
+            "8: triggers.retrain.start: is defined twice, first on line 7; remove one",
         ),
         (
             "    when: {s3: {bucket: raw}}\n",
-            "5: triggers.retrain: lacks start or start_one_of; add one",
+            "5: triggers.retrain: needs start or start_one_of",
         ),
         (
             GOOD + "    parameter: {A: b}\n",
-            "8: triggers.retrain.parameter: is not known here; did you mean parameters?",
+            "8: triggers.retrain.parameter: is not a known field; did you mean parameters?",
         ),
         (
             "    when: {queue: {bucket: raw}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.queue: is not known here; "
-            "known are s3, endpoint, drift, training_job, model_package, pipeline, alarm, sns, schedule, event",
+            "6: triggers.retrain.when.queue: is not a known field; "
+            "use one of s3, endpoint, drift, training_job, model_package, pipeline, alarm, sns, schedule, event",
         ),
         (
             GOOD + "    enabled: yes\n",
@@ -89,12 +67,12 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + "    parameters: {A b: c}\n",
-            "8: triggers.retrain.parameters.A b: is no name that works here; "
+            "8: triggers.retrain.parameters.A b: is not a valid name; "
             "SageMaker's parameter names have letters, digits, - and _, 256 at most",
         ),
         (
             GOOD + '    parameters: {"A\\n": c}\n',
-            "8: triggers.retrain.parameters.A\\n: is no name that works here; "
+            "8: triggers.retrain.parameters.A\\n: is not a valid name; "
             "SageMaker's parameter names have letters, digits, - and _, 256 at most",
         ),
         (
@@ -138,7 +116,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + "  Retrain:\n" + GOOD,
-            "8: triggers.Retrain: is no name that works here; "
+            "8: triggers.Retrain: is not a valid name; "
             "use lower-case letters, digits and single dashes, 64 at most, as in retrain-on-upload",
         ),
         (
@@ -173,7 +151,8 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + '    description: "\\ud800"\n',
-            "8: triggers.retrain.description: holds half a surrogate pair, which is no text; write the whole one",
+            "8: triggers.retrain.description: holds half a surrogate pair, "
+            "which is not a character; write the whole pair",
         ),
         (
             '    when: {s3: {bucket: raw}}\n    start: {churn-raw-dev: {}, "churn-${RawBucket}": {}}\n',
@@ -185,7 +164,8 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + "    description: &note text\n",
-            "8: triggers.retrain.description: has a YAML anchor (&); repeat the value, or quote it if & belongs to it",
+            "8: triggers.retrain.description: has a YAML anchor (&); repeat the value, "
+            "or quote it if the & belongs to it",
         ),
         (
             "    when: {s3: {bucket: raw, key: *csv}}\n",
@@ -201,7 +181,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + '    description: "a\\0b"\n',
-            "8: triggers.retrain.description: holds a control character, which AWS takes nowhere; remove it",
+            "8: triggers.retrain.description: holds a control character, which AWS does not accept; remove it",
         ),
         (
             GOOD + "    description: see: above\n",
@@ -213,12 +193,12 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + "    parameters: {A: 'b}\n\n\n",
-            "8: triggers.retrain.parameters.A: is no YAML: while scanning a quoted scalar found unexpected end "
+            "8: triggers.retrain.parameters.A: is not valid YAML: while scanning a quoted scalar found unexpected end "
             "of stream; check its quotes, brackets and indentation",
         ),
         (
             GOOD + "    parameters: {[a]: b}\n",
-            "8: triggers.retrain.parameters.?: is no key; keys are plain text",
+            "8: triggers.retrain.parameters.?: is not a key; a key is plain text",
         ),
         (
             "",
@@ -230,7 +210,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    start: churn-training\n",
-            "5: triggers.retrain: lacks when; add it",
+            "5: triggers.retrain: needs when",
         ),
         (
             "    when:\n    start: churn-training\n",
@@ -248,7 +228,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {drift: {}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.drift: lacks monitoring_schedule; add it",
+            "6: triggers.retrain.when.drift: needs monitoring_schedule",
         ),
         (
             "    when: {training_job: {status: [failed, stoped]}}\n    start: churn-training\n",
@@ -261,15 +241,15 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {pipeline: {status: failed}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.pipeline: lacks name; add it",
+            "6: triggers.retrain.when.pipeline: needs name",
         ),
         (
             "    when: {alarm: {name: drift, state: []}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.alarm.state: is empty; write it: One or several states, as in ALARM.",
+            "6: triggers.retrain.when.alarm.state: is empty; fill it in: One or several states, as in ALARM.",
         ),
         (
             "    when: {schedule: {timezone: UTC}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.schedule: lacks at or rate or cron; add one",
+            "6: triggers.retrain.when.schedule: needs at or rate or cron",
         ),
         (
             "    when: {schedule: {at: 2027-12-13T10:15:20, cron: 0 2, timezone: UTC}}\n    start: churn-training\n",
@@ -278,7 +258,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             "    when: {schedule: {cron: 0 2 * * ? *, timezone: UTC}}\n    start: churn-training\n",
             "6: triggers.retrain.when.schedule: has a ? in a value without quotes; "
-            'write it with them, as in cron: "0 2 * * ? *"',
+            'quote the value, as in cron: "0 2 * * ? *"',
         ),
         (
             "    when: {schedule: {rate: 5 minutes, jitter: some}}\n    start: churn-training\n",
@@ -305,7 +285,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: raw}, alarm: {name: drift, state: alarm}}\n    start: churn-training\n",
-            "6: triggers.retrain.when: has 2 names; write 1 at most",
+            "6: triggers.retrain.when: has 2 names; the limit is 1",
         ),
         (
             "    when: {s3: {bucket: raw}}\n    start: [churn-training]\n",
@@ -319,13 +299,13 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: raw}}\n    start: {churn-training: {}, ltv-training: {}}\n",
-            "7: triggers.retrain.start.ltv-training: this file may not start ltv-training; add it to pipelines "
-            "(churn-*)",
+            "7: triggers.retrain.start.ltv-training: this file may not start ltv-training; "
+            "add it to pipelines (churn-*)",
         ),
         (
             "    when: {s3: {bucket: raw}}\n    start: {churn-a: {}, churn-b: {}, churn-c: {}, churn-d: {}, "
             "churn-e: {}, churn-f: {}}\n",
-            "7: triggers.retrain.start: has 6 names; write 5 at most",
+            "7: triggers.retrain.start: has 6 names; the limit is 5",
         ),
         (
             "    when: {s3: {bucket: raw}}\n    start: {churn-a: {}, churn-b: {}}\n    steps: [Train]\n",
@@ -352,7 +332,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {topics: a}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.sns.topics: is not known here; did you mean topic?",
+            "6: triggers.retrain.when.sns.topics: is not a known field; did you mean topic?",
         ),
         (
             "when: {sns: {topic: orders}}\n    start: churn-training\n",
@@ -371,7 +351,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {}}\n    start_one_of: []\n",
-            "7: triggers.retrain.start_one_of: is empty; write it: The pipelines of which a publisher names one, "
+            "7: triggers.retrain.start_one_of: is empty; fill it in: The pipelines of which a publisher names one, "
             "on the stack's own topic.",
         ),
         (
@@ -397,7 +377,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {}}\n    start: churn-training\n    accept: {}\n",
-            "8: triggers.retrain.accept: is empty; write it: The parameters that a publisher may set, on the "
+            "8: triggers.retrain.accept: is empty; fill it in: The parameters that a publisher may set, on the "
             "stack's own topic: by name a glob for the value (* stays between slashes, ** crosses them), or a "
             "list of values.",
         ),
@@ -412,12 +392,12 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {}}\n    start: churn-training\n    accept: {The day: '*'}\n",
-            "8: triggers.retrain.accept.The day: is no name that works here; SageMaker's parameter names have "
+            "8: triggers.retrain.accept.The day: is not a valid name; SageMaker's parameter names have "
             "letters, digits, - and _, 256 at most",
         ),
         (
             "when: {sns: {}}\n    start: churn-training\n    accept: {Market: [de, '${Markt}']}\n",
-            "8: triggers.retrain.accept.Market.1: ${Markt} has no value in stages.yaml; known are "
+            "8: triggers.retrain.accept.Market.1: ${Markt} has no value in stages.yaml; use one of "
             "AWS::AccountId, AWS::Region, RawBucket",
         ),
         (
@@ -462,7 +442,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "tags: {aws:team: churn}",
-            "tags.aws:team: is no name that works here; tag keys have letters, digits, spaces and . : / = + - @ "
+            "tags.aws:team: is not a valid name; tag keys have letters, digits, spaces and . : / = + - @ "
             "_, 128 at most, and do not begin with aws:",
         ),
         (
@@ -471,7 +451,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             f"tags: {{team: {'x' * 257}}}",
-            "tags.team: has 257 characters; write 256 at most",
+            "tags.team: has 257 characters; the limit is 256",
         ),
         (
             "dedupe: daily",
@@ -506,15 +486,15 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "steps: [Train, '']",
-            "steps.1: is empty; write it: A step's name.",
+            "steps.1: is empty; fill it in: A step's name.",
         ),
         (
             f"steps: [{', '.join(['s'] * 51)}]",
-            "steps: has 51 items; write 50 at most",
+            "steps: has 51 items; the limit is 50",
         ),
         (
             "steps: ['${Step}']",
-            "steps.0: ${Step} has no value in stages.yaml; known are AWS::AccountId, AWS::Region, RawBucket",
+            "steps.0: ${Step} has no value in stages.yaml; use one of AWS::AccountId, AWS::Region, RawBucket",
         ),
         (
             "source_execution: $.time",
@@ -530,7 +510,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "version:",
-            "version: is empty; write it: The pipeline's version, a number, or the alias of one. "
+            "version: is empty; fill it in: The pipeline's version, a number, or the alias of one. "
             "The latest when left out.",
         ),
         (
@@ -561,7 +541,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "mlflow_experiment: ''",
-            "mlflow_experiment: is empty; write it: The MLflow experiment's name for the execution, a literal, "
+            "mlflow_experiment: is empty; fill it in: The MLflow experiment's name for the execution, a literal, "
             "JSONPath or JSONata.",
         ),
         (
@@ -577,7 +557,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             f"description: {'x' * 513}",
-            "description: has 513 characters; write 512 at most",
+            "description: has 513 characters; the limit is 512",
         ),
     ],
 )
@@ -721,7 +701,7 @@ def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None
         ),
         (
             "{source: ['${Acme}']}",
-            ".source.0: ${Acme} has no value in stages.yaml; known are AWS::AccountId, AWS::Region, RawBucket",
+            ".source.0: ${Acme} has no value in stages.yaml; use one of AWS::AccountId, AWS::Region, RawBucket",
         ),
         (
             "[source]",
@@ -743,8 +723,8 @@ def test_a_wrong_pattern_is_told(tmp_path: Path, pattern: str, problem: str) -> 
         ("churn.yaml", "- a", "churn.yaml:1: is a list; write names with values under them: "
          "What starts which SageMaker pipelines with which parameters, for one team."),
         ("churn.yaml", "a:\n---\nb:", "churn.yaml:2: holds a second YAML document; write one per file, without ---"),
-        ("churn.yaml", "a: [1", "churn.yaml:1: a: is no YAML: while parsing a flow sequence expected ',' or ']', "
-         "but got '<stream end>'; check its quotes, brackets and indentation"),
+        ("churn.yaml", "a: [1", "churn.yaml:1: a: is not valid YAML: while parsing a flow sequence expected ',' or "
+         "']', but got '<stream end>'; check its quotes, brackets and indentation"),
         ("churn.yaml", "a: \x07", "churn.yaml:1: holds U+0007, which YAML does not allow; escape it in double quotes"),
         ("churn.yaml", "a: " + "[" * 60, "churn.yaml:1: a" + ".0" * 50 + ": is nested deeper than 50 levels; "
          "write it flatter"),
@@ -752,11 +732,11 @@ def test_a_wrong_pattern_is_told(tmp_path: Path, pattern: str, problem: str) -> 
          "escape it in double quotes"),
         ("churn.yaml", HEAD.replace("version: 1", "version: 2") + GOOD, "churn.yaml:1: version: is '2'; "
          "write version: 1"),
-        ("churn.yaml", HEAD.replace("owner: churn-team\n", "") + GOOD, "churn.yaml:1: lacks owner; add it"),
+        ("churn.yaml", HEAD.replace("owner: churn-team\n", "") + GOOD, "churn.yaml:1: needs owner"),
         ("churn.yaml", HEAD.replace("[churn-*]", "churn-*") + GOOD, "churn.yaml:3: pipelines: is 'churn-*'; "
          "write a list: What this file may start at all: pipeline names; * stands for any characters."),
         ("churn.yaml", HEAD.replace("churn-*", "churn-*, '${Market}'") + GOOD, "churn.yaml:3: pipelines.1: "
-         "${Market} has no value in stages.yaml; known are AWS::AccountId, AWS::Region, RawBucket"),
+         "${Market} has no value in stages.yaml; use one of AWS::AccountId, AWS::Region, RawBucket"),
         ("churn.yaml", HEAD.replace("  retrain:\n", ""), "churn.yaml:4: triggers: is empty; "
          "write names with values under them: The triggers by name: lower-case letters, digits, single dashes. "
          "A trigger's id is <file name>/<name>."),
@@ -866,14 +846,14 @@ def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:
         ("dev: {A-B: a}", "1: dev.A-B: is no name; use letters and digits, beginning with a letter"),
         ("dev: {A: [a]}", "1: dev.A: is no single value; write a text"),
         ("dev: {A: }", "1: dev.A: is no single value; write a text"),
-        ("dev: {A: a, A: b}", "1: dev.A: stands twice, first on line 1; remove one"),
+        ("dev: {A: a, A: b}", "1: dev.A: is defined twice, first on line 1; remove one"),
         ("dev: {A: *a}", '1: dev.A: a value that begins with * needs quotes; write A: "*a"'),
         ("- dev", "1: names no stage; write at least one, as in dev: {RawBucket: raw-dev}"),
         ("dev: a", "1: dev: holds no values; write names and values, as in {RawBucket: raw-dev}"),
     ],
 )
 def test_wrong_stages_are_told(tmp_path: Path, stages: str, problem: str) -> None:
-    """A stage that lacks a value would deploy something else than the others."""
+    """A stage that needs a value would deploy something else than the others."""
     assert problems(tmp_path, HEAD + GOOD, stages=stages) == [f"stages.yaml:{problem}"]
 
 
@@ -920,8 +900,8 @@ def test_every_loop_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("null", 'is null, which is no value; write "null" if you mean the text, or leave it out'),
-        ("~", 'is ~, which is no value; write "~" if you mean the text, or leave it out'),
+        ("null", 'is null, which is not a value; write "null" if you mean the text, or leave it out'),
+        ("~", 'is ~, which is not a value; write "~" if you mean the text, or leave it out'),
         ("{<<: {B: c}}", ".<<: is a merge key, which is not supported; repeat the keys here"),
         ("[&b x, *b]", ".1: is a YAML alias (*b); repeat the value"),
         ('"{% $object %}"', "'{% $object %}' gives an object on such an event, not one value; "

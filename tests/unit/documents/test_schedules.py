@@ -21,7 +21,7 @@ from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.documents.trigger_check import EXAMPLES
 from pipeline_triggers.errors import Problem
 from pipeline_triggers.models import Start, Trigger, When
-from pipeline_triggers.operations import check_account, cloudtrail
+from pipeline_triggers.operations import check_account, cloudtrail, overlaps
 from pipeline_triggers.operations.explain import Explanation, explain
 
 from tests import PROJECT
@@ -356,7 +356,7 @@ def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch:
         return []
 
     monkeypatch.setattr(check_account, "problems", problems)
-    monkeypatch.setattr(check_account, "others", lambda *_: iter([]))
+    monkeypatch.setattr(overlaps, "overlaps", lambda *_: iter([]))
     monkeypatch.setattr(cloudtrail, "tells_of_deletions", lambda: True)
     checked = run(directory, "check", "--aws")
     assert (checked.exit_code, checked.stderr) == (0, DONE)

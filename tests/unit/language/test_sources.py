@@ -139,18 +139,18 @@ def test_a_source_is_a_predefined_pattern(tmp_path: Path, when: str, expected: d
     [
         (
             "{endpoint: {status: Ready}}",
-            "6: triggers.one.when.endpoint.status: 'Ready' is no status; known are OutOfService, Creating, Updating,"
+            "6: triggers.one.when.endpoint.status: 'Ready' is no status; use one of OutOfService, Creating, Updating,"
             " SystemUpdating, RollingBack, InService, Deleting, Failed, UpdateRollbackFailed",
         ),
-        ("{endpoint: {name: a}}", "7: triggers.one.when.endpoint: lacks status or deployment; add one"),
+        ("{endpoint: {name: a}}", "7: triggers.one.when.endpoint: needs status or deployment"),
         ("{event: {pattern: {}}}", "7: triggers.one.when.event.pattern: is empty; "
-         "write it: An event pattern, as the console writes it; "
+         "fill it in: An event pattern, as the console writes it; "
          "scalars without quotes are JSON where they are JSON (5, true)."),
         ("{event: {pattern: {source: acme}}}", "7: triggers.one.when.event.pattern.source: is \"acme\"; "
          "a pattern's values are lists: [\"acme\"]"),
-        ("{alarm: {name: a, state: red}}", "7: triggers.one.when.alarm.state: 'red' is no state; known are "
+        ("{alarm: {name: a, state: red}}", "7: triggers.one.when.alarm.state: 'red' is no state; use one of "
          "OK, ALARM, INSUFFICIENT_DATA"),
-        ("{s3: {bucket: raw}, alarm: {name: a, state: OK}}", "7: triggers.one.when: has 2 names; write 1 at most"),
+        ("{s3: {bucket: raw}, alarm: {name: a, state: OK}}", "7: triggers.one.when: has 2 names; the limit is 1"),
     ],
 )  # fmt: skip
 def test_what_a_source_does_not_know_is_told(tmp_path: Path, when: str, problem: str) -> None:

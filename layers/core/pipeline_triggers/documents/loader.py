@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline_triggers.documents import loops, quotas, yaml_reader
-from pipeline_triggers.documents.schema_check import note_shape
+from pipeline_triggers.documents.document import Document, FieldPath
+from pipeline_triggers.documents.schema_check import check_shape
 from pipeline_triggers.documents.trigger_check import EXAMPLES, Checked, Stages
-from pipeline_triggers.documents.yaml_reader import Source
 from pipeline_triggers.errors import DocumentsError, Problem
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.language.sources import topic, topic_filter
@@ -30,11 +30,11 @@ class Documents:
 
     triggers: tuple[Trigger, ...]
     stages: Stages
-    sources: Mapping[str, Source] = field(default_factory=dict, compare=False, repr=False)
+    sources: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
 
-    def problem(self, trigger_id: str, path: yaml_reader.Path, message: str) -> Problem:
+    def problem(self, trigger_id: str, path: FieldPath, message: str) -> Problem:
         """Say what is wrong at a place of a trigger, as the account sees it."""
-        source = self.sources.get(trigger_id, Source(trigger_id))
+        source = self.sources.get(trigger_id, Document(trigger_id))
         return source.located(("triggers", trigger_id.partition("/")[2], *path), message)
 
 
@@ -49,7 +49,7 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
     stages_source = _read(stages_path)
     stages = _stages(stages_source)
     sources = [stages_source]
-    triggers: dict[str, tuple[Trigger, Source]] = {}
+    triggers: dict[str, tuple[Trigger, Document]] = {}
     drafts = drafts or {}
     written = {path for path in directory.iterdir() if path.suffix.lower() in (".yaml", ".yml")}
     for path in sorted(written | drafts.keys()):
@@ -97,7 +97,7 @@ def _filters_of_many(of_stage: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
                 yield trigger.id, f"filters {arn}, which other triggers use as well; write an if instead"
 
 
-def _read(path: Path) -> Source:
+def _read(path: Path) -> Document:
     try:
         return yaml_reader.read(str(path), path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -110,13 +110,13 @@ def _read(path: Path) -> Source:
         return _unreadable(path, told, line=error.object.count(b"\n", 0, error.start) + 1)
 
 
-def _unreadable(path: Path, message: str, line: int = 1) -> Source:
-    source = Source(str(path), lines={(): line})
+def _unreadable(path: Path, message: str, line: int = 1) -> Document:
+    source = Document(str(path), lines={(): line})
     source.problem((), message)
     return source
 
 
-def _stages(source: Source) -> Stages:
+def _stages(source: Document) -> Stages:
     if source.problems:
         return {}
     data = source.data
@@ -152,7 +152,7 @@ def is_team(name: str) -> bool:
     return bool(_TEAM.fullmatch(name)) and f"{name}.yaml" != STAGES_FILE
 
 
-def _triggers(path: Path, source: Source, stages: Stages) -> list[Trigger]:
+def _triggers(path: Path, source: Document, stages: Stages) -> list[Trigger]:
     team = path.stem
     if not is_team(team) or path.suffix != ".yaml":
         source.problem((), "is no file name for a team; use lower-case letters, digits, dashes and .yaml: churn.yaml")
@@ -160,12 +160,15 @@ def _triggers(path: Path, source: Source, stages: Stages) -> list[Trigger]:
         if not source.problems:
             source.problem((), "is empty; write version, owner, pipelines and triggers, or remove the file")
         return []
-    note_shape(source)
+    check_shape(source)
     triggers = source.data.get("triggers") if isinstance(source.data, dict) else None
     if not isinstance(triggers, dict):
         return []
     head = Checked(source, stages, ())
     head.pipelines()
-    read = [(f"{team}/{name}", name, raw) for name, raw in triggers.items() if isinstance(raw, dict)]
-    found = [Checked(source, stages, ("triggers", name)).trigger(trigger_id, raw) for trigger_id, name, raw in read]
+    found = [
+        Checked(source, stages, ("triggers", name)).trigger(f"{team}/{name}")
+        for name, raw in triggers.items()
+        if isinstance(raw, dict)
+    ]
     return [trigger for trigger in found if trigger]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from pipeline_triggers.documents.yaml_reader import Source
+from pipeline_triggers.documents.document import Document, FieldPath
+from pipeline_triggers.documents.indentation import misplaced
 from pipeline_triggers.text import brief, did_you_mean
 
 
@@ -30,48 +31,80 @@ def _validator() -> Draft202012Validator:
     return strict(schema())
 
 
-def _pattern(_validator: object, pattern: str, found: object, _schema: object) -> Iterator[ValidationError]:
+def _pattern(_validator: object, pattern: str, value: object, _schema: object) -> Iterator[ValidationError]:
     """Match as JSON Schema does; Python's ``$`` would let a line break follow."""
-    if isinstance(found, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), found):
-        yield ValidationError(f"{found!r} does not match {pattern!r}")
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-def note_shape(source: Source) -> None:
-    """Note what in a document's shape is wrong; what is right can be read for its meaning."""
-    for error in _validator().iter_errors(source.data):
-        path = tuple(error.absolute_path)
-        if error.validator == "oneOf" and not isinstance(error.instance, dict):
-            continue  # that it is no mapping is told by itself
+def check_shape(document: Document) -> None:
+    """Add what is wrong with a document's shape; the rest of it can be read for its meaning."""
+    elsewhere = dict(misplaced(document.data, schema()))
+    for path, message in elsewhere.items():
+        document.problem(path, message)
+    for error in _validator().iter_errors(document.data):
         if error.validator == "dependentRequired":
-            continue  # for editors; the check says which goes with which
-        if error.validator == "additionalProperties":
-            known = list(error.schema["properties"])
-            for key in [key for key in error.instance if key not in known]:
-                source.problem((*path, key), f"is not known here; {did_you_mean(key, known)}")
-        elif "propertyNames" in error.absolute_schema_path:
-            source.problem((*path, error.instance), f"is no name that works here; {error.schema['remedy']}")
-        else:
-            source.problem(path, _message(error))
+            continue  # for editors; the check of the trigger says which field goes with which
+        if _follows(error, elsewhere):
+            document.mark_wrong(tuple(error.absolute_path))
+            continue
+        for path, message in _problems(error):
+            if path not in elsewhere:
+                document.problem(path, message)
+
+
+def _follows(error: Any, elsewhere: Collection[FieldPath]) -> bool:
+    """Whether an error only follows from another one, such as a field elsewhere."""
+    path = tuple(error.absolute_path)
+    match error.validator:
+        case "oneOf" if not isinstance(error.instance, dict):
+            return True  # its type is wrong
+        case "required" | "oneOf":
+            follows = any(field[-1] in _missing(error) for field in elsewhere)
+        case "maxProperties":
+            follows = any(field[:-1] == path for field in elsewhere)
+        case _:
+            follows = False
+    return follows or any(path[: len(field)] == field for field in elsewhere)
+
+
+def _missing(error: Any) -> list[str]:
+    """Return the fields that a mapping needs, all of them or one of them."""
+    match error.validator:
+        case "required":
+            return [name for name in error.validator_value if name not in error.instance]
+        case _:
+            return [name for option in error.validator_value for name in option["required"]]
+
+
+def _problems(error: Any) -> Iterator[tuple[FieldPath, str]]:
+    path = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        for name in [name for name in error.instance if name not in known]:
+            yield (*path, name), f"is not a known field; {did_you_mean(name, known)}"
+    elif "propertyNames" in error.absolute_schema_path:
+        yield (*path, error.instance), f"is not a valid name; {error.schema['remedy']}"
+    else:
+        yield path, _message(error)
 
 
 def _message(error: Any) -> str:
-    expected, found = error.validator_value, error.instance
-    what = _description(error)
+    limit, value = error.validator_value, error.instance
     match error.validator:
         case "required":
-            return f"lacks {', '.join(name for name in expected if name not in found)}; add it"
+            return f"needs {', '.join(_missing(error))}"
         case "oneOf":
-            names = [name for option in expected for name in option["required"]]
-            given = [name for name in names if name in found]
-            return f"has {' and '.join(given)}; keep one" if given else f"lacks {' or '.join(names)}; add one"
+            given = [name for name in _missing(error) if name in value]
+            return f"has {' and '.join(given)}; keep one" if given else f"needs {' or '.join(_missing(error))}"
         case "type":
-            return f"is {_kind(found)}; write {_WANTED[str(expected)]}: {what}"
+            return f"is {_kind(value)}; write {_KINDS[str(limit)]}: {_description(error)}"
         case "minLength" | "minProperties" | "minItems":
-            return f"is empty; write it: {what}"
+            return f"is empty; fill it in: {_description(error)}"
         case "maxLength" | "maxProperties" | "maxItems":
-            return f"has {len(found)} {_COUNTED[error.validator]}; write {expected} at most"
+            return f"has {len(value)} {_COUNTED[error.validator]}; the limit is {limit}"
         case _:
-            return f"is {_kind(found)}; {error.schema['remedy']}"
+            return f"is {_kind(value)}; {error.schema['remedy']}"
 
 
 def _description(error: Any) -> str:
@@ -87,7 +120,7 @@ def _description(error: Any) -> str:
 
 _COUNTED = {"maxLength": "characters", "maxProperties": "names", "maxItems": "items"}
 
-_WANTED = {
+_KINDS = {
     "array": "a list",
     "object": "names with values under them",
     "['string', 'array']": "a text or a list",
@@ -98,11 +131,11 @@ _WANTED = {
 }
 
 
-def _kind(found: object) -> str:
-    match found:
+def _kind(value: object) -> str:
+    match value:
         case dict():
             return "a mapping"
         case list():
             return "a list"
         case _:
-            return brief(str(found)) if found else "empty"
+            return brief(str(value)) if value else "empty"

@@ -10,10 +10,10 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from pipeline_triggers.documents import pattern_check, schedules, value_check, yaml_reader
+from pipeline_triggers.documents import pattern_check, schedules, value_check
 from pipeline_triggers.documents.direct import attribute_problem, direct_problems, value_problem
+from pipeline_triggers.documents.document import Document, FieldPath
 from pipeline_triggers.documents.samples import sample
-from pipeline_triggers.documents.yaml_reader import Source
 from pipeline_triggers.language import globs, lookups, values
 from pipeline_triggers.language.sources import SOURCES, topic
 from pipeline_triggers.language.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references, resolve
@@ -24,7 +24,6 @@ from pipeline_triggers.text import brief, did_you_mean, spelling
 EXAMPLES = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
 
 Stages = Mapping[str, Mapping[str, str]]
-Path = yaml_reader.Path
 
 _PIPELINE = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,255}")
 _BUS = re.compile(r"(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}")
@@ -72,7 +71,7 @@ def _check_sent(when: When, sample: Occurrence | None, text: str, *, direct: boo
     return value_check.check(text, sample) or problem(when.source, text)
 
 
-def _places(path: Path, written: str | list[str]) -> list[tuple[Path, str]]:
+def _places(path: FieldPath, written: str | list[str]) -> list[tuple[FieldPath, str]]:
     """Return where each text of a list stands; or the one text."""
     return [(path, written)] if isinstance(written, str) else [((*path, at), text) for at, text in enumerate(written)]
 
@@ -81,15 +80,15 @@ def _places(path: Path, written: str | list[str]) -> list[tuple[Path, str]]:
 class Checked:
     """Reads one trigger whose shape is right, and notes what is wrong in what it says."""
 
-    source: Source
+    source: Document
     stages: Stages
-    path: Path
+    path: FieldPath
 
-    def trigger(self, trigger_id: str, written: Mapping[str, Any]) -> Trigger | None:
+    def trigger(self, trigger_id: str) -> Trigger | None:
         """Return the trigger, or None when a problem has been noted."""
         # What has no shape has been told, and is as if it were not there; the rest is read all the same.
         is_whole = self.source.is_right(self.path)
-        raw: dict[str, Any] = self._right(written, self.path)
+        raw: dict[str, Any] = self.source.without_wrong(self.path)
         if "start" in raw:
             raw.pop("start_one_of", None)  # that both stand there has been told
         when = self._when(raw["when"]) if "when" in raw and self.source.is_right((*self.path, "when")) else None
@@ -141,17 +140,6 @@ class Checked:
             tags=raw.get("tags", {}),
         )
 
-    def _right(self, raw: Any, path: Path) -> Any:
-        """Return names and values without those of which something wrong has been noted."""
-        if not isinstance(raw, dict):
-            return raw
-        return {
-            name: self._right(value, (*path, name))
-            for name, value in raw.items()
-            if (*path, name) not in self.source.wrong
-            and (isinstance(value, dict) or self.source.is_right((*path, name)))
-        }
-
     def pipelines(self) -> list[tuple[str, ...]]:
         """Return what a document may start, as each stage sees it; what is no name is noted."""
         written = self.source.data.get("pipelines")
@@ -199,7 +187,7 @@ class Checked:
                 self._problem(path, f"matches nothing; such a name has {most} characters at most")
         return value
 
-    def _json(self, path: Path, value: Any) -> Any:
+    def _json(self, path: FieldPath, value: Any) -> Any:
         """Read an event pattern, in which a scalar without quotes may be a number, a boolean or null."""
         match value:
             case dict():
@@ -285,7 +273,7 @@ class Checked:
             self._problem(("source_execution",), "goes with steps; write the steps to run, or leave it out")
         return tuple(starts)
 
-    def _written_starts(self, raw: Mapping[str, Any]) -> tuple[list[Start], list[Path], list[Path]]:
+    def _written_starts(self, raw: Mapping[str, Any]) -> tuple[list[Start], list[FieldPath], list[FieldPath]]:
         """Return what a trigger may start, and where the name and the parameters of each stand."""
         name = "start_one_of" if "start_one_of" in raw else "start"
         if isinstance(raw[name], dict):
@@ -295,13 +283,13 @@ class Checked:
             ):
                 if other in raw:
                     self._problem((other,), f"goes with one pipeline; {remedy}")
-            at: list[Path] = [(name, pipeline) for pipeline in raw[name]]
+            at: list[FieldPath] = [(name, pipeline) for pipeline in raw[name]]
             return [Start(pipeline, values) for pipeline, values in raw[name].items()], at, at
         written = _places((name,), raw[name])
         starts = [Start(pipeline, raw.get("parameters", {})) for _, pipeline in written]
         return starts, [at for at, _ in written], [("parameters",)] * len(starts)
 
-    def _pipeline(self, at: Path, name: str) -> None:
+    def _pipeline(self, at: FieldPath, name: str) -> None:
         resolved = self._resolved(at, name)
         # Where what it may start is wrong itself, that has been told.
         by_stage = replace(self, path=()).pipelines() if self.source.is_right(("pipelines",)) else []
@@ -336,13 +324,13 @@ class Checked:
 
     # ---- texts
 
-    def _each(self, path: Path, text: str | None, check: Callable[[str], str | None]) -> None:
+    def _each(self, path: FieldPath, text: str | None, check: Callable[[str], str | None]) -> None:
         """Check a text as each stage sees it."""
         for resolved in self._resolved(path, text):
             if wrong := check(resolved):
                 self._problem(path, f"{brief(resolved)} {wrong}" if resolved else wrong)
 
-    def _resolved(self, path: Path, text: str | None) -> list[str]:
+    def _resolved(self, path: FieldPath, text: str | None) -> list[str]:
         """Return the text as each stage sees it, stage by stage; unknown names are noted."""
         if text is None:
             return []
@@ -358,5 +346,5 @@ class Checked:
             return []
         return [resolve(text, {**EXAMPLES, **values}) for values in self.stages.values()]
 
-    def _problem(self, path: Path, message: str) -> None:
+    def _problem(self, path: FieldPath, message: str) -> None:
         self.source.problem((*self.path, *path), message)
