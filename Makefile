@@ -74,7 +74,7 @@ check: setup ## check format, lint, import direction, types, templates and compi
 	@$(BIN)/python -m tests.tools.templates
 	@$(BIN)/python -m tests.tools.reference --check
 
-format: setup ## format the code, and write the reference's tables
+format: setup ## format the code, and write the schema's and the reference's generated parts
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/python -m tests.tools.reference

@@ -6,11 +6,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pipeline_triggers.delivery.handler import handle
-from pipeline_triggers.events.envelope import from_rule, s3_upload
+from pipeline_triggers.events.envelope import from_rule
 from pipeline_triggers.telemetry import logger
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Handle a batch of the upload queue: SQS messages that hold a trigger's id and S3's event."""
-    return handle(event, context, partial(from_rule, s3_upload))
+    return handle(event, context, partial(from_rule, "OnS3Upload"))

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pipeline_triggers.delivery.handler import handle
-from pipeline_triggers.events.envelope import from_topic
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.settings import settings
 from pipeline_triggers.telemetry import logger
 

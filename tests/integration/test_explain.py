@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_triggers.documents import loader, samples
+from pipeline_triggers.documents import loader
+from pipeline_triggers.documents.sample import MONITOR
 from pipeline_triggers.language.sources import HANDLERS, SOURCES
 
 from tests import PROJECT
@@ -95,10 +96,8 @@ def project(aws: LocalAws, new_project: Callable[[], Project]) -> Project:
     aws.create_pipeline("typed", pipeline_definition({"Count": "Integer"}))
     aws.create_pipeline("churn-training", pipeline_definition({"InputDataUrl": "String"}))
     aws.client("sns").create_topic(Name="raw-uploads")
-    monitor = samples.MONITOR
-    aws.run_monitor(
-        monitor["job"], monitor["schedule"], monitor["message"], monitor["violations_uri"].rpartition("/")[0]
-    )
+    output = MONITOR["violations_uri"].rpartition("/")[0]
+    aws.run_monitor(MONITOR["job"], MONITOR["schedule"], MONITOR["message"], output)
     project = new_project()
     project.compile(TRIGGERS)
     project.deploy(aws, STACK)

@@ -127,7 +127,7 @@ def test_an_endpoint_is_described_where_an_expression_asks_for_it(deployed: Loca
 @pytest.mark.parametrize(
     ("job", "schedule", "message", "reason"),
     [
-        ("own-job", None, "", "processing job own-job is no run of a monitoring schedule"),
+        ("own-job", None, "", "processing job own-job is not a run of a monitoring schedule"),
         ("other-run", "other", "CompletedWithViolations: 1", "the monitoring_schedule does not match Churn-*"),
         ("good-run", "churn-prod", "Completed: Job completed successfully.",
          "processing job good-run found no violations: Completed: Job completed successfully."),

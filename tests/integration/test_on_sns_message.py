@@ -161,7 +161,7 @@ def test_sns_filters_a_topic_of_one_trigger(deployed: LocalAws, topic: str) -> N
     ("message", "reason"),
     [
         ('{"Service": "Amazon S3", "Event": "s3:TestEvent"}', "S3 tests whether it may publish to this topic"),
-        ("[ALERT] plain text", "if is false: {% $exists($object) %}"),
+        ("[ALERT] plain text", "condition not met: {% $exists($object) %}"),
     ],
 )
 def test_what_is_no_upload_is_filtered(deployed: LocalAws, topic: str, message: str, reason: str) -> None:

@@ -281,10 +281,10 @@ GUARDS = (
     ),
     Guard(
         "schedule: its scheduled time says which it is",
-        "events/envelope.py",
+        "language/sources/schedule.py",
         '("schedule", bound["time"])',
         '("schedule", event_id)',
-        ("tests/unit/events/test_envelope.py::test_a_schedule_is_identified_by_its_time",),
+        ("tests/unit/events/test_eventbridge.py::test_a_schedule_is_identified_by_its_time",),
     ),
     Guard(
         "schedule: what is over is not made again",

@@ -1,73 +1,103 @@
-"""The tables of ``docs/triggers.md``, generated from the schema. ``python -m tests.reference`` writes them."""
+"""What follows from the sources and the schema: ``schema.json``'s part on ``when``, and the tables of the reference.
+
+``make format`` runs ``python -m tests.tools.reference``, which writes both; ``--check`` says whether they are stale.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline_triggers.documents.schema_check import schema
+from pipeline_triggers.language.lookups import LOOKUPS
+from pipeline_triggers.language.sources import SOURCES
 
 from tests import PROJECT
 
+SCHEMA = PROJECT / "layers" / "core" / "pipeline_triggers" / "documents" / "schema.json"
 REFERENCE = PROJECT / "docs" / "triggers.md"
 
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
+Schema = dict[str, Any]
 
-def with_tables(text: str) -> str:
-    """Return the reference with its tables as the schema says."""
+
+def with_sources(schema: Schema) -> Schema:
+    """Return the documents' JSON Schema with the sources that there are."""
+    when = schema["$defs"]["when"] | {"properties": {name: source.json_schema() for name, source in SOURCES.items()}}
+    return schema | {"$defs": schema["$defs"] | {"when": when}}
+
+
+def with_tables(text: str, schema: Schema) -> str:
+    """Return the reference with its tables as the schema and the lookups have them."""
+    definitions = schema["$defs"]
     tables = {
-        "document": lambda: _keys(schema()),
-        "trigger": lambda: _keys(schema()["$defs"]["trigger"]),
-        "when": lambda: _sources(schema()["$defs"]["when"]),
+        "document": lambda: _keys(schema, definitions),
+        "trigger": lambda: _keys(definitions["trigger"], definitions),
+        "when": lambda: _sources(definitions),
+        "lookups": _lookups,
     }
-    return _TABLE.sub(lambda found: "".join([found[1], *(f"{row}\n" for row in tables[found[2]]()), found[3]]), text)
+    return _TABLE.sub(lambda table: "".join([table[1], *(f"{row}\n" for row in tables[table[2]]()), table[3]]), text)
 
 
-def _keys(node: Mapping[str, Any]) -> Iterator[str]:
+def _keys(node: Schema, definitions: Schema) -> Iterator[str]:
     yield "| key | meaning | default |"
     yield "| --- | --- | --- |"
     for name, value in node["properties"].items():
         default = str(value["default"]).lower() if "default" in value else ""
-        yield _row(f"`{name}`", _meaning(value), "required" if name in node.get("required", ()) else default)
+        required = "required" if name in node.get("required", ()) else default
+        yield _row(f"`{name}`", _meaning(value, definitions), required)
 
 
-def _sources(node: Mapping[str, Any]) -> Iterator[str]:
+def _sources(definitions: Schema) -> Iterator[str]:
     yield "| `when` | meaning | |"
     yield "| --- | --- | --- |"
-    for source, value in node["properties"].items():
-        yield _row(f"`{source}`", _meaning(value), "")
+    for source, value in definitions["when"]["properties"].items():
+        yield _row(f"`{source}`", _meaning(value, definitions), "")
         for name, field in value["properties"].items():
             required = "required" if name in value.get("required", ()) else ""
-            yield _row(f"`{source}.{name}`", _meaning(field), required)
+            yield _row(f"`{source}.{name}`", _meaning(field, definitions), required)
 
 
-def _meaning(value: Mapping[str, Any]) -> str:
-    described: str = value.get("description") or schema()["$defs"][value["$ref"].rpartition("/")[2]]["description"]
-    return described.rstrip(".")
+def _lookups() -> Iterator[str]:
+    yield "| field | meaning | permissions |"
+    yield "| --- | --- | --- |"
+    for lookup in LOOKUPS.values():
+        actions = (f"`{action}`" for grant in lookup.grants for action in grant.actions)
+        yield _row(f"`${lookup.variable}.{lookup.field}`", _escaped(lookup.description), ", ".join(actions))
+
+
+def _meaning(value: Mapping[str, Any], definitions: Schema) -> str:
+    described = value.get("description") or definitions[value["$ref"].rpartition("/")[2]]["description"]
+    return _escaped(str(described).rstrip("."))
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(map(_escaped, cells))} |".replace("|  |", "| |")
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
 
 
 def _escaped(text: str) -> str:
-    """Keep what Markdown would read as its own, outside code."""
-    return text if text.startswith("`") else re.sub(r"[*|<]", r"\\\g<0>", text)
+    """Escape what Markdown would read as its own."""
+    return re.sub(r"[*|<]", r"\\\g<0>", text)
 
 
 def main() -> int:
-    """Write the tables, or with ``--check`` say whether they are stale."""
-    text = REFERENCE.read_text(encoding="utf-8")
-    written = with_tables(text)
+    """Write the files, or with ``--check`` say which are stale."""
+    schema = with_sources(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    texts = {
+        SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        REFERENCE: with_tables(REFERENCE.read_text(encoding="utf-8"), schema),
+    }
+    stale = [path for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:
-        if stale := written != text:
-            told = f"{REFERENCE}: its tables are not what the schema says; run: make format"
-            print(told, file=sys.stderr)  # noqa: T201 - a command's output
-        return int(stale)
-    REFERENCE.write_text(written, encoding="utf-8")
+        for path in stale:
+            problem = f"{path}: stale; run: make format"
+            print(problem, file=sys.stderr)  # noqa: T201 - a command's output
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(texts[path], encoding="utf-8")
     return 0
 
 

@@ -29,7 +29,8 @@ from pipeline_triggers.delivery import requests
 from pipeline_triggers.documents import loader, value_check
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import DocumentsError, Filtered, Rejected
-from pipeline_triggers.events import envelope
+from pipeline_triggers.events import eventbridge
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import globs, jsonata, triggers_json, values
 from pipeline_triggers.language.jsonata import compile_expression, rules
 from pipeline_triggers.language.sources import HANDLERS, starter
@@ -668,7 +669,7 @@ def _occurrence(a: Any, b: Any, c: Any) -> Occurrence:
     detail = {"TrainingJobName": a, "TrainingJobStatus": "Completed", "a": a, "b": b, "c": c}
     kind = "SageMaker Training Job State Change"
     event = {"id": "e", "detail-type": kind, "time": "2026-11-01T04:12:09Z", "detail": detail, "a": a, "b": b, "c": c}
-    return envelope.eventbridge(event)
+    return eventbridge.read(event, "training_job")
 
 
 class _Watched(jsonata._Work):
@@ -821,7 +822,7 @@ def test_a_request_starts_only_what_the_document_lets_it(message: str, topic: st
     """One of its pipelines, with accepted parameters as they were sent, and the document's own for all else."""
     notification = {"Type": "Notification", "MessageId": "m", "TopicArn": topic, "Message": message}
     try:
-        arrivals = envelope.from_topic(own, json.dumps(notification), _BY_ID)
+        arrivals = from_topic(own, json.dumps(notification), _BY_ID)
     except Rejected:
         return
     for arrival in arrivals:

@@ -338,7 +338,7 @@ def test_a_rate_that_is_met_takes_no_more_time_than_there_is(fake: Aws) -> None:
     ("size", "outcome", "reason"),
     [
         ({"size": 11}, "STARTED", None),
-        ({"size": 10}, "FILTERED", "if is false: {% $object.size > 10 %}"),
+        ({"size": 10}, "FILTERED", "condition not met: {% $object.size > 10 %}"),
         ({}, "REJECTED", "{% $object.size > 10 %} needs $object.size, which is not there on this event; guard it,"
          " as in $exists(a) ? a : 'b'"),
         ({"size": True}, "REJECTED", None),

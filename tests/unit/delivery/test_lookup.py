@@ -6,9 +6,10 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
+import botocore.exceptions
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
@@ -17,7 +18,7 @@ from pipeline_triggers import aws
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.delivery.admission import admitted
 from pipeline_triggers.documents.loader import Documents
-from pipeline_triggers.documents.samples import sample
+from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.documents.value_check import check
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.language import lookups
@@ -32,6 +33,7 @@ ENDPOINT = {"name": "churn-prod", "config": "churn-prod-1", "status": "InService
 class Aws:
     """Stands for the services that are asked; notes each call."""
 
+    exceptions: ClassVar[Any] = botocore.exceptions
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)
 
@@ -164,7 +166,7 @@ def test_an_event_that_is_not_wanted_is_not_asked_about(asked: Aws) -> None:
 def test_what_is_gone_rejects_the_event(asked: Aws, code: str) -> None:
     """No retry brings it back; a throttle is retried."""
     asked.answers["head_object"] = code
-    with pytest.raises(Rejected, match=rf"\$object\.metadata can't be had: {code}: no"):
+    with pytest.raises(Rejected, match=rf"\$object\.metadata can't be looked up: {code}: no"):
         admitted(trigger("{% $object.metadata %}"), happened())
     asked.answers["head_object"] = "SlowDown"
     with pytest.raises(ClientError):
@@ -175,7 +177,7 @@ def test_what_only_a_filtered_event_s_values_need_is_not_asked(asked: Aws) -> No
     """The condition comes first, with what it needs itself."""
     asked.answers["get_object_tagging"] = {"TagSet": []}
     one = trigger("{% $object.metadata.team %}", condition="{% $exists($object.tags.stage) %}")
-    with pytest.raises(Filtered, match="if is false"):
+    with pytest.raises(Filtered, match="condition not met"):
         admitted(one, happened())
     assert [operation for operation, _ in asked.calls] == ["get_object_tagging"]
 
@@ -222,7 +224,7 @@ def test_what_can_not_be_asked_about_rejects_the_event(monkeypatch: pytest.Monke
 
 def test_what_the_event_does_not_say_rejects_it(asked: Aws) -> None:
     """Such as the configuration whose models are asked for."""
-    with pytest.raises(Rejected, match=r"\$endpoint\.models can't be had: the event does not say 'config'"):
+    with pytest.raises(Rejected, match=r"\$endpoint\.models can't be looked up: the event does not say 'config'"):
         admitted(trigger("{% $endpoint.models %}"), happened(endpoint={"name": "churn-prod"}))
     assert asked.calls == []
 

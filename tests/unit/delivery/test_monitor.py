@@ -62,7 +62,7 @@ def test_violations_are_bound(sagemaker: Stubber) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ({"ExitMessage": VIOLATED}, "processing job run-1 is no run of a monitoring schedule"),
+        ({"ExitMessage": VIOLATED}, "processing job run-1 is not a run of a monitoring schedule"),
         ({"MonitoringScheduleArn": SCHEDULE}, "processing job run-1 found no violations: no exit message"),
         ({"MonitoringScheduleArn": SCHEDULE, "ExitMessage": "Completed: fine"}, "found no violations: Completed: fine"),
     ],
@@ -77,10 +77,10 @@ def test_what_found_no_drift_is_filtered(sagemaker: Stubber, answer: dict[str, s
 def test_what_sagemaker_does_not_know_is_rejected(sagemaker: Stubber) -> None:
     """No retry finds it; a throttle is retried."""
     sagemaker.add_client_error("describe_processing_job", "ValidationException", "Could not find requested job")
-    with pytest.raises(Rejected, match="processing job run-1 can't be looked at: Could not find requested job"):
+    with pytest.raises(Rejected, match="processing job run-1 can't be described: Could not find requested job"):
         violation(RUN)
     sagemaker.add_client_error("describe_processing_job", "ThrottlingException", "Rate exceeded")
     with pytest.raises(ClientError):
         violation(RUN)
-    with pytest.raises(Rejected, match="is no state change of a processing job"):
+    with pytest.raises(Rejected, match="is not a state change of a processing job"):
         violation(Occurrence("e", "arn", ("id",), {}, {}))

@@ -11,7 +11,7 @@ import pytest
 from pipeline_triggers.delivery.requests import targets
 from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.events.envelope import from_topic
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.models import Occurrence, Request, Start, Trigger, When
 from pipeline_triggers.starts import start

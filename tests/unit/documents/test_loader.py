@@ -766,7 +766,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str
         (
             '    when: {endpoint: {name: "${Name}", status: in-service}}\n    start: churn-training\n',
             "dev: {Name: churn-*}\nprod: {Name: churn_prod}",
-            "6: triggers.retrain.when.endpoint.name: 'churn_prod' is no name that SageMaker gives; "
+            "6: triggers.retrain.when.endpoint.name: 'churn_prod' is not a name that SageMaker gives; "
             "use letters, digits, dashes and *",
         ),
         (

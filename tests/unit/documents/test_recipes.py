@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from cfnlint.api import lint
 from pipeline_triggers.compile import stack as compiler
-from pipeline_triggers.delivery.conditions import other_name, unmet_if
+from pipeline_triggers.delivery.admission import match_fields, meet_condition
 from pipeline_triggers.delivery.requests import targets
 from pipeline_triggers.documents import loader
-from pipeline_triggers.documents.samples import sample
-from pipeline_triggers.events.envelope import eventbridge, from_topic, s3_upload
+from pipeline_triggers.documents.sample import sample
+from pipeline_triggers.errors import Filtered
+from pipeline_triggers.events import eventbridge
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.models import Occurrence, Trigger
 from pipeline_triggers.starts import start
@@ -96,11 +98,6 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
 }
 
 
-def unmet(trigger: Trigger, occurrence: Occurrence) -> str | None:
-    """Return which condition the event does not meet, or None."""
-    return other_name(trigger, occurrence) or unmet_if(trigger, occurrence)
-
-
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Trigger]:
     """The recipes' triggers by name."""
@@ -119,7 +116,7 @@ def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
     """Return the sample of the trigger's source, with changes to the uploaded object, or what a publisher asks for."""
     found = sample(trigger.when)
     if found is None:
-        return eventbridge(MONTH_CLOSED)
+        return eventbridge.read(MONTH_CLOSED, "event")
     if found.request:
         wanted = {"InputDataUrl": "s3://raw/churn/2026-10/data.csv"}
         return replace(found, request=replace(found.request, pipeline="train", parameters=wanted))
@@ -130,14 +127,14 @@ def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
     event = json.loads(json.dumps(found.event))
     if trigger.when.source == "training_job":
         event["detail"]["TrainingJobStatus"] = trigger.when.fields["status"][0]
-        return eventbridge(event)
+        return eventbridge.read(event, "training_job")
     if trigger.when.source != "s3":
         return found
     event["detail"]["bucket"]["name"] = trigger.when.fields["bucket"]
     event["detail"]["reason"] = changes.get("reason", event["detail"]["reason"])
     s3_object = event["detail"]["object"] | dict(changes)
     event["detail"]["object"] = {name: value for name, value in s3_object.items() if value is not None}
-    return s3_upload(event)
+    return eventbridge.read(event, "s3")
 
 
 def test_every_recipe_is_tested(recipes: Mapping[str, Trigger]) -> None:
@@ -152,7 +149,8 @@ def test_a_recipe_computes_what_it_says(recipes: Mapping[str, Trigger], name: st
     changes, expected = EXPECTED[name]
     trigger = recipes[name]
     occurrence = happened(trigger, changes)
-    assert unmet(trigger, occurrence) is None
+    match_fields(trigger, occurrence)
+    meet_condition(trigger, occurrence)
     runs = [start.plan(trigger, target, occurrence, "stack") for target in targets(trigger, occurrence)]
     assert {run.pipeline: dict(run.parameters) for run in runs} == expected
 
@@ -163,7 +161,8 @@ def test_only_real_uploads_filters_the_others(recipes: Mapping[str, Trigger]) ->
     empty = happened(trigger, {"key": "in/x.csv", "size": 0})
     copied = happened(trigger, {"key": "in/x.csv", "reason": "CopyObject"})
     for occurrence in (empty, copied):
-        assert (unmet(trigger, occurrence) or "").startswith("if is false")
+        with pytest.raises(Filtered, match="condition not met"):
+            meet_condition(trigger, occurrence)
 
 
 def test_evaluate_again_runs_one_step_on_a_known_execution(recipes: Mapping[str, Trigger]) -> None:

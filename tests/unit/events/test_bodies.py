@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from pipeline_triggers.events.envelope import from_rule, from_topic, s3_upload
+from pipeline_triggers.events.envelope import from_rule
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.starts import start
 from pipeline_triggers.telemetry import logger
@@ -162,7 +163,7 @@ def test_any_key_reaches_its_parameter_as_it_was_uploaded(fake: TakesAll) -> Non
         message = json.dumps({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}]})
         envelope = {"Type": "Notification", "MessageId": "m", "TopicArn": OTHER_TOPIC, "Message": message}
         for trigger, read, text in (
-            (raw, partial(from_rule, s3_upload), rule),
+            (raw, partial(from_rule, "OnS3Upload"), rule),
             (told, partial(from_topic, "own"), json.dumps(envelope)),
         ):
             (arrival,) = read(text, {trigger.id: trigger})

@@ -8,12 +8,14 @@ from typing import Any
 
 import boto3
 import pytest
-from pipeline_triggers.delivery.conditions import other_name, unmet_if
+from pipeline_triggers.delivery.admission import match_fields
 from pipeline_triggers.documents import loader
-from pipeline_triggers.documents.samples import sample as sample_of
-from pipeline_triggers.errors import DocumentsError
-from pipeline_triggers.events.envelope import eventbridge, s3_upload
+from pipeline_triggers.documents.sample import sample as sample_of
+from pipeline_triggers.errors import DocumentsError, Filtered
+from pipeline_triggers.events import eventbridge
 from pipeline_triggers.language import sources
+from pipeline_triggers.language.sources import endpoint, model_package, pipeline
+from pipeline_triggers.language.sources.sagemaker import JOB_STATUSES
 from pipeline_triggers.models import Occurrence, Trigger, When
 
 from tests import PROJECT
@@ -21,9 +23,13 @@ from tests import PROJECT
 HEAD = "version: 1\nowner: team\npipelines: [p]\ntriggers:\n  one:\n    start: p\n"
 
 
-def unmet(trigger: Trigger, occurrence: Occurrence) -> str | None:
-    """Return which condition the event does not meet, or None."""
-    return other_name(trigger, occurrence) or unmet_if(trigger, occurrence)
+def mismatch(when: When, occurrence: Occurrence) -> str | None:
+    """Return which field the event does not match, or None."""
+    try:
+        match_fields(Trigger("team/one", when, ()), occurrence)
+    except Filtered as error:
+        return str(error)
+    return None
 
 
 def load(tmp_path: Path, when: str, more: str = "") -> Trigger:
@@ -164,7 +170,7 @@ def test_what_a_source_does_not_know_is_told(tmp_path: Path, when: str, problem:
 def sample(source: str) -> Occurrence:
     """Return the occurrence of a source's sample in ``events/``."""
     event = json.loads((PROJECT / "events" / f"{source}.json").read_text(encoding="utf-8"))
-    return s3_upload(event) if source == "s3" else eventbridge(event)
+    return eventbridge.read(event, source)
 
 
 @pytest.mark.parametrize(
@@ -180,17 +186,18 @@ def sample(source: str) -> Occurrence:
 def test_a_state_change_is_one_however_often_it_is_sent(source: str, identity: tuple[str, ...]) -> None:
     """SageMaker may send several events, with ids of their own, for one change."""
     first = sample(source)
-    second = eventbridge({**first.event, "id": "another"})
+    second = eventbridge.read({**first.event, "id": "another"}, source)
     assert first.identity == second.identity
     assert first.identity[1 : 1 + len(identity)] == identity
 
 
 def test_an_event_without_a_change_time_is_told_apart_by_its_id() -> None:
     """So is every event that nobody knows."""
-    endpoint = sample("endpoint").event
-    detail = {name: value for name, value in endpoint["detail"].items() if name != "LastModifiedTime"}
-    assert eventbridge({**endpoint, "detail": detail}).identity == ("event", endpoint["id"])
-    assert eventbridge({"id": "i", "detail-type": "Order", "detail": {}}).identity == ("event", "i")
+    event = sample("endpoint").event
+    detail = {name: value for name, value in event["detail"].items() if name != "LastModifiedTime"}
+    assert eventbridge.read({**event, "detail": detail}, "endpoint").identity == ("event", event["id"])
+    order = {"id": "i", "detail-type": "Order", "detail": {}}
+    assert eventbridge.read(order, "event").identity == ("event", "i")
 
 
 def test_variables_are_bound_by_what_changed() -> None:
@@ -217,17 +224,17 @@ def test_variables_are_bound_by_what_changed() -> None:
 def test_the_handler_matches_what_the_rule_could_not(source: str, fields: dict[str, Any], reason: str | None) -> None:
     """The rest of a glob, after its first star."""
     occurrence = sample("alarm" if source == "event" else source)
-    assert unmet(Trigger("team/one", When(source, fields), ()), occurrence) == reason
+    assert mismatch(When(source, fields), occurrence) == reason
 
 
 def test_the_words_are_those_of_the_api() -> None:
     """Compared with the service model of the pinned botocore."""
     model: Any = boto3.client("sagemaker", region_name="eu-central-1").meta.service_model
-    assert list(sources.ENDPOINT_STATUSES) == model.shape_for("EndpointStatus").enum
-    assert list(sources.DEPLOYMENT_STAGES) == model.shape_for("VariantStatus").enum
-    assert list(sources.TRAINING_JOB_STATUSES) == model.shape_for("TrainingJobStatus").enum
-    assert list(sources.APPROVAL_STATUSES) == model.shape_for("ModelApprovalStatus").enum
-    assert list(sources.PIPELINE_STATUSES) == model.shape_for("PipelineExecutionStatus").enum
+    assert list(endpoint.STATUSES) == model.shape_for("EndpointStatus").enum
+    assert list(endpoint.STAGES) == model.shape_for("VariantStatus").enum
+    assert list(JOB_STATUSES) == model.shape_for("TrainingJobStatus").enum
+    assert list(model_package.APPROVALS) == model.shape_for("ModelApprovalStatus").enum
+    assert list(pipeline.STATUSES) == model.shape_for("PipelineExecutionStatus").enum
 
 
 @pytest.mark.parametrize("source", [source for source in sources.SOURCES if source != "event"])
@@ -280,14 +287,12 @@ def test_the_reference_names_every_field_of_every_variable(when: When) -> None:
     for variable, fields in bound.bindings.items():
         assert f"`${variable}`" in text
         rows = [line.partition("|")[2].partition("|")[0] for line in text.splitlines() if line.startswith("| `")]
-        named = {name.strip(" `") for row in rows for name in row.split(",")}
+        named = {name.strip(" `").removeprefix(f"${variable}.") for row in rows for name in row.split(",")}
         assert fields.keys() <= named, (variable, fields.keys() - named)
 
 
 def test_an_event_of_a_former_document_is_filtered() -> None:
     """It came by a rule that asked for another bucket or status."""
-    upload, endpoint = sample("s3"), sample("endpoint")
-    other_bucket = Trigger("t/t", When("s3", {"bucket": "another"}), ())
-    other_status = Trigger("t/t", When("endpoint", {"status": ["Failed"]}), ())
-    assert unmet(other_bucket, upload) == "the bucket is not another"
-    assert unmet(other_status, endpoint) == "the status is not Failed"
+    assert mismatch(When("s3", {"bucket": "another"}), sample("s3")) == "the bucket does not match another"
+    failed = When("endpoint", {"status": ["Failed", "OutOfService"]})
+    assert mismatch(failed, sample("endpoint")) == "the status does not match Failed or OutOfService"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_triggers.documents import value_check
-from pipeline_triggers.documents.samples import sample
+from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.events import envelope
+from pipeline_triggers.events import eventbridge
 from pipeline_triggers.language import values
 from pipeline_triggers.models import Occurrence, When
 
@@ -163,7 +163,7 @@ def test_what_depends_on_the_event_is_left_to_the_event(source: str) -> None:
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_key_passes_unchanged(key: str) -> None:
     """Nothing of an object's key is decoded, escaped or interpreted on its way into a parameter."""
-    uploaded = envelope.s3_upload({"id": "i", "detail": {"bucket": {"name": "b"}, "object": {"key": key}}})
+    uploaded = eventbridge.read({"id": "i", "detail": {"bucket": {"name": "b"}, "object": {"key": key}}}, "s3")
     assert values.evaluate("$.detail.object.key", uploaded) == key
     assert values.evaluate("{% $object.key %}", uploaded) == key
     assert values.evaluate("{% $object.uri %}", uploaded) == f"s3://b/{key}"

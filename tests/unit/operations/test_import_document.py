@@ -18,7 +18,7 @@ from pipeline_triggers.account.pipelines import Pipeline
 from pipeline_triggers.account.references import RuleTarget, Unread
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import loader
-from pipeline_triggers.events.envelope import eventbridge
+from pipeline_triggers.events import eventbridge
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.operations import import_document
 from pipeline_triggers.operations.import_document import Here, Imported
@@ -95,7 +95,7 @@ def loaded(directory: Path, written: Imported) -> list[Trigger]:
 
 def sent(trigger: Trigger, event: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters that an event would be started with."""
-    return dict(start.plan(trigger, 0, eventbridge(event), "s").parameters)
+    return dict(start.plan(trigger, 0, eventbridge.read(event, trigger.when.source), "s").parameters)
 
 
 # Half a surrogate pair, and what AWS takes nowhere, are problems of any document.

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.events.envelope import eventbridge, from_rule, from_topic
+from pipeline_triggers.events.envelope import from_rule
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.models import Occurrence, Outcome, Start, Trigger, Verdict, When
 from pipeline_triggers.operations import run
 from pipeline_triggers.operations.run import Sent, are_final
@@ -25,7 +26,7 @@ MESSAGE = {"Type": "Notification", "MessageId": "m", "TopicArn": TOPIC, "Message
 
 def read(**more: str) -> Occurrence:
     """Return the event as a rule sends it, and what stands beside it."""
-    (arrival,) = from_rule(eventbridge, json.dumps({"trigger": "team/one", "event": EVENT, **more}), {})
+    (arrival,) = from_rule("OnEvent", json.dumps({"trigger": "team/one", "event": EVENT, **more}), {})
     return arrival.occurrence()
 
 
@@ -54,7 +55,7 @@ def test_again_is_recorded_in_the_execution() -> None:
 def test_nothing_inside_an_event_makes_it_another_occurrence(detail: object) -> None:
     """Publishers write what is inside; only who may send to the queue writes what stands beside it."""
     body = json.dumps({"trigger": "team/one", "event": {**EVENT, "again": "x", "detail": {"again": detail}}})
-    (arrival,) = from_rule(eventbridge, body, {})
+    (arrival,) = from_rule("OnEvent", body, {})
     assert arrival.occurrence().again == ""
 
 
@@ -67,7 +68,7 @@ def test_a_message_is_run_for_one_of_its_topic_s_triggers() -> None:
     (arrival,) = from_topic("own", body, triggers)
     assert (arrival.trigger, arrival.occurrence().again) == ("team/two", "x")
     assert [found.occurrence().again for found in from_topic("own", json.dumps(MESSAGE), triggers)] == ["", ""]
-    with pytest.raises(Rejected, match="the message is none for team/three"):
+    with pytest.raises(Rejected, match="the message is not for team/three"):
         from_topic("own", json.dumps({"trigger": "team/three", "event": MESSAGE}), triggers)
 
 

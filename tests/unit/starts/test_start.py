@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_triggers import aws
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.events.envelope import eventbridge
+from pipeline_triggers.events import eventbridge
 from pipeline_triggers.models import Occurrence, Options, Run, Start, Trigger, When
 from pipeline_triggers.starts import definition, start
 
@@ -193,12 +193,12 @@ def test_a_chain_of_executions_ends() -> None:
     chained = replace(TRIGGER, start=(Start("train", {}),))
     event["detail"]["pipelineExecutionDescription"] = "by hand"
     for depth in range(start.MAX_DEPTH + 1):
-        occurrence = eventbridge(event)
+        occurrence = eventbridge.read(event, "pipeline")
         assert occurrence.depth == depth
         options = start.plan(chained, 0, occurrence, "stack").options
         event["detail"]["pipelineExecutionDescription"] = options["PipelineExecutionDescription"]
     with pytest.raises(Rejected, match="10 pipelines in a row were each started by the end of the one before"):
-        start.plan(chained, 0, eventbridge(event), "stack")
+        start.plan(chained, 0, eventbridge.read(event, "pipeline"), "stack")
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFound", "ValidationException"])

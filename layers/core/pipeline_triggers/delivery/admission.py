@@ -1,12 +1,13 @@
-"""Whether an event is one that a trigger asks for, once what the event leaves out has been asked of AWS."""
+"""Whether an event is one that a trigger asks for, beyond what its EventBridge rule can match."""
 
 from __future__ import annotations
 
 from pipeline_triggers.delivery import monitor
-from pipeline_triggers.delivery.conditions import other_name, unmet_if
-from pipeline_triggers.delivery.lookup import with_facts
-from pipeline_triggers.errors import Filtered
-from pipeline_triggers.language.lookups import needed, needs_of
+from pipeline_triggers.delivery.lookup import with_lookups
+from pipeline_triggers.errors import Filtered, Rejected
+from pipeline_triggers.language.lookups import named_by, needed
+from pipeline_triggers.language.sources import SOURCES
+from pipeline_triggers.language.values import holds
 from pipeline_triggers.models import Occurrence, Trigger
 
 
@@ -15,17 +16,50 @@ def admitted(trigger: Trigger, occurrence: Occurrence) -> Occurrence:
 
     Raises:
         Filtered: the trigger does not ask for it.
-        Rejected: that can't be said of this event.
-        botocore.exceptions.ClientError, BotoCoreError: AWS can't be asked now.
+        Rejected: the event is not one of the trigger's source, or can't be judged.
+        botocore.exceptions.ClientError, BotoCoreError: AWS can't answer now.
 
     """
     if trigger.when.source == "drift":
         occurrence = monitor.violation(occurrence)
-    if reason := other_name(trigger, occurrence):
-        raise Filtered(reason)
-    # What the condition needs comes first: an event that is not wanted is not asked about any further.
-    first = needs_of([trigger.condition] if trigger.condition else [])
-    occurrence = with_facts(occurrence, first)
-    if reason := unmet_if(trigger, occurrence):
-        raise Filtered(reason)
-    return with_facts(occurrence, needed(trigger) - first)
+    match_fields(trigger, occurrence)
+    # What the condition needs comes first: nothing more is looked up for an event that does not meet it.
+    first = named_by([trigger.condition]) if trigger.condition else set()
+    occurrence = with_lookups(occurrence, first)
+    meet_condition(trigger, occurrence)
+    return with_lookups(occurrence, needed(trigger) - first)
+
+
+def match_fields(trigger: Trigger, occurrence: Occurrence) -> None:
+    """Match the fields of a trigger's ``when``: the rest of a glob, and whatever the rule of a former document let in.
+
+    Raises:
+        Filtered: a field does not match.
+        Rejected: the event is not one of the trigger's source.
+
+    """
+    source = SOURCES[trigger.when.source]
+    for name, expected in trigger.when.fields.items():
+        field = source.fields[name]
+        if field.value is None:
+            continue
+        try:
+            matches = field.matches(expected, field.value(occurrence))
+        except (KeyError, TypeError, AttributeError) as error:
+            reason = f"it lacks {error}, or that has another shape"
+            raise Rejected(f"the event is not one of {source.name} as AWS sends it: {reason}") from error
+        if not matches:
+            words = expected if isinstance(expected, str) else " or ".join(expected)
+            raise Filtered(f"the {name} does not match {words}")
+
+
+def meet_condition(trigger: Trigger, occurrence: Occurrence) -> None:
+    """Evaluate a trigger's ``if``.
+
+    Raises:
+        Filtered: it is false.
+        Rejected: it gives neither true nor false on this event.
+
+    """
+    if trigger.condition and not holds(trigger.condition, occurrence):
+        raise Filtered(f"condition not met: {trigger.condition}")

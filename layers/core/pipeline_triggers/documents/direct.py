@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pipeline_triggers.language import globs
 from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.language.values import expression, literal
 from pipeline_triggers.models import Trigger, When
@@ -56,13 +57,11 @@ def direct_problems(raw: Mapping[str, Any], when: When) -> Iterator[tuple[tuple[
 
 def _glob_problems(when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Give a glob of which a rule matches a part only, and a handler the rest."""
-    if not (named := SOURCES[when.source].name):
-        return
-    field, star = named[0], "**" if when.source == "s3" else "*"
-    glob = when.fields.get(field, "")
-    if "*" in glob.removesuffix(star):
-        told = f"a rule matches a whole name, or one with {star} at its end"
-        yield ("when", when.source, field), f"can't be matched directly: {told}; write such a one, or {_REMEDY}"
+    for name, field in SOURCES[when.source].fields.items():
+        star = "**" if field.glob is globs.matches else "*"
+        if field.glob and "*" in when.fields.get(name, "").removesuffix(star):
+            told = f"a rule matches a whole name, or one with {star} at its end"
+            yield ("when", when.source, name), f"can't be matched directly: {told}; write such a one, or {_REMEDY}"
 
 
 def _parameters(raw: Mapping[str, Any]) -> Iterator[tuple[str | int, ...]]:

@@ -9,7 +9,7 @@ from pipeline_triggers.errors import Rejected
 from pipeline_triggers.language.jsonata import compile_expression
 from pipeline_triggers.language.jsonata.rules import FUNCTIONS
 from pipeline_triggers.language.jsonata.tree import Node, children, text, walk
-from pipeline_triggers.language.lookups import ASKED, Need, asked
+from pipeline_triggers.language.lookups import LOOKUPS, FieldName, named_in
 
 # Under these, an event holds what a team names itself: nobody can tell what is not there.
 FREE = frozenset(
@@ -21,7 +21,7 @@ FREE = frozenset(
 
 
 # Free, too, but not there for every source.
-_OPEN = frozenset({"metadata", "tags"})
+_OPEN = frozenset({"tags", *(field for (_, field), entry in LOOKUPS.items() if entry.sample == {})})
 
 
 def problem_on_sample(
@@ -35,12 +35,12 @@ def problem_on_sample(
     expression = compile_expression(source)
     ast = expression.jsonata.ast
     # By another way than by its name, such a field is not there.
-    known = asked(ast)
+    known = named_in(ast)
     for variable, field in sorted(known):
         if variable in bindings and field not in bindings[variable]:
             return f"asks for ${variable}.{field}, which is not available for such an event; leave it out"
     bindings = {
-        variable: {name: value for name, value in fields.items() if (variable, name) not in ASKED - known}
+        variable: {name: value for name, value in fields.items() if (variable, name) not in LOOKUPS.keys() - known}
         for variable, fields in bindings.items()
     }
     if hidden := _named_otherwise(ast, bindings):
@@ -92,13 +92,13 @@ def _is_plain_path(ast: Node) -> bool:
     return (of_resources or not further) and all(node.type in plain for node in nodes)
 
 
-def _named_otherwise(ast: Node, bindings: Mapping[str, Any]) -> Need | None:
+def _named_otherwise(ast: Node, bindings: Mapping[str, Any]) -> FieldName | None:
     """Return a field that would have to be asked for, and is named apart from its variable."""
     nodes = list(walk(ast))
     used = {node.value for node in nodes if node.type == "variable"}
     kinds = ("name", "string") if "lookup" in used else ("name",)
     words = {node.value for node in nodes if node.type in kinds}
-    for variable, field in sorted(ASKED):
+    for variable, field in sorted(LOOKUPS):
         if variable in used & bindings.keys() and field in words and field not in bindings[variable]:
             return variable, field
     return None

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline_triggers.documents import pattern_check, schedules, value_check
 from pipeline_triggers.documents.direct import attribute_problem, direct_problems, value_problem
 from pipeline_triggers.documents.document import Document, FieldPath
-from pipeline_triggers.documents.samples import sample
+from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.language import globs, lookups, values
 from pipeline_triggers.language.sources import SOURCES, topic
 from pipeline_triggers.language.stages import PSEUDO_PARAMETERS, REFERENCE, STAGES_FILE, references, resolve
@@ -60,8 +60,8 @@ _OPTIONS = {
 def _check_key(text: str, sample: Occurrence | None) -> str | None:
     if wrong := value_check.check_key(text, sample):
         return wrong
-    if asked := sorted(lookups.needs_of([text])):
-        named = ", ".join(f"${'.'.join(need)}" for need in asked)
+    if fields := sorted(lookups.named_by([text])):
+        named = ", ".join(f"${'.'.join(field)}" for field in fields)
         return f"names {named}, which AWS may answer otherwise the next time; use what the event itself says"
     return None
 
@@ -165,7 +165,8 @@ class Checked:
 
     def _field(self, source: str, name: str, value: Any) -> Any:
         path = ("when", source, name)
-        if words := SOURCES[source].choices.get(name):
+        field = SOURCES[source].fields[name]
+        if words := field.choices:
             by_spelling = {spelling(word): word for word in words}
             asked = _places(path, value)
             for place, word in asked:
@@ -174,17 +175,9 @@ class Checked:
             return [by_spelling.get(spelling(word), word) for _, word in asked]
         if isinstance(value, dict):  # a pattern, or a filter policy
             return self._json(path, value)
-        named = SOURCES[source].name
         for resolved in self._resolved(path, value):
-            # CloudWatch's alarms may be called anything, and S3's keys.
-            if not named or name != named[0] or source == "s3":
-                continue
-            most = {"alarm": 255, "pipeline": 256}.get(source, 63)
-            if source != "alarm" and not _NAMES.fullmatch(resolved):
-                wrong = "is no name that SageMaker gives; use letters, digits, dashes and *"
-                self._problem(path, f"{brief(resolved)} {wrong}")
-            elif len(resolved.replace("*", "")) > most:
-                self._problem(path, f"matches nothing; such a name has {most} characters at most")
+            if field.problem and (problem := field.problem(resolved)):
+                self._problem(path, problem)
         return value
 
     def _json(self, path: FieldPath, value: Any) -> Any:

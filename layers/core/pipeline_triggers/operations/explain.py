@@ -13,7 +13,9 @@ from pipeline_triggers import aws
 from pipeline_triggers.delivery.admission import admitted
 from pipeline_triggers.delivery.requests import targets
 from pipeline_triggers.errors import Filtered, Rejected
-from pipeline_triggers.events.envelope import Arrival, eventbridge, from_topic, s3_upload
+from pipeline_triggers.events import eventbridge
+from pipeline_triggers.events.envelope import Arrival
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import sources
 from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Occurrence, Trigger
@@ -72,7 +74,7 @@ def explain(
 
 def _read(trigger: Trigger, event: Mapping[str, Any]) -> Occurrence | Rejected:
     try:
-        return s3_upload(event) if trigger.when.source == "s3" else eventbridge(event)
+        return eventbridge.read(event, trigger.when.source)
     except Rejected as error:
         return error
 

@@ -1,0 +1,39 @@
+"""One realistic event per source, on which the check evaluates values. ``events`` at the top links to their folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib import resources
+
+from pipeline_triggers.events import eventbridge
+from pipeline_triggers.events.sns import from_topic
+from pipeline_triggers.language import lookups
+from pipeline_triggers.language.sources import SOURCES, topic
+from pipeline_triggers.models import Occurrence, Trigger, When
+
+_FILES = resources.files("pipeline_triggers.documents") / "samples"
+
+# What SageMaker adds to the event of drift.json (DescribeProcessingJob).
+MONITOR = {
+    "schedule": "churn-prod",
+    "job": "model-monitoring-202611010300-4f1c2a",
+    "message": "CompletedWithViolations: Job completed successfully with 2 violations.",
+    "violations_uri": "s3://acme-monitoring/churn-prod/2026/11/01/03/constraint_violations.json",
+}
+
+
+def sample(when: When) -> Occurrence | None:
+    """Return an event as the trigger's source sends them, with its looked-up fields; None where nobody can know."""
+    source = SOURCES[when.source]
+    if (name := source.sample_name(when.fields)) is None:
+        return None
+    event = json.loads(_FILES.joinpath(f"{name}.json").read_text(encoding="utf-8"))
+    if when.source == "sns":
+        subscriber = Trigger("", When("sns", {"topic": event["TopicArn"]} if topic(when) else {}), ())
+        return from_topic(None, json.dumps(event), {"": subscriber})[0].occurrence()
+    occurrence = eventbridge.read(source.fit(event, when.fields), when.source)
+    bindings = {**occurrence.bindings, **({"monitor": MONITOR} if when.source == "drift" else {})}
+    return replace(
+        occurrence, bindings={name: bound | lookups.samples(name, when.source) for name, bound in bindings.items()}
+    )
