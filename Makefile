@@ -1,6 +1,6 @@
 # The same commands on a laptop and in CI. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test coverage faults burst guards janitor benchmark check format compile plan deploy build requirements clean
+.PHONY: help setup run test unit thorough coverage faults burst guards janitor benchmark check format compile plan deploy build requirements clean
 
 BIN := .venv/bin
 STAGE ?= dev
@@ -8,6 +8,8 @@ STAGE ?= dev
 CONFIG := $(if $(filter dev,$(STAGE)),default,$(STAGE))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY ?= 0
+# A process for each processor; tests of one embedded AWS stay in one of them.
+PYTEST := $(BIN)/python -m pytest --numprocesses=logical --dist=loadgroup
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
@@ -44,10 +46,16 @@ run: setup ## deploy to an embedded AWS, play each trigger's events, show the ve
 	@$(BIN)/python -m tests.localaws.run $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
 test: setup .venv-sdk/ready ## run all tests, including those against the deployed stack
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
+
+unit: setup ## run the tests that need no deployed stack
+	@$(PYTEST) tests/unit tests/simulation
+
+thorough: setup .venv-sdk/ready ## run all tests with many more examples, as CI does each night
+	@$(PYTEST) --hypothesis-profile=thorough
 
 coverage: setup ## report which lines the unit tests run, also in htmlcov/index.html
-	@$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered --cov-report=html tests/unit
+	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html tests/unit
 
 faults: setup ## inject a fault into every call to AWS, and count lost and repeated events
 	@$(BIN)/python -m tests.simulation.faults

@@ -1,68 +1,59 @@
-"""One embedded AWS for all tests that deploy, and copies of the project to deploy to it."""
+"""What all tests share: how hard Hypothesis looks, an embedded AWS with projects to deploy to it, and the state table.
+
+Slow imports stand inside the fixtures that need them: a pure test starts without boto3, moto and sam.
+"""
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from hypothesis import settings
-from moto import mock_aws
-from pipeline_triggers import aws as clients
-from pipeline_triggers.compile import files
-from pipeline_triggers.compile import stack as compiler
-from pipeline_triggers.documents import loader, schedules
-from pipeline_triggers.settings import settings as settings_of
-from samcli.yamlhelper import yaml_parse
 
 from tests import PROJECT
-from tests.localaws.local_aws import LocalAws
-from tests.sdk import run as run_with_sdk
-from tests.simulation.invocation import ENVIRONMENT
 
-# The same examples every time, and no clock: a test must not need luck. `--hypothesis-profile=explore` looks further.
-settings.register_profile("repeat", derandomize=True, deadline=None)
-settings.register_profile("explore", max_examples=5000, deadline=None)
-settings.load_profile("repeat")
+if TYPE_CHECKING:
+    from tests.localaws.local_aws import LocalAws
+    from tests.localaws.project import Project
 
-STAGES = "dev: {RawBucket: raw-dev}\nprod: {RawBucket: raw-prod}\n"
+QUICK, THOROUGH = "quick", "thorough"
+
+# The same examples every time: a test must not need luck. `make thorough` looks further, and elsewhere each night.
+settings.register_profile(QUICK, derandomize=True, deadline=None)
+settings.register_profile(THOROUGH, max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile(QUICK)
 
 
-@dataclass(frozen=True)
-class Project:
-    """A copy of the project with trigger documents of the test's own."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave thorough tests to the thorough profile; keep tests of one embedded AWS, and of one stack, together."""
+    thorough = settings.get_current_profile_name() == THOROUGH
+    skipped = [item for item in items if item.get_closest_marker("thorough") and not thorough]
+    if skipped:
+        config.hook.pytest_deselected(items=skipped)
+        items[:] = [item for item in items if item not in skipped]
+    for item in items:
+        folder = item.path.parent.relative_to(PROJECT / "tests").parts[0]
+        if folder in ("integration", "localaws", "sdk") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
-    path: Path
 
-    @property
-    def documents(self) -> Path:
-        """The folder of the trigger documents."""
-        return self.path / "layers" / "triggers"
+@pytest.fixture(scope="session", autouse=True)
+def one_loader_of_aws_models() -> Iterator[None]:
+    """Let every boto3 session share the parsed models of AWS's services: moto makes a session for each test."""
+    from botocore import loaders
 
-    def compile(self, triggers: str) -> None:
-        """Write the team document ``team.yaml`` with these triggers, and compile them as the command does."""
-        (self.documents / "team.yaml").write_text(
-            f'version: 1\nowner: team\npipelines: ["*"]\ntriggers:\n{triggers}', encoding="utf-8"
-        )
-        loaded = loader.load(self.documents)
-        past = schedules.past(loaded.triggers, datetime.now(UTC))
-        files.write(self.documents, compiler.compile_documents(loaded, past))
-
-    def deploy(self, aws: LocalAws, stack: str, stage: str = "dev", *parameters: str) -> None:
-        """Build and deploy with the real sam."""
-        aws.deploy(stack, aws.build(stack, self.path), f"Stage={stage}", *parameters, project=self.path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
+        yield
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
     """An embedded AWS with IAM enforced, and the buckets of both stages."""
+    from tests.localaws.local_aws import LocalAws
+
     with LocalAws.running() as running:
         for bucket in ("raw-dev", "raw-prod"):
             running.create_bucket(bucket)
@@ -72,45 +63,35 @@ def aws() -> Iterator[LocalAws]:
 @pytest.fixture(scope="session")
 def sdk(aws: LocalAws) -> Callable[[str], str]:
     """Run a script with the SageMaker SDK against the embedded AWS, and return the last line that it prints."""
-    return partial(run_with_sdk, aws=aws)
+    from tests.sdk import run
+
+    return partial(run, aws=aws)
 
 
 @pytest.fixture(scope="session")
 def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
     """Copy what a user deploys, into a path with a space."""
+    from tests.localaws.project import Project
 
-    def copy() -> Project:
-        path = tmp_path_factory.mktemp("a project") / "pipeline triggers"
-        for name in ("functions", "layers"):
-            shutil.copytree(PROJECT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("template.yaml", "samconfig.toml"):
-            shutil.copy(PROJECT / name, path / name)
-        project = Project(path)
-        for document in project.documents.glob("*.yaml"):
-            document.unlink()
-        (project.documents / "stages.yaml").write_text(STAGES, encoding="utf-8")
-        return project
-
-    return copy
+    return lambda: Project.copied_to(tmp_path_factory.mktemp("a project") / "pipeline triggers")
 
 
 @pytest.fixture
 def state_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The table of ``template.yaml`` in moto, and a handler's environment around it."""
+    import boto3
+    from moto import mock_aws
+    from pipeline_triggers import aws as clients
+    from pipeline_triggers.settings import settings as settings_of
+
+    from tests.simulation.invocation import ENVIRONMENT
+    from tests.tools.templates import table_keys
+
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    template = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
-    properties = template["Resources"]["StateTable"]["Properties"]
-    keys = {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
     settings_of.cache_clear()
     clients.table.cache_clear()
     with mock_aws():
-        yield boto3.resource("dynamodb").create_table(TableName=ENVIRONMENT["STATE_TABLE"], **keys)
+        yield boto3.resource("dynamodb").create_table(TableName=ENVIRONMENT["STATE_TABLE"], **table_keys("StateTable"))
     settings_of.cache_clear()
     clients.table.cache_clear()
-
-
-def pipeline_definition(parameters: Mapping[str, str]) -> str:
-    """Return a definition that declares parameters: name → type."""
-    declared = [{"Name": name, "Type": kind} for name, kind in parameters.items()]
-    return json.dumps({"Version": "2020-12-01", "Parameters": declared, "Steps": []})

@@ -13,8 +13,8 @@ import pytest
 from pipeline_triggers.language.sources import HANDLERS
 
 from tests import PROJECT
-from tests.conftest import Project
 from tests.localaws.local_aws import LocalAws
+from tests.localaws.project import Project
 from tests.simulation.invocation import ENVIRONMENT
 
 TRIGGERS = """

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests import PROJECT
-from tests.conftest import Project, pipeline_definition
-from tests.localaws.local_aws import LocalAws
+from tests.localaws.local_aws import LocalAws, pipeline_definition
+from tests.localaws.project import Project
 
 STACK = "by-hand"
 EVENTS = PROJECT / "events"

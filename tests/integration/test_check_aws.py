@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.conftest import Project, pipeline_definition
 from tests.localaws import REGION
-from tests.localaws.local_aws import LocalAws
+from tests.localaws.local_aws import LocalAws, pipeline_definition
+from tests.localaws.project import Project
 
 TRIGGERS = """
   one:

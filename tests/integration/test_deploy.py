@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Project
 from tests.localaws.local_aws import CommandFailed, LocalAws
+from tests.localaws.project import Project
 
 ONE = """
   stays:

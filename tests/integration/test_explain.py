@@ -17,8 +17,8 @@ from pipeline_triggers.documents.sample import MONITOR
 from pipeline_triggers.language.sources import HANDLERS, SOURCES
 
 from tests import PROJECT
-from tests.conftest import Project, pipeline_definition
-from tests.localaws.local_aws import LocalAws
+from tests.localaws.local_aws import LocalAws, pipeline_definition
+from tests.localaws.project import Project
 
 STACK = "explained"
 

@@ -18,8 +18,8 @@ from pipeline_triggers.compile.cloudformation import logical_id
 from pipeline_triggers.documents import loader
 
 from tests import PROJECT
-from tests.conftest import Project
 from tests.localaws.local_aws import LocalAws
+from tests.localaws.project import Project
 from tests.sdk import run as run_with_sdk
 
 STACK = "guide"

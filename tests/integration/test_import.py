@@ -14,9 +14,9 @@ from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.compile.cloudformation import logical_id
 from pipeline_triggers.documents import loader
 
-from tests.conftest import Project
 from tests.localaws import ACCOUNT
 from tests.localaws.local_aws import LocalAws
+from tests.localaws.project import Project
 from tests.sdk import run as run_with_sdk
 
 STACK = "moved-in"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Project, pipeline_definition
 from tests.localaws import ACCOUNT, REGION
-from tests.localaws.local_aws import LocalAws, deletion
+from tests.localaws.local_aws import LocalAws, deletion, pipeline_definition
+from tests.localaws.project import Project
 
 STACK = "janitor"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pipelines"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Project, pipeline_definition
-from tests.localaws.local_aws import LocalAws
+from tests.localaws.local_aws import LocalAws, pipeline_definition
+from tests.localaws.project import Project
 
 STACK = "uploads"
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests import PROJECT
-from tests.conftest import Project
 from tests.localaws.local_aws import LocalAws
+from tests.localaws.project import Project
 from tests.localaws.scenarios import ALARM
 
 STACK = "messages"

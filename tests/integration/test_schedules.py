@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.conftest import Project, pipeline_definition
-from tests.localaws.local_aws import LocalAws
+from tests.localaws.local_aws import LocalAws, pipeline_definition
+from tests.localaws.project import Project
 
 STACK = "schedules"
 

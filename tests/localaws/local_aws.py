@@ -367,3 +367,9 @@ def deletion(name: str) -> dict[str, Any]:
     }
     about = {"source": "aws.sagemaker", "detail-type": "AWS API Call via CloudTrail", "resources": []}
     return {**about, "account": ACCOUNT, "region": REGION, "detail": detail}
+
+
+def pipeline_definition(parameters: Mapping[str, str]) -> str:
+    """Return a definition that declares parameters: name → type."""
+    declared = [{"Name": name, "Type": kind} for name, kind in parameters.items()]
+    return json.dumps({"Version": "2020-12-01", "Parameters": declared, "Steps": []})

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests import PROJECT
-from tests.conftest import Project
 from tests.localaws import run
+from tests.localaws.project import Project
 
 TRIGGERS = """
   months:

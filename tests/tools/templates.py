@@ -5,15 +5,14 @@ cfn-lint finds more in the transformed template than in the written one. Run ``p
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
+from functools import cache
 from typing import Any, cast
 
 import yaml
-from cfnlint.api import lint
-from samcli.lib.translate.sam_template_validator import SamTemplateValidator
 from samcli.yamlhelper import yaml_parse
-from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
 
 from tests import PROJECT
 from tests.localaws import REGION
@@ -21,9 +20,29 @@ from tests.localaws import REGION
 COMPILED_STACK = PROJECT / "layers" / "triggers" / "compiled" / "stack.yaml"
 
 
+@cache
+def _written() -> dict[str, Any]:
+    return cast("dict[str, Any]", yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8")))
+
+
+def table_keys(name: str) -> dict[str, Any]:
+    """Return what CreateTable needs to know of a table of ``template.yaml``."""
+    properties = _written()["Resources"][name]["Properties"]
+    return {member: properties[member] for member in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+
+
 def transformed() -> dict[str, Any]:
     """Return ``template.yaml`` as CloudFormation gets it after the SAM transform."""
-    written = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
+    return copy.deepcopy(_transformed())
+
+
+@cache
+def _transformed() -> dict[str, Any]:
+    # Takes a second to import, and not all that read the template need it.
+    from samcli.lib.translate.sam_template_validator import SamTemplateValidator
+    from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
+
+    written = copy.deepcopy(_written())
     # The loader would ask IAM for managed policies by name; the template names none.
     # sam package puts the uploaded file's address here.
     written["Resources"]["TriggersStack"]["Properties"]["TemplateURL"] = "https://s3.amazonaws.com/artifacts/stack"
@@ -33,6 +52,8 @@ def transformed() -> dict[str, Any]:
 
 def main() -> int:
     """Print every finding; the exit code says whether there was one."""
+    from cfnlint.api import lint
+
     texts = {
         "template.yaml, transformed": json.dumps(transformed()),
         "compiled/stack.yaml": COMPILED_STACK.read_text(encoding="utf-8"),
