@@ -12,9 +12,8 @@ from pipeline_triggers.documents.document import Document, FieldPath
 from pipeline_triggers.documents.schema_check import check_shape
 from pipeline_triggers.documents.trigger_check import EXAMPLES, Checked, Stages
 from pipeline_triggers.errors import DocumentsError, Problem
-from pipeline_triggers.language import triggers_json
 from pipeline_triggers.language.sources import topic, topic_filter
-from pipeline_triggers.language.stages import STAGES_FILE, references
+from pipeline_triggers.language.stages import STAGES_FILE, references, resolve_trigger
 from pipeline_triggers.models import Trigger
 
 _TEAM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -59,13 +58,13 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
         sources.append(source)
         triggers |= {trigger.id: (trigger, source) for trigger in _triggers(path, source, stages)}
     found = tuple(trigger for trigger, _ in triggers.values())
-    compiled = triggers_json.dump(found, stages)
-    for stage in stages:
-        of_stage = triggers_json.load(compiled, stage, EXAMPLES).values()
+    for values in stages.values():
+        of_stage = [resolve_trigger(trigger, {**values, **EXAMPLES}) for trigger in found]
         for trigger_id, way in loops.all_of(of_stage):
             path_to_start = ("triggers", trigger_id.partition("/")[2], "start")
             triggers[trigger_id][1].problem(path_to_start, f"would run for ever: {' → '.join(way)}; {loops.REMEDY}")
-        for exceeding, told in quotas.exceeded(triggers_json.load(compiled, stage, quotas.LONGEST).values()):
+        longest = [resolve_trigger(trigger, {**values, **quotas.LONGEST}) for trigger in found]
+        for exceeding, told in quotas.exceeded(longest):
             triggers[exceeding][1].problem(("triggers", exceeding.partition("/")[2], "when"), told)
         for trigger_id, told in _topics_written_twice(found, of_stage):
             triggers[trigger_id][1].problem(("triggers", trigger_id.partition("/")[2], "when", "sns", "topic"), told)

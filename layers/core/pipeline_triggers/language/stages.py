@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from pipeline_triggers.errors import Rejected
+from pipeline_triggers.models import Trigger
 
 STAGES_FILE = "stages.yaml"
 
-# What CloudFormation itself knows, and so need not stand in stages.yaml.
+# CloudFormation's own, which stages.yaml does not have.
 PSEUDO_PARAMETERS = frozenset({"AWS::AccountId", "AWS::Region"})
 
-# Only whole names: JSONata's own ${key: value} is no reference.
+# Only whole names: JSONata's own ${key: value} is not a reference.
 REFERENCE = re.compile(r"\$\{([A-Za-z][A-Za-z0-9]*(?:::[A-Za-z]+)?)\}")
 
 
@@ -36,3 +39,28 @@ def resolve(text: str, values: Mapping[str, str]) -> str:
             raise Rejected(f"{reference[0]} has no value in this stage; compile and deploy again") from None
 
     return REFERENCE.sub(value, text)
+
+
+def resolve_trigger(trigger: Trigger, values: Mapping[str, str]) -> Trigger:
+    """Return a trigger as a stage sees it. In its description, which is for people, ``${…}`` is not a reference.
+
+    Raises:
+        Rejected: a name has no value.
+
+    """
+    resolved: Trigger = _resolve_all(replace(trigger, description=""), values)
+    return replace(resolved, description=trigger.description)
+
+
+def _resolve_all(value: Any, values: Mapping[str, str]) -> Any:
+    """Resolve all texts of a value, names of fields and keys excepted."""
+    if isinstance(value, str):
+        return resolve(value, values)
+    if isinstance(value, Mapping):
+        return {key: _resolve_all(item, values) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_resolve_all(item, values) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {field.name: _resolve_all(getattr(value, field.name), values) for field in fields(value)}
+        return replace(value, **changed)
+    return value

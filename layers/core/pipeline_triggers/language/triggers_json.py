@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline_triggers.language.stages import resolve
+from pipeline_triggers.language.stages import resolve_trigger
 from pipeline_triggers.models import Options, Start, Trigger, When
 
 FORMAT = 1
@@ -27,40 +27,25 @@ def load(text: str, stage: str, pseudo_parameters: Mapping[str, str]) -> dict[st
     """Read what ``dump`` wrote, as one stage sees it."""
     compiled = json.loads(text)
     values = {**compiled["stages"][stage], **pseudo_parameters}
-    return {name: _trigger(name, raw, values) for name, raw in compiled["triggers"].items()}
+    return {name: resolve_trigger(_trigger(name, raw), values) for name, raw in compiled["triggers"].items()}
 
 
 _DEFAULTS = asdict(Trigger("", When("", {}), ()))
 
 
 def _written(trigger: Trigger) -> dict[str, Any]:
-    """Write what differs from a trigger about which nothing is said."""
+    """Write what differs from a trigger's defaults."""
     raw = asdict(trigger)
     options = _DEFAULTS["options"]
     raw["options"] = {name: value for name, value in raw["options"].items() if value != options[name]} or options
     return {name: value for name, value in raw.items() if name != "id" and value != _DEFAULTS[name]}
 
 
-def _trigger(name: str, raw: Mapping[str, Any], values: Mapping[str, str]) -> Trigger:
-    resolved = {key: value if key in _LITERAL else _resolved(value, values) for key, value in raw.items()}
-    when = When(**resolved.pop("when"))
-    start = tuple(Start(**start) for start in resolved.pop("start"))
-    options = resolved.pop("options", {})
-    options["steps"] = tuple(options.get("steps", ()))
-    return Trigger(name, when, start, options=Options(**options), **resolved)
-
-
-# What is text for people, in which ${…} is no reference.
-_LITERAL = frozenset({"description"})
-
-
-def _resolved(raw: Any, values: Mapping[str, str]) -> Any:
-    match raw:
-        case str():
-            return resolve(raw, values)
-        case dict():
-            return {key: _resolved(value, values) for key, value in raw.items()}
-        case list():
-            return [_resolved(value, values) for value in raw]
-        case _:
-            return raw
+def _trigger(name: str, raw: Mapping[str, Any]) -> Trigger:
+    options = raw.get("options", {})
+    read = {
+        "when": When(**raw["when"]),
+        "start": tuple(Start(**start) for start in raw["start"]),
+        "options": Options(**{**options, "steps": tuple(options.get("steps", ()))}),
+    }
+    return Trigger(id=name, **{**raw, **read})

@@ -15,8 +15,8 @@ from pipeline_triggers.account import home
 from pipeline_triggers.documents import schedules
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import Problem, Rejected
-from pipeline_triggers.language import sources, triggers_json
-from pipeline_triggers.language.stages import resolve
+from pipeline_triggers.language import sources
+from pipeline_triggers.language.stages import resolve, resolve_trigger
 from pipeline_triggers.language.values import literal
 from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.starts import definition
@@ -27,8 +27,7 @@ Finding = tuple[str, tuple[str | int, ...], str]
 
 def triggers_of(documents: Documents, stage: str, values: Mapping[str, str]) -> list[Trigger]:
     """Return the triggers as a stage sees them, with the pseudo parameters' values."""
-    compiled = triggers_json.dump(documents.triggers, documents.stages)
-    return list(triggers_json.load(compiled, stage, values).values())
+    return [resolve_trigger(trigger, {**documents.stages[stage], **values}) for trigger in documents.triggers]
 
 
 def problems(documents: Documents, stage: str, past: frozenset[str] = frozenset()) -> list[Problem]:
