@@ -8,7 +8,6 @@ of those that are compared here, which a test holds.
 from __future__ import annotations
 
 import heapq
-import itertools
 import json
 import math
 import os
@@ -17,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,10 +33,10 @@ from rich.console import Console
 from rich.table import Table
 
 from functions import on_s3_upload
+from tests.simulation.clock import Clock
 from tests.simulation.invocation import ENVIRONMENT, context, record, sleeping
 from tests.tools import templates
 
-BURST = "burst"  # the name of the simulation's threads
 UPLOADS = 100_000
 COMPARED = 5_000  # uploads, of which each of the figures is tried
 STARTS_PER_SECOND = 5  # that SageMaker allows, with as many at once
@@ -69,44 +68,6 @@ class Mapped:
             queue["VisibilityTimeout"],
             queue["RedrivePolicy"]["maxReceiveCount"],
         )
-
-
-class Clock:
-    """A time that passes only while everybody sleeps. Of the threads that it started, one runs at a time."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-        self._order = itertools.count()
-        self._sleeping: list[tuple[float, int, threading.Semaphore]] = []
-        self._over = threading.Semaphore(0)
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep, while others run."""
-        until, mine = self.now + seconds, threading.Semaphore(0)
-        heapq.heappush(self._sleeping, (until, next(self._order), mine))
-        self._wake_next()
-        mine.acquire()
-
-    def _wake_next(self) -> None:
-        self.now, _, sleeper = heapq.heappop(self._sleeping)
-        sleeper.release()
-
-    def run(self, workers: Iterable[Callable[[], None]]) -> None:
-        """Run these at the same time, until all of them have ended."""
-
-        def started(work: Callable[[], None], begin: threading.Semaphore) -> None:
-            begin.acquire()
-            try:
-                work()
-            finally:
-                (self._wake_next if self._sleeping else self._over.release)()
-
-        for work in workers:
-            begin = threading.Semaphore(0)
-            heapq.heappush(self._sleeping, (self.now, next(self._order), begin))
-            threading.Thread(target=started, args=(work, begin), name=BURST, daemon=True).start()
-        self._wake_next()
-        self._over.acquire()
 
 
 @dataclass
@@ -256,6 +217,7 @@ class Burst:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Put this world around the handler."""
+        main = threading.main_thread()
         with ExitStack() as stack, open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no path of ours
             environment = {**ENVIRONMENT, "GIVE_UP_AFTER_HOURS": str(self.give_up_after)}
             settings.cache_clear()
@@ -275,7 +237,7 @@ class Burst:
                 (ledger, "untried", self.untried),
                 (time, "time", lambda: self.clock.now),
                 (time, "monotonic", lambda: self.clock.now),
-                (time, "sleep", sleeping(self.clock.sleep, lambda: threading.current_thread().name == BURST)),
+                (time, "sleep", sleeping(self.clock.sleep, lambda: threading.current_thread() is not main)),
                 (aws, "starter", lambda: self),
                 (aws, "sqs", lambda: self),
             ):

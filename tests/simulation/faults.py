@@ -14,29 +14,43 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pipeline_triggers.models import Start, Trigger, When
+from pipeline_triggers.starts import ledger
 from rich.console import Console
 from rich.table import Table
 
-from tests.simulation.delivery_world import FAULTS, KILLS, LIMITS, LONGEST_LAG, At, World
+from tests.simulation.delivery_world import At, World
+from tests.simulation.invocation import TIME_OUT
+
+# What SageMaker may take at most to list a started execution, for a search to find it: what is left of the lease
+# when a function has used all of its time.
+LONGEST_LAG = ledger.LEASE - TIME_OUT
+
+# What can happen at a call. The last two: SQS delivers the message, or EventBridge a second one of the same event, to
+# another function before this one makes its next call.
+KILLS = ("killed before", "killed after")
+FAULTS = (
+    *KILLS,
+    *("no connection", "no reply", "answered late", "server error", "throttled", "denied", "slow"),
+    *("same again", "a copy"),
+)
+# What only a start can meet.
+LIMITS = ("limit", "conflict")
 
 START = "StartPipelineExecution"
 
-# All calls, each by its purpose. The matrix has a row for each.
+# All calls, as AWS sees them. The matrix has a row for each.
+BEGIN = "PutItem start"
+READ = "GetItem start"
+TAKE_OVER = "UpdateItem start SET lease, message"
+NOTE = "UpdateItem start SET execution, expires"
+RELEASE = "DeleteItem start"
+COUNT = "UpdateItem hour ADD starts SET expires"
+UNCOUNT = "UpdateItem hour ADD starts"
+TRY = "UpdateItem tries ADD tries SET expires"
+HIDE = "ChangeMessageVisibility"
 CALLS = (
-    "PutItem (begin)",
-    "GetItem (begun before)",
-    "UpdateItem (begun before)",
-    "ListPipelineExecutions",
-    "HeadObject",
-    "DescribePipeline",
-    "UpdateItem (count)",
-    START,
-    "UpdateItem (started)",
-    "UpdateItem (uncount)",
-    "DeleteItem (release)",
-    "SendMessage",
-    "UpdateItem (count try)",
-    "ChangeMessageVisibility",
+    *(BEGIN, READ, TAKE_OVER, "ListPipelineExecutions", "HeadObject", "DescribePipeline", COUNT, START, NOTE),
+    *(UNCOUNT, RELEASE, "SendMessage", TRY, HIDE),
 )
 
 WHEN = When("s3", {"bucket": "raw"})
@@ -132,17 +146,17 @@ def wrong(world: World, scenario: Scenario) -> str | None:
         return "wrong parameters"
     if world.repeated():
         return "started twice"
-    if len(world.executions) != len(set(world.sent.values())) * len(scenario.starts):
+    if len(world.sagemaker.executions) != len(set(world.keys.values())) * len(scenario.starts):
         return "lost a start"
     told = {(line["outcome"], line["message_id"], line.get("execution_arn")) for line in world.final_verdicts()}
     started = Counter(arn for outcome, _, arn in told if outcome == "STARTED")
-    if started != Counter(one["arn"] for one in world.executions):
+    if started != Counter(one["arn"] for one in world.sagemaker.executions):
         return "not one verdict for a start"
-    if {message for _, message, _ in told} != world.sent.keys():
+    if {message for _, message, _ in told} != world.keys.keys():
         return "lost a verdict"
-    if scenario.rejects and len({message for outcome, message, _ in told if outcome == "REJECTED"}) != len(world.sent):
+    if scenario.rejects and len({message for outcome, message, _ in told if outcome == "REJECTED"}) != len(world.keys):
         return "lost a rejection"
-    if len(world.quarantined) < len(world.sent) * scenario.rejects or world.unexplained():
+    if len(world.sqs.quarantined) < len(world.keys) * scenario.rejects or world.unexplained():
         return "not quarantined with a reason"
     return None
 
@@ -170,7 +184,7 @@ def main() -> int:
     results: Counter[tuple[str, bool]] = Counter()
     for scenario, world in runs():
         matrix.update(world.happened)
-        results[wrong(world, scenario) or "right", world.honours_tokens] += 1
+        results[wrong(world, scenario) or "right", world.sagemaker.honours_tokens] += 1
     show(matrix, results)
     return 0 if {result for result, _ in results} == {"right"} and not empty(matrix) else 1
 
@@ -182,7 +196,7 @@ def empty(matrix: Mapping[tuple[str, str], int]) -> set[tuple[str, str]]:
 
 def show(matrix: Counter[tuple[str, str]], results: Counter[tuple[str, bool]]) -> None:
     """Print what was tried, and what came of it."""
-    console = Console(highlight=False, width=190)
+    console = Console(highlight=False, width=220)
     table = Table("", *FAULTS, *LIMITS, box=None, pad_edge=False)
     for call in CALLS:
         cells = (str(matrix[call, fault]) if fault in kinds(call) else "" for fault in (*FAULTS, *LIMITS))

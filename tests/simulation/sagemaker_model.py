@@ -1,14 +1,84 @@
-"""What SageMaker's API says of a StartPipelineExecution call. botocore itself checks no patterns and no maxima."""
+"""SageMaker's pipelines as far as handlers use them, in memory.
+
+It checks what of a call does not fit the API's model, since botocore itself checks no patterns and no maxima.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+
+from tests.simulation.network import refusal
+
+
+@dataclass
+class SageMaker:
+    """Pipelines and their executions.
+
+    ``lag`` returns how late the next execution is listed, in seconds; ``spellings`` are those of a value that a start
+    takes, all when there are none.
+    """
+
+    now: Callable[[], float]
+    honours_tokens: bool = True
+    lag: Callable[[], float] = lambda: 0
+    declared: str = '{"Parameters": [{"Name": "Key"}]}'  # by each pipeline
+    spellings: tuple[str, ...] = ()
+    missing: bool = False  # the pipelines do not exist
+    executions: list[dict[str, Any]] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)  # what of a start does not fit SageMaker's API
+
+    # ruff: noqa: N803 - boto3's names
+
+    def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
+        """Start, unless the token is remembered."""
+        self.invalid += misfits(call)
+        self._must_exist("StartPipelineExecution")
+        if self.spellings and call["PipelineParameters"][0]["Value"] not in self.spellings:
+            raise refusal("ValidationException")("StartPipelineExecution")
+        for execution in self.executions:
+            if self.honours_tokens and execution["ClientRequestToken"] == call["ClientRequestToken"]:
+                return {"PipelineExecutionArn": execution["arn"]}
+        arn = f"arn:{len(self.executions)}"
+        self.executions.append({**call, "arn": arn, "at": self.now(), "listed_at": self.now() + self.lag()})
+        return {"PipelineExecutionArn": arn}
+
+    def forget_tokens(self) -> None:
+        """Forget the tokens of all that was started."""
+        for execution in self.executions:
+            execution["ClientRequestToken"] = ""
+
+    def describe_pipeline(self, **_: str) -> dict[str, Any]:
+        """Declare parameters."""
+        self._must_exist("DescribePipeline")
+        return {"PipelineDefinition": self.declared}
+
+    def list_pipeline_executions(
+        self, PipelineName: str, CreatedAfter: datetime, MaxResults: int, NextToken: str = "0", **order: str
+    ) -> dict[str, Any]:
+        """Return a page of the executions, those of the last moments left out."""
+        assert order == {"SortBy": "CreationTime", "SortOrder": "Ascending"}
+        listed = [
+            {"PipelineExecutionDescription": one["PipelineExecutionDescription"], "PipelineExecutionArn": one["arn"]}
+            for one in self.executions
+            if one["PipelineName"] == PipelineName
+            and CreatedAfter.timestamp() <= one["at"]
+            and one.get("listed_at", 0) <= self.now()
+        ]
+        begin, end = int(NextToken), int(NextToken) + MaxResults
+        more = {"NextToken": str(end)} if len(listed) > end else {}
+        return {"PipelineExecutionSummaries": listed[begin:end], **more}
+
+    def _must_exist(self, operation: str) -> None:
+        if self.missing:
+            raise refusal("ResourceNotFound")(operation)
 
 
 @cache

@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.operations.redrive import HELD
 
-from tests.simulation.delivery_world import LONGEST_LAG, World
-from tests.simulation.faults import CALLS, KEY, START, WHEN, kinds
+from tests.simulation.delivery_world import World
+from tests.simulation.faults import CALLS, KEY, LONGEST_LAG, START, WHEN, kinds
 from tests.simulation.invocation import RETENTION
 
 HOUR = 3600
@@ -34,18 +34,18 @@ class History(RuleBasedStateMachine):
     @initialize(honours_tokens=st.booleans(), lag=st.sampled_from([0, 60, LONGEST_LAG]))
     def begin(self, honours_tokens: bool, lag: float) -> None:
         """SageMaker remembers tokens or not, and lists executions at once or late."""
-        self.world.honours_tokens, self.world.lag = honours_tokens, lag
+        self.world.sagemaker.honours_tokens, self.world.sagemaker.lag = honours_tokens, lambda: lag
 
     @rule(key=st.sampled_from(["in/x", "in/y", "in/x+y%20z"]))
     def upload(self, key: str) -> None:
         """EventBridge tells of an upload, or once more of one that it has told of."""
         self.world.upload(key)
 
-    @precondition(lambda self: self.world.queue)
+    @precondition(lambda self: self.world.sqs.queue)
     @rule(choice=st.integers(0, 20))
     def deliver(self, choice: int) -> None:
         """SQS delivers any message, even one that should be hidden."""
-        queue = list(self.world.queue)
+        queue = list(self.world.sqs.queue)
         self.world.deliver(queue[choice % len(queue)])
 
     @rule(choice=st.sampled_from([(call, fault) for call in CALLS for fault in kinds(call)]))
@@ -65,19 +65,19 @@ class History(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 300, 600, HOUR, 24 * HOUR, 80 * HOUR]))
     def let_time_pass(self, seconds: int) -> None:
         """Until a lease is over, an hour is over, or a message is too old, but not until SQS forgets it undelivered."""
-        oldest = min((held.sent_at for held in self.world.queue.values()), default=self.world.now)
+        oldest = min((held.sent_at for held in self.world.sqs.queue.values()), default=self.world.now)
         if self.world.now + seconds - oldest < RETENTION - 24 * HOUR:
             self.world.pass_time(seconds)
 
     @rule()
     def forget_tokens(self) -> None:
         """SageMaker forgets what it was asked for."""
-        self.world.forget_tokens()
+        self.world.sagemaker.forget_tokens()
 
     @rule(missing=st.booleans())
     def change_pipelines(self, missing: bool) -> None:
         """Somebody deletes the pipelines, or creates them."""
-        self.world.missing = missing
+        self.world.sagemaker.missing = missing
 
     @rule(deployed=st.booleans())
     def deploy(self, deployed: bool) -> None:
@@ -99,19 +99,20 @@ class History(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Once all is mended and redriven, all was started, and each message has its verdicts."""
         with self.around:
-            self.world.missing, self.world.deployed, self.world.faults = False, True, {}
+            self.world.sagemaker.missing, self.world.deployed, self.world.faults = False, True, {}
             self.world.drain()
             self.world.pass_time(HELD)  # until what a broken redrive held is shown again
             self.world.redrive()
             self.world.drain()
-        assert self.world.dead == {}
+        assert self.world.sqs.dead == {}
         self.nothing_starts_twice_or_wrongly()
-        started = {(one["PipelineParameters"][0]["Value"], one["PipelineName"]) for one in self.world.executions}
-        assert started == {(key, pipeline) for key in self.world.sent.values() for pipeline in PIPELINES}
+        executions = self.world.sagemaker.executions
+        started = {(one["PipelineParameters"][0]["Value"], one["PipelineName"]) for one in executions}
+        assert started == {(key, pipeline) for key in self.world.keys.values() for pipeline in PIPELINES}
         verdicts = self.world.final_verdicts()
-        assert {verdict["message_id"] for verdict in verdicts} == self.world.sent.keys()
+        assert {verdict["message_id"] for verdict in verdicts} == self.world.keys.keys()
         arns = {verdict.get("execution_arn") for verdict in verdicts} - {None}
-        assert arns == {one["arn"] for one in self.world.executions}
+        assert arns == {one["arn"] for one in executions}
         told = {(one["execution_arn"], one["message_id"]) for one in verdicts if one["outcome"] == "STARTED"}
         assert len(told) == len({arn for arn, _ in told}), "two messages were told that they started the same"
 

@@ -17,7 +17,7 @@ from pipeline_triggers.settings import settings
 from pipeline_triggers.starts import definition, ledger, start
 
 from functions import on_s3_upload
-from tests.simulation.delivery_world import Table
+from tests.simulation.dynamodb_model import Table
 from tests.simulation.faults import ONE
 from tests.simulation.invocation import ENVIRONMENT, TIME_OUT, context, record
 

@@ -27,13 +27,14 @@ RIGHT: dict[str, Any] = {
 
 def outcome(trigger: Trigger, key: str = "in/x", declared: object = ({"Name": "Key"},)) -> str:
     """Return what an upload comes to; what is sent to SageMaker is held against its API."""
-    world = World(trigger, declared=json.dumps({"Parameters": declared}))
+    world = World(trigger)
+    world.sagemaker.declared = json.dumps({"Parameters": declared})
     with world.installed():
         world.upload(key)
         world.drain()
-    assert world.invalid == []
+    assert world.sagemaker.invalid == []
     (verdict,) = world.final_verdicts()
-    assert len(world.executions) == (verdict["outcome"] == "STARTED")
+    assert len(world.sagemaker.executions) == (verdict["outcome"] == "STARTED")
     assert world.unexplained() == []
     return str(verdict["outcome"])
 
@@ -115,8 +116,8 @@ def test_any_description_starts(description: str) -> None:
     with world.installed():
         world.upload("in/x")
         world.drain()
-    assert world.invalid == []
-    (execution,) = world.executions
+    assert world.sagemaker.invalid == []
+    (execution,) = world.sagemaker.executions
     assert execution["PipelineExecutionDescription"].endswith(f"identity {execution['ClientRequestToken']}")
 
 
