@@ -88,11 +88,11 @@ def test_a_publisher_starts_what_the_document_lets_them_start(deployed: LocalAws
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"pipeline": "secret"}, "the request's pipeline 'secret' is none of asked, other"),
+        ({"pipeline": "secret"}, "the request's pipeline 'secret' is not one of asked, other"),
         ({"pipeline": "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/asked"}, "the request's pipeline 'arn:"),
         ({"parameters": {"RoleArn": "x"}}, "the request's parameter RoleArn may not be set; team/requests accepts "),
         ({"parameters": {"Value": "s3://raw-devil/x"}}, "the request's parameter Value does not match s3://raw-dev/**"),
-        ({"parameters": {"Size": "huge"}}, "the request's parameter Size is none of small, large"),
+        ({"parameters": {"Size": "huge"}}, "the request's parameter Size is not one of small, large"),
         ({"RoleArn": "x"}, "the request sets RoleArn; it may set trigger, pipeline, parameters, dedupe"),
         ({"trigger": "team/not-for-publishers"}, "team/not-for-publishers takes no requests; "),
         ({"trigger": "team/gone"}, "trigger removed: no deployed document holds it"),

@@ -268,8 +268,8 @@ GUARDS = (
     Guard(
         "allow-list: a publisher sets what the document lets them set",
         "delivery/requests.py",
-        "if wrong := _refused(trigger, name, value):",
-        "if wrong := None:",
+        "if problem := _refusal(trigger, name, value):",
+        "if problem := None:",
         ("tests/unit/delivery/test_publishers.py",),
     ),
     Guard(

@@ -30,38 +30,53 @@ ONE_OF = Trigger(
 ALL = replace(ONE_OF, one_of=False, accept={})
 
 
-def asked(**request: Any) -> Occurrence:
+def requested(**request: Any) -> Occurrence:
     """Return the occurrence of a request."""
     return Occurrence("m", "topic", ("sns", "m"), {}, {}, Request("team/requests", **request))
 
 
 def test_the_publisher_names_one() -> None:
     """And its values stand in place of the document's."""
-    occurrence = asked(pipeline="report", parameters={"Size": "large"})
+    occurrence = requested(pipeline="report", parameters={"Size": "large"})
     (target,) = targets(ONE_OF, occurrence)
     run = start.plan(ONE_OF, target, occurrence, "stack")
     assert (run.pipeline, run.parameters) == ("report", {"Size": "large"})
 
 
 def test_without_a_choice_all_are_started() -> None:
-    """So it is with every event that is no request."""
-    assert list(targets(ALL, asked())) == [0, 1]
-    assert list(targets(ALL, replace(asked(), request=None))) == [0, 1]
+    """So it is with every event that is not a request."""
+    assert list(targets(ALL, requested())) == [0, 1]
+    of_event = replace(ALL, when=When("event", {"pattern": {}}))
+    assert list(targets(of_event, replace(requested(), request=None))) == [0, 1]
+
+
+@pytest.mark.parametrize("trigger", [ONE_OF, ALL])
+def test_a_trigger_of_publishers_starts_nothing_without_a_request(trigger: Trigger) -> None:
+    """An event that a rule of somebody sends chooses nothing, and so would start all."""
+    with pytest.raises(Rejected, match="team/requests starts only what a publisher requests"):
+        targets(trigger, replace(requested(), request=None))
+
+
+def test_a_disabled_trigger_starts_nothing() -> None:
+    """Whatever reaches it: a rule that is being disabled, or a forged message."""
+    disabled = Trigger("team/one", When("s3", {"bucket": "raw"}), (Start("train", {}),), enabled=False)
+    with pytest.raises(Rejected, match="team/one is disabled"):
+        targets(disabled, replace(requested(), request=None))
 
 
 def test_a_value_is_no_expression() -> None:
     """A publisher computes nothing in the document's name."""
     value = "s3://raw/{% $message.id %}"
-    run = start.plan(ONE_OF, 0, asked(pipeline="train", parameters={"Url": value}), "stack")
+    run = start.plan(ONE_OF, 0, requested(pipeline="train", parameters={"Url": value}), "stack")
     assert run.parameters["Url"] == value
 
 
 def test_a_business_key_of_the_publisher_takes_the_message_s_place() -> None:
     """The document's own comes before it."""
-    first, second = asked(dedupe="k"), replace(asked(dedupe="k"), identity=("sns", "another"))
+    first, second = requested(dedupe="k"), replace(requested(dedupe="k"), identity=("sns", "another"))
     assert start.plan(ALL, 0, first, "stack").token == start.plan(ALL, 0, second, "stack").token
     of_document = replace(ALL, dedupe="{% 'd' %}")
-    tokens = {start.plan(of_document, 0, asked(dedupe=key), "stack").token for key in "ab"}
+    tokens = {start.plan(of_document, 0, requested(dedupe=key), "stack").token for key in "ab"}
     assert len(tokens) == 1
 
 
@@ -69,8 +84,8 @@ def test_a_business_key_of_the_publisher_takes_the_message_s_place() -> None:
     ("trigger", "request_", "reason"),
     [
         (ONE_OF, {}, "the request names no pipeline; team/requests starts one of train, report"),
-        (ONE_OF, {"pipeline": "Train"}, "the request's pipeline 'Train' is none of train, report"),
-        (ALL, {"pipeline": "train"}, "the request names a pipeline, but team/requests says itself what it starts"),
+        (ONE_OF, {"pipeline": "Train"}, "the request's pipeline 'Train' is not one of train, report"),
+        (ALL, {"pipeline": "train"}, "the request names a pipeline, but team/requests leaves no choice"),
         (ALL, {"parameters": {"Url": "x"}}, "parameter Url may not be set; team/requests accepts none"),
         (
             ONE_OF,
@@ -78,8 +93,8 @@ def test_a_business_key_of_the_publisher_takes_the_message_s_place() -> None:
             "may not be set; team/requests accepts Url, Size",
         ),
         (ONE_OF, {"pipeline": "train", "parameters": {"Url": "s3://rawx/a"}}, "Url does not match s3://raw/**"),
-        (ONE_OF, {"pipeline": "train", "parameters": {"Size": "*"}}, "Size is none of small, large"),
-        (replace(ONE_OF, enabled=False), {"pipeline": "train"}, "team/requests is switched off"),
+        (ONE_OF, {"pipeline": "train", "parameters": {"Size": "*"}}, "Size is not one of small, large"),
+        (replace(ONE_OF, enabled=False), {"pipeline": "train"}, "team/requests is disabled"),
         (replace(ONE_OF, when=When("sns", {"topic": "arn"})), {"pipeline": "train"}, "takes no requests"),
         (replace(ONE_OF, when=When("s3", {"bucket": "raw"})), {"pipeline": "train"}, "takes no requests"),
     ],
@@ -87,7 +102,7 @@ def test_a_business_key_of_the_publisher_takes_the_message_s_place() -> None:
 def test_what_is_not_allowed_is_refused(trigger: Trigger, request_: dict[str, Any], reason: str) -> None:
     """With what is allowed."""
     with pytest.raises(Rejected) as rejected:
-        targets(trigger, asked(**request_))
+        targets(trigger, requested(**request_))
     assert reason in str(rejected.value)
 
 

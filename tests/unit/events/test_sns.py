@@ -16,6 +16,10 @@ from tests import PROJECT
 
 SNS = json.loads((PROJECT / "events" / "sns.json").read_text(encoding="utf-8"))
 OTHERS = {"t": Trigger("t", When("sns", {"topic": SNS["TopicArn"]}), ())}
+OWN = {
+    **{name: Trigger(name, When("sns", {}), ()) for name in ("churn/requests", "sales/ask", "t/t")},
+    "sales/nightly": Trigger("sales/nightly", When("schedule", {"rate": "1 day"}), ()),
+}
 
 
 def published(message: str, triggers: Mapping[str, Trigger] = OTHERS, **more: Any) -> Occurrence:
@@ -26,7 +30,7 @@ def published(message: str, triggers: Mapping[str, Trigger] = OTHERS, **more: An
 
 def requested(message: str) -> Occurrence:
     """Return what a message on the stack's own topic comes to."""
-    (arrival,) = from_topic(SNS["TopicArn"], json.dumps({**SNS, "Message": message}), {})
+    (arrival,) = from_topic(SNS["TopicArn"], json.dumps({**SNS, "Message": message}), OWN)
     return arrival.occurrence()
 
 
@@ -81,6 +85,29 @@ def test_a_request_that_can_be_read_in_two_ways_is_rejected(message: str, reason
     with pytest.raises(Rejected) as rejected:
         requested(message)
     assert str(rejected.value).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "remedy"),
+    [
+        ("sales/aks", "did you mean sales/ask?"),
+        ("sales/nightl", "use one of churn/requests, sales/ask, t/t"),
+        ("\x1b[2J", "use one of churn/requests, sales/ask, t/t"),
+    ],
+)
+def test_a_request_for_a_trigger_that_never_existed_names_those_that_take_requests(trigger: str, remedy: str) -> None:
+    """A publisher's typo is not a trigger that was removed."""
+    with pytest.raises(Rejected) as rejected:
+        requested(json.dumps({"trigger": trigger}))
+    assert str(rejected.value) == f"trigger {trigger!r} does not exist; {remedy}"
+
+
+def test_a_request_where_no_trigger_takes_any_is_rejected() -> None:
+    """With that as the reason."""
+    body = json.dumps({**SNS, "Message": '{"trigger": "sales/ask"}'})
+    (arrival,) = from_topic(SNS["TopicArn"], body, OTHERS)
+    with pytest.raises(Rejected, match="trigger 'sales/ask' does not exist; no trigger takes requests"):
+        arrival.occurrence()
 
 
 def test_a_message_s_body_is_json_where_it_is_json() -> None:

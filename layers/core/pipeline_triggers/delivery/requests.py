@@ -1,4 +1,4 @@
-"""Publishers' requests: what a document lets them start, with which parameters and values."""
+"""Which pipelines of a trigger to start, and what a publisher may request: which one, with which values."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ from collections.abc import Sequence
 
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.language import globs
-from pipeline_triggers.language.sources import topic
+from pipeline_triggers.language.sources import takes_requests
 from pipeline_triggers.models import Occurrence, Request, Trigger
 
 
 def targets(trigger: Trigger, occurrence: Occurrence) -> Sequence[int]:
-    """Return which of ``trigger.start`` to start: all of them, or the one that a publisher asks for and may have.
+    """Return the positions in ``trigger.start`` to start: all, or the one that a publisher requests and may have.
 
     Raises:
-        Rejected: the document does not allow what the publisher asks for.
+        Rejected: the document does not allow it.
 
     """
     request = occurrence.request
-    if request is None:
-        return range(len(trigger.start))
-    if trigger.when.source != "sns" or topic(trigger.when):
-        raise Rejected(f"{trigger.id} takes no requests; those that do have when: {{sns: {{}}}}")
     if not trigger.enabled:
-        raise Rejected(f"{trigger.id} is switched off")
+        raise Rejected(f"{trigger.id} is disabled; enable it, then redrive this")
+    if request is None:
+        if takes_requests(trigger.when):
+            raise Rejected(f"{trigger.id} starts only what a publisher requests on the stack's own topic")
+        return range(len(trigger.start))
+    if not takes_requests(trigger.when):
+        raise Rejected(f"{trigger.id} takes no requests; name a trigger that has when: {{sns: {{}}}}")
     for name, value in request.parameters.items():
-        if wrong := _refused(trigger, name, value):
-            raise Rejected(f"the request's parameter {name} {wrong}")
+        if problem := _refusal(trigger, name, value):
+            raise Rejected(f"the request's parameter {name} {problem}")
     if not trigger.one_of:
         if request.pipeline is not None:
-            raise Rejected(f"the request names a pipeline, but {trigger.id} says itself what it starts; leave it out")
+            raise Rejected(f"the request names a pipeline, but {trigger.id} leaves no choice; leave it out")
         return range(len(trigger.start))
     return [_chosen(trigger, request)]
 
@@ -39,11 +41,11 @@ def _chosen(trigger: Trigger, request: Request) -> int:
     if request.pipeline is None:
         raise Rejected(f"the request names no pipeline; {trigger.id} starts one of {', '.join(names)}")
     if request.pipeline not in names:
-        raise Rejected(f"the request's pipeline {request.pipeline!r} is none of {', '.join(names)}")
+        raise Rejected(f"the request's pipeline {request.pipeline!r} is not one of {', '.join(names)}")
     return names.index(request.pipeline)
 
 
-def _refused(trigger: Trigger, name: str, value: str) -> str | None:
+def _refusal(trigger: Trigger, name: str, value: str) -> str | None:
     accepted = trigger.accept.get(name)
     if accepted is None:
         names = ", ".join(trigger.accept) or "none"
@@ -53,4 +55,4 @@ def _refused(trigger: Trigger, name: str, value: str) -> str | None:
     if isinstance(accepted, str):
         matches = any(globs.matches(accepted, spelt) for spelt in spellings)
         return None if matches else f"does not match {accepted}"
-    return None if spellings & set(accepted) else f"is none of {', '.join(accepted)}"
+    return None if spellings & set(accepted) else f"is not one of {', '.join(accepted)}"

@@ -14,6 +14,8 @@ from pipeline_triggers.models import Occurrence, Trigger, When
 
 _FILES = resources.files("pipeline_triggers.documents") / "samples"
 
+_REQUESTED = "churn/requests"  # the trigger that sns.json names
+
 # What SageMaker adds to the event of drift.json (DescribeProcessingJob).
 MONITOR = {
     "schedule": "churn-prod",
@@ -30,8 +32,8 @@ def sample(when: When) -> Occurrence | None:
         return None
     event = json.loads(_FILES.joinpath(f"{name}.json").read_text(encoding="utf-8"))
     if when.source == "sns":
-        subscriber = Trigger("", When("sns", {"topic": event["TopicArn"]} if topic(when) else {}), ())
-        return from_topic(None, json.dumps(event), {"": subscriber})[0].occurrence()
+        reader = Trigger(_REQUESTED, When("sns", {"topic": event["TopicArn"]} if topic(when) else {}), ())
+        return from_topic(None, json.dumps(event), {_REQUESTED: reader})[0].occurrence()
     occurrence = eventbridge.read(source.fit(event, when.fields), when.source)
     bindings = {**occurrence.bindings, **({"monitor": MONITOR} if when.source == "drift" else {})}
     return replace(

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.events import eventbridge
-from pipeline_triggers.language.sources import SOURCES
+from pipeline_triggers.language.sources import SOURCES, starter
 from pipeline_triggers.models import Occurrence, Trigger
 
 Triggers = Mapping[str, Trigger]
@@ -66,7 +66,15 @@ def from_rule(handler: str, body: str, triggers: Triggers) -> list[Arrival]:
 
 
 def _source(handler: str, trigger: Trigger | None) -> str:
-    """Return how the event is to be read; that of a removed trigger as the handler's first source would."""
-    if trigger:
-        return trigger.when.source
-    return next(name for name, source in SOURCES.items() if source.handler == handler)
+    """Return the source that an event is of; that of a removed trigger is read as the handler's first source would.
+
+    Raises:
+        Rejected: the trigger is not one of this handler. Any rule of the account may send to its queue.
+
+    """
+    if trigger is None:
+        return next(name for name, source in SOURCES.items() if source.handler == handler)
+    if starter(trigger) != handler:
+        kind = f"a direct trigger on {trigger.when.source}" if trigger.direct else f"a trigger on {trigger.when.source}"
+        raise Rejected(f"the event came by the wrong queue: {trigger.id} is {kind}; find the rule that sends it here")
+    return trigger.when.source

@@ -9,9 +9,10 @@ from typing import Any
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.events import s3, strict_json
 from pipeline_triggers.events.envelope import Arrival, Triggers, parse
-from pipeline_triggers.language.sources import topic
+from pipeline_triggers.language.sources import takes_requests, topic
 from pipeline_triggers.language.values import MAX_VALUE_LENGTH, spell
 from pipeline_triggers.models import Occurrence, Request
+from pipeline_triggers.text import brief, did_you_mean
 
 Envelope = Mapping[str, Any]
 Read = Occurrence | Filtered | Rejected
@@ -49,13 +50,13 @@ def _arrivals(own: str | None, envelope: Any, triggers: Triggers) -> list[Arriva
         case _:
             raise Rejected("the message is not a notification of SNS: it lacks Type, MessageId, TopicArn or Message")
     if arn == own or (own is None and not subscribed):
-        return [_requested(envelope)]
+        return [_requested(envelope, triggers)]
     if not subscribed:
         raise Rejected(f"no trigger subscribes to {arn} any more")
     return [Arrival(trigger, message_id, read) for read in _published(envelope, text) for trigger in subscribed]
 
 
-def _requested(envelope: Envelope) -> Arrival:
+def _requested(envelope: Envelope, triggers: Triggers) -> Arrival:
     """Read a publisher's message on the stack's own topic."""
     trigger = "unknown"
     read: Read
@@ -64,6 +65,10 @@ def _requested(envelope: Envelope) -> Arrival:
         if isinstance(body, dict) and isinstance(body.get("trigger"), str):
             trigger = body["trigger"]
         read = replace(_message(envelope, body), request=_request(body))
+        if trigger not in triggers:
+            known = [other.id for other in triggers.values() if takes_requests(other.when)]
+            remedy = did_you_mean(trigger, known) if known else "no trigger takes requests"
+            raise Rejected(f"trigger {brief(trigger)} does not exist; {remedy}")
     except Rejected as error:
         read = error
     return Arrival(trigger, envelope["MessageId"], read)
