@@ -1,6 +1,6 @@
-"""What follows from the sources and the schema: ``schema.json``'s part on ``when``, and the tables of the reference.
+"""What follows from the code: ``schema.json``'s part on ``when``, the reference's tables, and that of the packages.
 
-``make format`` runs ``python -m tests.tools.reference``, which writes both; ``--check`` says whether they are stale.
+``make format`` runs ``python -m tests.tools.reference``, which writes them; ``--check`` says which are stale.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from pipeline_triggers.language.lookups import LOOKUPS
@@ -18,6 +20,7 @@ from tests import PROJECT
 
 SCHEMA = PROJECT / "layers" / "core" / "pipeline_triggers" / "documents" / "schema.json"
 REFERENCE = PROJECT / "docs" / "triggers.md"
+ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -38,6 +41,7 @@ def with_tables(text: str, schema: Schema) -> str:
         "trigger": lambda: _keys(definitions["trigger"], definitions),
         "when": lambda: _sources(definitions),
         "lookups": _lookups,
+        "packages": _packages,
     }
     return _TABLE.sub(lambda table: "".join([table[1], *(f"{row}\n" for row in tables[table[2]]()), table[3]]), text)
 
@@ -69,6 +73,19 @@ def _lookups() -> Iterator[str]:
         yield _row(f"`${lookup.variable}.{lookup.field}`", _escaped(lookup.description), ", ".join(actions))
 
 
+def _packages() -> Iterator[str]:
+    """Describe the packages by their docstrings, in the order of the import contract, on their side of the wall."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    order, wall, *_ = project["tool"]["importlinter"]["contracts"]
+    yield "| package | runs in | what it is for |"
+    yield "| --- | --- | --- |"
+    for row in order["layers"]:
+        for name in row.split(" | "):
+            place = "a command" if name in wall["forbidden_modules"] else "Lambda"
+            summary = " ".join((import_module(name).__doc__ or "").partition("\n\n")[0].replace("``", "`").split())
+            yield _row(f"`{name.removeprefix('pipeline_triggers.')}`", place, _escaped(summary))
+
+
 def _meaning(value: Mapping[str, Any], definitions: Schema) -> str:
     described = value.get("description") or definitions[value["$ref"].rpartition("/")[2]]["description"]
     return _escaped(str(described).rstrip("."))
@@ -88,7 +105,7 @@ def main() -> int:
     schema = with_sources(json.loads(SCHEMA.read_text(encoding="utf-8")))
     texts = {
         SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
-        REFERENCE: with_tables(REFERENCE.read_text(encoding="utf-8"), schema),
+        **{path: with_tables(path.read_text(encoding="utf-8"), schema) for path in (REFERENCE, ARCHITECTURE)},
     }
     stale = [path for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:
