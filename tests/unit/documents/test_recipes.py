@@ -44,7 +44,10 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
         {"train": {"InputDataUrl": "s3://raw/monthly/october.csv"}, "report": {"Name": "OCTOBER"}},
     ),
     "smoke-test": ({}, {"smoke-test": {"Endpoint": "churn-prod", "Config": "churn-prod-2026-11"}}),
-    "failed-training": ({}, {"post-mortem": {"Job": "churn-2026-10", "Reason": "unknown"}}),
+    "failed-training": (
+        {},
+        {"post-mortem": {"Job": "churn-2026-10", "Reason": "ClientError: the data could not be read"}},
+    ),
     "deploy-approved": (
         {},
         {
@@ -125,9 +128,6 @@ def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
         told = {"Type": "Notification", "MessageId": "m", "TopicArn": arn, "Message": json.dumps(ALARM)}
         return from_topic("own", json.dumps(told), {trigger.id: trigger})[0].occurrence()
     event = json.loads(json.dumps(found.event))
-    if trigger.when.source == "training_job":
-        event["detail"]["TrainingJobStatus"] = trigger.when.fields["status"][0]
-        return eventbridge.read(event, "training_job")
     if trigger.when.source != "s3":
         return found
     event["detail"]["bucket"]["name"] = trigger.when.fields["bucket"]

@@ -71,6 +71,16 @@ def test_a_status_is_spelt_as_the_api_does(status: str) -> None:
     assert (endpoint["status"], endpoint["tags"]) == ("InService", {"team": "churn"})
 
 
+@pytest.mark.parametrize(("source", "variable"), [("endpoint", "endpoint"), ("training_job", "job")])
+def test_a_reason_is_bound_for_a_failure_only(source: str, variable: str) -> None:
+    """Events of what did not fail have an empty text, which would be sent where an expression guards with $exists."""
+    event = json.loads((PROJECT / "events" / f"{source}.json").read_text(encoding="utf-8"))
+    assert event["detail"]["FailureReason"] == ""
+    assert "failure_reason" not in eventbridge.read(event, source).bindings[variable]
+    event["detail"]["FailureReason"] = "no space"
+    assert eventbridge.read(event, source).bindings[variable]["failure_reason"] == "no space"
+
+
 def test_a_variant_that_is_scaled_is_a_deployment_too() -> None:
     """AWS documents the stages in both places."""
     event = json.loads((PROJECT / "events" / "endpoint_deployment.json").read_text(encoding="utf-8"))

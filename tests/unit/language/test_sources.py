@@ -259,6 +259,19 @@ def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) 
         load(tmp_path, f"{{{source}: {asked}}}", "    parameters: {A: $.nope}\n")
 
 
+@pytest.mark.parametrize("source", ["endpoint", "training_job"])
+def test_a_reason_is_there_where_every_status_is_a_failure(tmp_path: Path, source: str) -> None:
+    """Else its absence has to be guarded."""
+    reason = "$endpoint.failure_reason" if source == "endpoint" else "$job.failure_reason"
+    value = f'    parameters: {{A: "{{% {reason} %}}"}}\n'
+    load(tmp_path, f"{{{source}: {{status: failed}}}}", value)
+    for statuses in ("deleting", "[deleting, failed]"):
+        with pytest.raises(DocumentsError, match=r"failure_reason, which such an event does not have"):
+            load(tmp_path, f"{{{source}: {{status: {statuses}}}}}", value)
+        guarded = value.replace(reason, f"$exists({reason}) ? {reason} : 'none'")
+        load(tmp_path, f"{{{source}: {{status: {statuses}}}}}", guarded)
+
+
 def test_what_a_team_names_itself_is_not_held_against_the_sample(tmp_path: Path) -> None:
     """Nobody can know which tags a resource has."""
     load(

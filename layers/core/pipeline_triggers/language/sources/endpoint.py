@@ -116,4 +116,5 @@ SOURCE = Source(
         "SageMaker Endpoint Deployment State Change": DetailType(_deployment_change, _bindings),
     },
     sample=lambda fields: "endpoint_deployment" if "deployment" in fields else "endpoint",
+    fit=sagemaker.fit_status("Endpoint"),
 )

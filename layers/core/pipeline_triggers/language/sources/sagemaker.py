@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline_triggers.language.sources.source import Change, DetailType, Event, Pattern, length_problem
+from pipeline_triggers.language.sources.source import Change, DetailType, Event, Fields, Pattern, length_problem
 from pipeline_triggers.text import brief, spelling
 
 JOB_STATUSES = ("InProgress", "Completed", "Failed", "Stopping", "Stopped", "Deleting")
@@ -59,9 +59,23 @@ def resource(stem: str, event: Event, statuses: Iterable[str]) -> dict[str, Any]
         "name": detail.get(f"{stem}Name"),
         "arn": detail.get(f"{stem}Arn"),
         "status": as_in_the_api(detail.get(f"{stem}Status"), statuses),
-        "failure_reason": detail.get("FailureReason"),
+        # Events of what did not fail have an empty one.
+        "failure_reason": detail.get("FailureReason") or None,
         "tags": _by_key(detail.get("Tags")),
     }
+
+
+def fit_status(stem: str) -> Callable[[Event, Fields], Event]:
+    """Return what gives a sample the first status of a ``when``, with a reason where every status is a failure."""
+
+    def fit(event: Event, fields: Fields) -> Event:
+        statuses = fields.get("status", [])
+        detail = {**event["detail"], **{f"{stem}Status": status for status in statuses[:1]}}
+        if statuses and all(status.endswith("Failed") for status in statuses):
+            detail["FailureReason"] = "ClientError: the data could not be read"
+        return {**event, "detail": detail}
+
+    return fit
 
 
 def known(fields: Mapping[str, Any]) -> dict[str, Any]:

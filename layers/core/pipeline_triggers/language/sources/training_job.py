@@ -41,4 +41,5 @@ SOURCE = Source(
     },
     pattern=_pattern,
     detail_types={"SageMaker Training Job State Change": sagemaker.job("TrainingJob")},
+    fit=sagemaker.fit_status("TrainingJob"),
 )
