@@ -108,7 +108,7 @@ def guide(new_project: Callable[[], Project]) -> Iterator[Guide]:
             aws.create_pipeline(pipeline, json.dumps(definition))
         aws.client("events").create_event_bus(Name="shop")
         *made, deleted = blocks("python")
-        described = json.loads(run_with_sdk("".join((*made, "import json\nprint(json.dumps(told))\n")), aws))
+        described = json.loads(run_with_sdk("".join((*made, "import json\nprint(json.dumps(described))\n")), aws))
         for command in re.findall(r"^aws .*?(?=^aws |\Z)", "".join(blocks("sh")), re.DOTALL | re.MULTILINE):
             call(aws, command.partition("triggers ")[0].strip())
         project = new_project()

@@ -76,7 +76,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
             }
         },
     ),
-    "retrain-on-told-drift": ({}, {"train": {"Schedule": "churn-prod", "Reason": "Threshold crossed: 0.31 > 0.1"}}),
+    "drift-by-topic": ({}, {"train": {"Schedule": "churn-prod", "Reason": "Threshold crossed: 0.31 > 0.1"}}),
     "one-per-environment": (
         {"key": "in/x.csv"},
         {"train-dev": {"InputDataUrl": "s3://acme-dev-raw/in/x.csv", "Environment": "dev"}},
@@ -92,7 +92,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
             }
         },
     ),
-    "told-by-topic": ({}, {"train": {"InputDataUrl": "s3://acme-raw-dev/churn/2026-10/März 100%.csv"}}),
+    "upload-by-topic": ({}, {"train": {"InputDataUrl": "s3://acme-raw-dev/churn/2026-10/März 100%.csv"}}),
     "evaluate-again": ({"key": "tests/x.csv"}, {"train": {"TestDataUrl": "s3://raw/tests/x.csv"}}),
     "order-closed": ({}, {"orders": {"Month": "03"}}),
     "straight": ({"key": "straight/x"}, {"train": {"Key": "straight/x", "InstanceType": "ml.m5.large"}}),
@@ -123,7 +123,7 @@ def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
     if found.request:
         wanted = {"InputDataUrl": "s3://raw/churn/2026-10/data.csv"}
         return replace(found, request=replace(found.request, pipeline="train", parameters=wanted))
-    if trigger.id == "recipes/retrain-on-told-drift":
+    if trigger.id == "recipes/drift-by-topic":
         arn = trigger.when.fields["topic"]
         told = {"Type": "Notification", "MessageId": "m", "TopicArn": arn, "Message": json.dumps(ALARM)}
         return from_topic("own", json.dumps(told), {trigger.id: trigger})[0].occurrence()
