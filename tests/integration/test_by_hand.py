@@ -94,11 +94,11 @@ def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> Deployed:
 def test_an_event_that_is_run_starts_what_its_rule_would_start_once(deployed: Deployed) -> None:
     """The same file once more is a duplicate, and with --again a new execution whose description says so."""
     event = ("--event", str(EVENTS / "s3.json"))
-    (first,) = deployed.json("run", "team/uploads", *event)["verdicts"]
+    (first,) = deployed.json("run", "team/uploads", *event)
     assert deployed.value(first) == "s3://acme-raw-dev/churn/2026-10/data.csv"
-    (repeated,) = deployed.json("run", "uploads", *event)["verdicts"]
+    (repeated,) = deployed.json("run", "uploads", *event)
     assert (repeated["outcome"], repeated["execution_arn"]) == ("DUPLICATE", first["execution_arn"])
-    (again,) = deployed.json("run", "uploads", *event, "--again")["verdicts"]
+    (again,) = deployed.json("run", "uploads", *event, "--again")
     assert deployed.value(again) == deployed.value(first)
     assert again["execution_arn"] != first["execution_arn"]
     listed = deployed.aws.client("sagemaker").list_pipeline_executions(PipelineName="run")["PipelineExecutionSummaries"]
@@ -110,19 +110,18 @@ def test_an_event_that_is_run_starts_what_its_rule_would_start_once(deployed: De
 def test_again_goes_past_a_business_key(deployed: Deployed) -> None:
     """Which otherwise names the occurrence alone."""
     event = ("--event", str(EVENTS / "s3.json"))
-    outcomes = [
-        deployed.json("run", "once-per-key", *event, *more)["verdicts"][0]["outcome"] for more in ((), (), ("--again",))
-    ]
+    outcomes = [deployed.json("run", "once-per-key", *event, *more)[0]["outcome"] for more in ((), (), ("--again",))]
     assert outcomes == ["STARTED", "DUPLICATE", "STARTED"]
 
 
 def test_a_schedule_is_run_as_if_it_were_due_now(deployed: Deployed) -> None:
     """Without a file: it gets what the deployed schedule would send."""
-    before = deployed.json("describe", "nightly")["verdicts"]
-    (verdict,) = deployed.json("run", "nightly")["verdicts"]
+    (before,) = deployed.json("describe", "nightly")
+    (verdict,) = deployed.json("run", "nightly")
     assert deployed.value(verdict)[:11] >= "2026-11-21T"[:5]
-    assert verdict["subject"] == deployed.json("describe", "nightly")["arn"]
-    assert len(deployed.json("describe", "nightly")["verdicts"]) == len(before) + 1
+    (after,) = deployed.json("describe", "nightly")
+    assert verdict["subject"] == after["arn"]
+    assert len(after["verdicts"]) == len(before["verdicts"]) + 1
 
 
 def test_a_request_and_a_message_are_run_like_published_ones(deployed: Deployed, tmp_path: Path) -> None:
@@ -130,11 +129,11 @@ def test_a_request_and_a_message_are_run_like_published_ones(deployed: Deployed,
     envelope = json.loads((EVENTS / "sns.json").read_text(encoding="utf-8"))
     path = tmp_path / "message.json"
     path.write_text(json.dumps({**envelope, "Message": "hello"}), encoding="utf-8")
-    (told,) = deployed.json("run", "told", "--event", str(path))["verdicts"]
+    (told,) = deployed.json("run", "told", "--event", str(path))
     assert deployed.value(told) == "hello"
     asked = {"trigger": "team/requests", "parameters": {"Value": "asked"}}
     path.write_text(json.dumps({**envelope, "Message": json.dumps(asked)}), encoding="utf-8")
-    (request,) = deployed.json("run", "requests", "--event", str(path))["verdicts"]
+    (request,) = deployed.json("run", "requests", "--event", str(path))
     assert deployed.value(request) == "asked"
     path.write_text(json.dumps({**envelope, "Message": json.dumps({**asked, "trigger": "team/x"})}), encoding="utf-8")
     refused = deployed.triggers("run", "requests", "--event", str(path))
@@ -144,22 +143,22 @@ def test_a_request_and_a_message_are_run_like_published_ones(deployed: Deployed,
 
 def test_what_is_deployed_of_a_trigger_is_told(deployed: Deployed) -> None:
     """By AWS itself: the rule with its bus, the schedule with its zone, the subscription."""
-    rule = deployed.json("describe", "closed")
+    (rule,) = deployed.json("describe", "closed")
     assert (rule["kind"], rule["state"], rule["fires"]["bus"]) == ("rule", "DISABLED", "run-bus")
     assert json.loads(rule["fires"]["pattern"]) == {"source": ["acme.shop"]}
-    assert rule["starts"] == {"run": {"Value": "$.detail.month"}}
-    schedule = deployed.json("describe", "nightly")
+    assert rule["starts"] == [{"pipeline": "run", "parameters": {"Value": "$.detail.month"}}]
+    (schedule,) = deployed.json("describe", "nightly")
     assert schedule["fires"] == {"expression": "cron(0 2 * * ? *)", "timezone": "Europe/Berlin"}
     assert (schedule["kind"], schedule["state"]) == ("schedule", "ENABLED")
     assert ":role/" in schedule["role"]
-    subscription = deployed.json("describe", "told")
+    (subscription,) = deployed.json("describe", "told")
     assert subscription["fires"] == {"topic": "arn:aws:sns:eu-central-1:123456789012:run-topic"}
     assert subscription["arn"].startswith("arn:aws:sns:eu-central-1:123456789012:run-topic:")
     assert all(":sqs:" in target for found in (rule, schedule, subscription) for target in found["targets"])
-    direct = deployed.json("describe", "direct")
+    (direct,) = deployed.json("describe", "direct")
     assert (direct["direct"], direct["targets"]) == (True, ["arn:aws:sagemaker:eu-central-1:123456789012:pipeline/run"])
     assert "none: AWS starts it itself" in deployed.triggers("describe", "direct").stdout
-    assert ":run-topic:" not in deployed.json("describe", "requests")["arn"]
+    assert ":run-topic:" not in deployed.json("describe", "requests")[0]["arn"]
 
 
 def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) -> None:
@@ -178,7 +177,7 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
         (("run", "direct"), "team/direct is delivered directly, past every handler; start its pipeline itself"),
         (("run", "uploads"), "write it to a file, like those in events/, and name that with --event"),
         (("run", "other"), "the documents have no triggers other; name one of team/uploads"),
-        (("describe", "uploads", "--stack", "none-such"), "there is no stack none-such in eu-central-1"),
+        (("describe", "uploads", "--stack", "none-such"), "stack none-such does not exist in eu-central-1"),
     ],
 )
 def test_what_can_t_be_run_is_told_with_its_remedy(deployed: Deployed, arguments: tuple[str, ...], told: str) -> None:

@@ -29,7 +29,7 @@ def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_pro
     assert checked.returncode == 1
     told = checked.stderr.splitlines()
     where = f"{project.documents}/team.yaml"
-    assert told[0] == "Error: the documents are wrong"
+    assert told[0] == "Found 3 problems"
     assert told[1].startswith(f"{where}:7: triggers.one.when.s3.bucket: bucket silent-bucket does not send its events")
     assert told[2].startswith(f"{where}:10: triggers.two.when.s3.bucket: bucket no-such-bucket does not exist")
     assert told[3].startswith(f"{where}:11: triggers.two.start: pipeline no-such-pipeline does not exist in eu-central")
@@ -39,7 +39,7 @@ def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_pro
     aws.client("s3").put_bucket_notification_configuration(
         Bucket="silent-bucket", NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
-    assert aws.triggers(*check).stdout == "2 triggers, all well\n"
+    assert aws.triggers(*check).stdout == "2 triggers OK\n"
 
 
 def test_that_no_trail_tells_of_deleted_pipelines_is_told(aws: LocalAws, new_project: Callable[[], Project]) -> None:
@@ -52,7 +52,7 @@ def test_that_no_trail_tells_of_deleted_pipelines_is_told(aws: LocalAws, new_pro
     def notes() -> int:
         checked = aws.triggers("check", "--aws", "--documents", str(project.documents))
         assert checked.returncode == 0, checked.stderr
-        return checked.stderr.count("no trail of CloudTrail logs management events here")
+        return checked.stderr.count("no CloudTrail trail logs management events here")
 
     assert notes() == 1
     aws.client("s3").create_bucket(Bucket="trails", CreateBucketConfiguration={"LocationConstraint": REGION})

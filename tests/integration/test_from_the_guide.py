@@ -198,7 +198,7 @@ def test_describe_tells_what_the_sdk_s_does(guide: Guide) -> None:
     done = guide.aws.triggers(
         "describe", "guide/once", "--json", "--stack", STACK, "--documents", str(guide.project.documents)
     )
-    ours = json.loads(done.stdout)
+    (ours,) = json.loads(done.stdout)
     assert guide.described["Schedule_Expression"] == ours["fires"]["expression"] == "at(2099-12-13T10:15:20)"
     assert guide.described["Schedule_State"] == ours["state"] == "ENABLED"
     assert guide.described["Schedule_Arn"].endswith(":schedule/default/once")
@@ -207,7 +207,7 @@ def test_describe_tells_what_the_sdk_s_does(guide: Guide) -> None:
     assert ":role/" in ours["role"]
     assert "Schedule_Start_Date" in guide.described
     assert "start" not in ours["fires"]
-    assert ours["starts"] == {"churn-training": {}}
+    assert ours["starts"] == [{"pipeline": "churn-training", "parameters": {}}]
 
 
 def test_both_ways_at_once_are_warned_of(guide: Guide) -> None:

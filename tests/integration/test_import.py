@@ -155,7 +155,7 @@ def test_an_imported_rule_starts_what_theirs_did(moved: Moved) -> None:
 def test_an_imported_schedule_gives_the_scheduled_time(moved: Moved) -> None:
     """As Scheduler put it into theirs."""
     done = moved.triggers("run", "moved/feature-processor", "--stack", STACK, "--json")
-    (verdict,) = json.loads(done.stdout)["verdicts"]
+    (verdict,) = json.loads(done.stdout)
     values = moved.aws.execution_parameters(verdict["execution_arn"])
     (name,) = values
     assert name == "scheduled_time"
@@ -189,5 +189,5 @@ def test_a_file_that_is_there_is_not_written_over(moved: Moved) -> None:
     output = moved.project.documents / "moved.yaml"
     done = moved.triggers("import", "--output", str(output))
     assert done.returncode == 2
-    assert "is there already; name another file" in done.stderr
+    assert "exists; name another file" in done.stderr
     assert output.read_text(encoding="utf-8") == moved.document

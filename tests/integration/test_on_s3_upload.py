@@ -220,7 +220,7 @@ def test_a_trigger_that_is_not_deployed_is_looked_for_once_more(deployed: LocalA
     assert (verdict["outcome"], verdict["event_id"]) == ("WAITING", "e2")
 
 
-def test_what_was_rejected_is_redriven_after_the_mend(deployed: LocalAws) -> None:
+def test_what_was_rejected_is_redriven_after_the_fix(deployed: LocalAws) -> None:
     """The pipeline that was missing is started; the other one, which was started then, is not started twice."""
     upload(deployed, "mended/x")
     started, rejected = deployed.new_verdicts(STACK, "team/mended", 2)
@@ -233,7 +233,8 @@ def test_what_was_rejected_is_redriven_after_the_mend(deployed: LocalAws) -> Non
     duplicate, mended = deployed.new_verdicts(STACK, "team/mended", 2)
     assert (duplicate["outcome"], duplicate["execution_arn"]) == ("DUPLICATE", started["execution_arn"])
     assert (mended["outcome"], mended["pipeline"]) == ("STARTED", "made-later")
-    assert deployed.triggers(*redrive).stdout == "nothing of this is in the dead-letter queues\n"
+    again = deployed.triggers("redrive", "--stack", STACK, "--reason", "made-later")
+    assert again.stdout == "no matching dead letters\n", again.stderr
 
 
 def test_a_repeated_delivery_asks_for_the_same_execution(deployed: LocalAws) -> None:

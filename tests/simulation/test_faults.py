@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.models import Start
-from pipeline_triggers.operations.redrive import HELD
+from pipeline_triggers.operations.redrive import HIDDEN
 from pipeline_triggers.starts import ledger
 
 from tests.simulation.delivery_world import At, World
@@ -114,7 +114,7 @@ def test_what_is_redriven_after_fourteen_days_starts_only_what_was_not_started(b
         assert [one["PipelineName"] for one in world.sagemaker.executions] == ["a", "c"]
         world.pass_time(14 * DAY)
         world.redrive(broken_off)
-        world.pass_time(HELD)
+        world.pass_time(HIDDEN)
         world.redrive()
         assert world.sqs.dead == {}
         world.drain()

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pipeline_triggers.models import Start, Trigger
-from pipeline_triggers.operations.redrive import HELD
+from pipeline_triggers.operations.redrive import HIDDEN
 
 from tests.simulation.delivery_world import World
 from tests.simulation.faults import CALLS, KEY, LONGEST_LAG, START, WHEN, kinds
@@ -101,7 +101,7 @@ class History(RuleBasedStateMachine):
         with self.around:
             self.world.sagemaker.missing, self.world.deployed, self.world.faults = False, True, {}
             self.world.drain()
-            self.world.pass_time(HELD)  # until what a broken redrive held is shown again
+            self.world.pass_time(HIDDEN)  # until what a broken redrive held is shown again
             self.world.redrive()
             self.world.drain()
         assert self.world.sqs.dead == {}

@@ -68,7 +68,7 @@ def test_a_stale_file_fails_the_check_and_says_what_to_run(directory: Path) -> N
     for _ in range(2):
         checked = run(directory, "compile", "--check")
         assert checked.exit_code == 1
-        assert checked.stderr.endswith("not what the documents compile to; run: make compile\n")
+        assert checked.stderr.endswith("out of date; run: make compile\n")
 
 
 @pytest.mark.parametrize("command", ["compile", "check"])
@@ -86,7 +86,7 @@ def test_wrong_documents_fail_with_their_problems(directory: Path, command: str)
 def test_check_says_that_all_is_well(directory: Path) -> None:
     """Without ``--aws`` it needs no account."""
     checked = run(directory, "check")
-    assert (checked.exit_code, checked.output) == (0, "1 trigger, all well\n")
+    assert (checked.exit_code, checked.output) == (0, "1 trigger OK\n")
 
 
 def test_an_unknown_stage_is_told_with_those_that_are(directory: Path) -> None:
@@ -106,7 +106,7 @@ def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     checked = run(directory, "check", "--aws")
     assert checked.exit_code == 1
-    assert "the account can't be asked: Unable to locate credentials" in checked.stderr
+    assert "the request to AWS failed: Unable to locate credentials" in checked.stderr
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_else_runs_is_a_note_and_no_error(
         yield "schedule default/x starts train"
         raise error
 
-    monkeypatch.setattr(cloudtrail, "tells_of_deletions", lambda: True)
+    monkeypatch.setattr(cloudtrail, "reports_deletions", lambda: True)
     monkeypatch.setattr(check_account, "problems", lambda *_: [])
     monkeypatch.setattr(overlaps, "overlaps", lambda *_: iter(["schedule default/x starts train"]))
     checked = run(directory, "check", "--aws", "--json")
@@ -133,8 +133,8 @@ def test_what_else_runs_is_a_note_and_no_error(
     assert checked.stderr == "Note: schedule default/x starts train\n"
     monkeypatch.setattr(overlaps, "overlaps", others)
     checked = run(directory, "check", "--aws")
-    assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
-    assert checked.stderr.startswith("Note: what else starts these pipelines can't be looked for: ")
+    assert (checked.exit_code, checked.stdout) == (0, "1 trigger OK\n")
+    assert checked.stderr.startswith("Note: what else starts these pipelines could not be checked: ")
     assert told in checked.stderr
 
 
@@ -146,10 +146,10 @@ def test_trails_that_can_not_be_asked_are_a_note_and_no_error(directory: Path, m
 
     monkeypatch.setattr(check_account, "problems", lambda *_: [])
     monkeypatch.setattr(overlaps, "overlaps", lambda *_: iter([]))
-    monkeypatch.setattr(cloudtrail, "tells_of_deletions", denied)
+    monkeypatch.setattr(cloudtrail, "reports_deletions", denied)
     checked = run(directory, "check", "--aws")
-    assert (checked.exit_code, checked.stdout) == (0, "1 trigger, all well\n")
-    assert checked.stderr.startswith("Note: whether CloudTrail tells of deleted pipelines can't be asked: ")
+    assert (checked.exit_code, checked.stdout) == (0, "1 trigger OK\n")
+    assert checked.stderr.startswith("Note: whether CloudTrail reports deleted pipelines could not be checked: ")
 
 
 def let_import_find(monkeypatch: pytest.MonkeyPatch, *found: ExistingSchedule) -> None:
@@ -157,6 +157,7 @@ def let_import_find(monkeypatch: pytest.MonkeyPatch, *found: ExistingSchedule) -
     monkeypatch.setattr(home, "current", lambda: Home("aws", "123456789012", "eu-central-1"))
     monkeypatch.setattr(inventory, "existing", lambda *_: iter(found))
     monkeypatch.setattr(inventory, "pipeline_names", lambda: {"train": "train"})
+    monkeypatch.setattr(inventory, "required_parameters", lambda _: ({"train": ("Month",)}, []))
 
 
 def test_a_document_that_can_t_be_written_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,12 +169,21 @@ def test_a_document_that_can_t_be_written_is_told(directory: Path, monkeypatch: 
     assert f"Error: {output}: No such file or directory; name another file as --output" in imported.stderr
 
 
+def test_an_import_says_what_the_pipelines_require(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On standard error, and in the document."""
+    let_import_find(monkeypatch, hourly())
+    imported = run(directory, "import")
+    assert imported.exit_code == 0
+    assert "Missing: trigger hourly: train requires Month; add values\n" in imported.stderr
+    assert "    # Missing: train requires Month; add values\n" in imported.stdout
+
+
 @pytest.mark.parametrize("team", ["../x y: #", "Churn", "a--b", "", "stages"])
 def test_a_team_is_what_its_document_may_be_called(directory: Path, team: str) -> None:
     """Else nobody could save it; the account is not even asked."""
     imported = run(directory, "import", "--team", team)
     assert imported.exit_code == 2
-    assert f"{team!r} is no name for a team's document; use lower-case letters" in imported.stderr
+    assert f"{team!r} can't name a team's document; use lower-case letters" in imported.stderr
 
 
 def test_an_account_without_schedules_gives_no_document(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +192,7 @@ def test_an_account_without_schedules_gives_no_document(directory: Path, monkeyp
     output = directory / "moved.yaml"
     imported = run(directory, "import", "--output", str(output))
     assert (imported.exit_code, imported.stdout) == (0, "")
-    assert imported.stderr.startswith("nothing to import: ")
+    assert imported.stderr.startswith("Nothing to import: ")
     assert not output.exists()
 
 
@@ -191,11 +201,11 @@ def test_list_shows_each_trigger(directory: Path) -> None:
     listed = run(directory, "list")
     assert listed.exit_code == 0
     assert [line.split() for line in listed.output.splitlines()] == [
-        ["trigger", "when", "starts"],
-        ["team/one", "s3", "bucket=raw", "key=in/*", "train"],
+        ["trigger", "state", "starts", "when"],
+        ["team/one", "enabled", "train", "s3", "bucket=raw", "key=in/*"],
     ]
     (trigger,) = json.loads(run(directory, "list", "--json").output)
-    assert (trigger["id"], trigger["when"]["source"]) == ("team/one", "s3")
+    assert (trigger["trigger"], trigger["when"]["source"]) == ("team/one", "s3")
 
 
 def test_explain_wants_an_event(directory: Path) -> None:
@@ -203,4 +213,4 @@ def test_explain_wants_an_event(directory: Path) -> None:
     (directory / "event.json").write_text("{")
     explained = run(directory, "explain", str(directory / "event.json"))
     assert explained.exit_code == 1
-    assert "event.json is no JSON" in explained.stderr
+    assert "event.json is not valid JSON" in explained.stderr

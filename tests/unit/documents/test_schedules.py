@@ -345,7 +345,7 @@ def test_the_commands_say_what_has_passed(directory: Path, command: str) -> None
     """It is nothing wrong: they succeed."""
     ended = run(directory, command)
     assert (ended.exit_code, ended.stderr) == (0, DONE)
-    assert ended.output.startswith("1 trigger, ")
+    assert ended.output.startswith("1 trigger")
 
 
 def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +357,7 @@ def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch:
 
     monkeypatch.setattr(check_account, "problems", problems)
     monkeypatch.setattr(overlaps, "overlaps", lambda *_: iter([]))
-    monkeypatch.setattr(cloudtrail, "tells_of_deletions", lambda: True)
+    monkeypatch.setattr(cloudtrail, "reports_deletions", lambda: True)
     checked = run(directory, "check", "--aws")
     assert (checked.exit_code, checked.stderr) == (0, DONE)
 

@@ -54,7 +54,7 @@ def advanced(**fields: list[str]) -> dict[str, Any]:
         (True, advanced(eventCategory=["Data"]), False),
     ],
 )
-def test_a_trail_tells_of_deletions_when_it_logs_management_s_writes(
+def test_a_trail_reports_deletions_when_it_logs_management_s_writes(
     monkeypatch: pytest.MonkeyPatch, logging: bool, selectors: dict[str, Any], expected: bool
 ) -> None:
     """Chosen by selectors of either kind, while it is logging."""
@@ -64,7 +64,7 @@ def test_a_trail_tells_of_deletions_when_it_logs_management_s_writes(
         get_event_selectors=lambda **_: selectors,
     )
     monkeypatch.setattr(aws, "cloudtrail", lambda _=None: client)
-    assert cloudtrail.tells_of_deletions() is expected
+    assert cloudtrail.reports_deletions() is expected
 
 
 @dataclass
@@ -101,7 +101,7 @@ def test_a_trail_that_can_t_be_asked_hides_no_other(monkeypatch: pytest.MonkeyPa
         for region in ("eu-central-1", "us-east-1")
     }
     monkeypatch.setattr(aws, "cloudtrail", lambda region="eu-central-1": regions[region])
-    assert cloudtrail.tells_of_deletions()
+    assert cloudtrail.reports_deletions()
     trails.pop()
     with pytest.raises(ClientError, match="TrailNotFoundException"):
-        cloudtrail.tells_of_deletions()
+        cloudtrail.reports_deletions()

@@ -171,7 +171,17 @@ def test_a_rule_s_paths_literals_bus_and_tags_are_carried_over(tmp_path: Path) -
         "report": {},
     }
     assert (trigger.enabled, trigger.tags, trigger.description) == (False, {"team": "shop"}, "Orders: all")
-    assert "# Not carried over: its parameter Empty = : SageMaker refuses what is empty" in written.text
+    assert "# Not carried over: its parameter Empty = : SageMaker refuses an empty value" in written.text
+
+
+def test_what_a_pipeline_requires_and_nobody_sets_is_said(tmp_path: Path) -> None:
+    """The check against the account would refuse the trigger; the import says it first."""
+    required = {"Train": ("Month", "Url"), "report": ("Kind",)}
+    existing = [rule(("train", {"Month": "$.detail.month"}), ("report", {"Kind": "x"}))]
+    (tmp_path / "stages.yaml").write_text(STAGES, encoding="utf-8")
+    written = import_document.document(existing, tmp_path / "moved.yaml", replace(HERE, required=required))
+    assert written.missing == ("trigger orders: Train requires Url; add values",)
+    assert "    # Missing: Train requires Url; add values\n" in written.text
 
 
 def test_a_rule_that_starts_a_pipeline_twice_becomes_two_triggers(tmp_path: Path) -> None:
@@ -209,7 +219,7 @@ def test_a_call_that_scheduler_makes_itself_is_read(tmp_path: Path) -> None:
     (trigger,) = loaded(tmp_path, written)
     assert sent(trigger, SCHEDULED) == {"P": "2026-11-01T01:00:00Z"}
     assert (trigger.options.display_name, trigger.options.max_parallel_steps) == ("nightly", 3)
-    assert "# Not carried over: its call sets PipelineExecutionDescription as well" in written.text
+    assert "# Not carried over: its call also sets PipelineExecutionDescription" in written.text
 
 
 @pytest.mark.parametrize(
@@ -238,19 +248,19 @@ def test_what_is_not_carried_over_is_said(tmp_path: Path, changes: dict[str, Any
         (schedule(EndDate=datetime(2026, 10, 1, tzinfo=UTC)), "its end, 2026-10-01T00:00:00Z, has passed"),
         (replace(schedule(), pipeline=Pipeline(ACCOUNT, REGION, "gone")), "its pipeline gone does not exist"),
         (replace(schedule(), pipeline=Pipeline("2" * 12, REGION, "train")), f"is in {REGION} of account {'2' * 12}"),
-        (schedule(Target={"Arn": UNIVERSAL, "Input": "{<aws.scheduler.attempt-number>}"}), "is JSON only when"),
-        (called(PipelineParameters=[{"Name": "P", "Value": 5}]), "its call is none that SageMaker takes"),
-        (called(PipelineParameters=[{"Name": "P"}]), "its call is none that SageMaker takes"),
-        (called(PipelineParameters=["P"]), "its call is none that SageMaker takes"),
-        (called(PipelineParameters=None), "its call is none that SageMaker takes"),
-        (called(ParallelismConfiguration=None), "its call is none that SageMaker takes"),
-        (called(PipelineExecutionDisplayName=7), "its call is none that SageMaker takes"),
+        (schedule(Target={"Arn": UNIVERSAL, "Input": "{<aws.scheduler.attempt-number>}"}), "is not valid JSON until"),
+        (called(PipelineParameters=[{"Name": "P", "Value": 5}]), "SageMaker does not accept its call"),
+        (called(PipelineParameters=[{"Name": "P"}]), "SageMaker does not accept its call"),
+        (called(PipelineParameters=["P"]), "SageMaker does not accept its call"),
+        (called(PipelineParameters=None), "SageMaker does not accept its call"),
+        (called(ParallelismConfiguration=None), "SageMaker does not accept its call"),
+        (called(PipelineExecutionDisplayName=7), "SageMaker does not accept its call"),
         (schedule(ScheduleExpression="at(2099-1-1T00:00:00)"), "at(2099-1-1T00:00:00) in UTC can't be read: "),
         (
             schedule(ScheduleExpression="at(2099-01-01T00:00:00)", ScheduleExpressionTimezone="GMT+2"),
             "at(2099-01-01T00:00:00) in GMT+2 can't be read: ",
         ),
-        (rule(("train", {}), ManagedBy="events.amazonaws.com"), "it belongs to events.amazonaws.com"),
+        (rule(("train", {}), ManagedBy="events.amazonaws.com"), "it is managed by events.amazonaws.com"),
         (rule(("train", {}), EventPattern='{"source": ["${Name}"]}'), "its pattern holds ${…}"),
         (Unread("schedule default/x", "AWS refuses: not you"), "schedule default/x: AWS refuses: not you"),
     ],
@@ -309,7 +319,7 @@ def test_a_comment_stays_one_line_and_yaml(tmp_path: Path) -> None:
     """Whatever stands in what it tells."""
     odd = "at(\n1\x852\x7f3\ufffe)"
     written = imported(schedule(ScheduleExpression=odd), schedule({"P": ""}, Description="a\x85\x7f\n${Name}"))
-    assert "# Left out: schedule default/Nightly_Run: at( 1 2\\x7f3\\ufffe) is none of" in written.text
+    assert "# Left out: schedule default/Nightly_Run: at( 1 2\\x7f3\\ufffe) is not an at" in written.text
     assert "# Not carried over: its description, a \\x7f ${Name}\n" in written.text
     assert len(loaded(tmp_path, written)) == 1
 

@@ -6,12 +6,13 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from moto import mock_aws
 from pipeline_triggers import aws
 from pipeline_triggers.cli import main
@@ -25,6 +26,17 @@ RULE = "arn:aws:events:eu-central-1:123456789012:rule/{}"
 TARGET = "arn:aws:sqs:eu-central-1:123456789012:queue"
 REQUEST = json.dumps({"trigger": "team/asked", "pipeline": "train"})
 SCHEDULE = '{"trigger": "team/nightly", "event": {"id": "<aws.scheduler.execution-id>", "time": "<aws.scheduler.scheduled-time>"}}'  # noqa: E501
+
+
+DOCUMENT = """\
+version: 1
+owner: team
+pipelines: [train]
+triggers:
+  one:
+    when: {s3: {bucket: raw}}
+    start: train
+"""
 
 
 @dataclass
@@ -132,11 +144,11 @@ PIPELINE = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
     ("attributes", "left"),
     [
         ({"RULE_ARN": RULE.format("gone"), "TARGET_ARN": TARGET},
-         f"{RULE.format('gone')} is gone, so its trigger is not known; triggers run starts one with an event"),
+         f"{RULE.format('gone')} is gone, so its trigger is unknown; use triggers run with the event"),
         ({"RULE_ARN": RULE.format("one"), "TARGET_ARN": PIPELINE},
-         f"it was to start {PIPELINE} itself, past every handler; start that by hand"),
+         f"it was to start {PIPELINE} directly, without a handler; start that pipeline yourself"),
         ({**SCHEDULED, "TARGET_ARN": PIPELINE},
-         f"it was to start {PIPELINE} itself, past every handler; start that by hand"),
+         f"it was to start {PIPELINE} directly, without a handler; start that pipeline yourself"),
     ],
     ids=["rule that is gone", "direct rule", "direct schedule"],
 )  # fmt: skip
@@ -165,7 +177,7 @@ def test_what_comes_back_meanwhile_is_not_sent_round_and_round(queues: Queues, m
     monkeypatch.setattr(time, "time", lambda: 0.0)
     queues.dead(BODY, **GIVEN_UP)
     (letter,) = redrive.redrive(queues.stack, everything, dry_run=False)
-    assert letter.left == "it came while this ran; run this again"
+    assert letter.left == "it arrived while this ran; run this again"
     assert (queues.sent(), queues.left()) == ([], [BODY])
 
 
@@ -217,8 +229,10 @@ def test_what_is_shown_again_already_is_no_failure(queues: Queues, monkeypatch: 
     assert len(list(redrive.redrive(queues.stack, everything, dry_run=True))) == 1
 
 
-def test_the_command_says_what_it_did_by_trigger_and_reason(queues: Queues) -> None:
+def test_the_command_says_what_it_did_by_trigger_and_reason(queues: Queues, tmp_path: Path) -> None:
     """Filters narrow it down; a second run finds only what stayed."""
+    (tmp_path / "stages.yaml").write_text("dev:\n")
+    (tmp_path / "team.yaml").write_text(DOCUMENT)
     for _ in range(2):
         queues.dead(BODY, **GIVEN_UP)
     queues.dead("{", reason="the message is no JSON", event_id="m")
@@ -227,14 +241,67 @@ def test_the_command_says_what_it_did_by_trigger_and_reason(queues: Queues) -> N
         return CliRunner(mix_stderr=False).invoke(main, ["redrive", *arguments]).output.splitlines()
 
     assert [line.split() for line in run("--dry-run", "--reason", "NO SUCH")][1:] == [
-        ["2", "team/one", "no", "such", "parameter", "would", "be", "sent", "again"]
+        ["2", "team/one", "would", "be", "sent", "again", "no", "such", "parameter"]
     ]
     told = json.loads("\n".join(run("--trigger", "team/one", "--json")))
     assert told == [
         {"handler": "OnEvent", "trigger": "team/one", "reason": "no such parameter", "left": "", "messages": 2}
     ]
     assert queues.sent() == [BODY, BODY]
-    assert run("--trigger", "team/one") == ["nothing of this is in the dead-letter queues"]
+    assert run("--trigger", "team/one", "--documents", str(tmp_path)) == ["no matching dead letters"]
     assert [line.split() for line in run()][1:] == [
-        ["1", "OnEvent", "the", "message", "is", "no", "JSON", "sent", "again"]
+        ["1", "OnEvent", "sent", "again", "the", "message", "is", "no", "JSON"]
     ]
+
+
+def test_a_trigger_that_nobody_knows_is_an_error(queues: Queues, tmp_path: Path) -> None:
+    """A typo must not look like success: the known ones are named, those of dead letters among them."""
+    (tmp_path / "stages.yaml").write_text("dev:\n")
+    (tmp_path / "team.yaml").write_text(DOCUMENT)
+    queues.dead(BODY, reason="r", trigger="former/one")
+
+    def run(trigger: str) -> Result:
+        arguments = ["redrive", "--trigger", trigger, "--documents", str(tmp_path)]
+        return CliRunner(mix_stderr=False).invoke(main, arguments)
+
+    typo = run("team/on")
+    assert (typo.exit_code, typo.stdout) == (2, "")
+    assert "no trigger team/on; did you mean team/one?" in typo.stderr
+    assert "no trigger x; use one of former/one, team/one" in run("x").stderr
+    assert (run("team/one").exit_code, run("team/one").stdout) == (0, "no matching dead letters\n")
+    assert queues.sent() == []
+    assert run("former/one").exit_code == 0
+    assert queues.sent() == [BODY]
+
+
+def test_no_publisher_writes_to_the_operator_s_terminal(queues: Queues) -> None:
+    """A request names any trigger, and its rejection repeats what it asks for; escapes are shown, not obeyed."""
+    hostile = "\x1b]0;pwned\x07\x1b[2J\x9b1m\u202e\r"
+    request = json.dumps({"trigger": hostile, "n": float("nan")})
+    queues.dead(json.dumps({"Type": "Notification", "Message": request}), reason="no", trigger="unknown")
+    for arguments in (["--dry-run"], ["--dry-run", "--json"], ["--trigger", "x"]):
+        done = CliRunner(mix_stderr=False).invoke(main, ["redrive", *arguments])
+        assert all(character == "\n" or character.isprintable() for character in done.stdout + done.stderr), done.output
+        assert "x1b]0;pwned" in done.stdout + done.stderr or "u001b]0;pwned" in done.stdout
+
+
+def test_a_rule_that_may_not_be_read_stops_no_other_message(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its event stays, with AWS's words; so does one whose rule's ARN is none."""
+    error = {"Code": "AccessDeniedException", "Message": "not you"}
+    denied: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    read: Any = aws.events().list_targets_by_rule
+
+    def choosy(**call: str) -> Any:
+        if call["Rule"] == "secret":
+            raise ClientError(denied, "ListTargetsByRule")
+        return read(**call)
+
+    monkeypatch.setattr(aws.events(), "list_targets_by_rule", choosy)
+    queues.dead(json.dumps(EVENT), RULE_ARN=RULE.format("secret"), TARGET_ARN=TARGET, **FAILED)
+    queues.dead(json.dumps(EVENT), RULE_ARN="no-arn", TARGET_ARN=TARGET, **FAILED)
+    queues.dead(BODY, **GIVEN_UP)
+    left = sorted(letter.left for letter in redrive.redrive(queues.stack, everything, dry_run=False))
+    assert left[0] == ""
+    assert "not you" in left[1]
+    assert left[2] == "no-arn is gone, so its trigger is unknown; use triggers run with the event"
+    assert (queues.sent(), len(queues.left())) == ([BODY], 2)

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from pipeline_triggers import aws
 from pipeline_triggers.cli import main
 from pipeline_triggers.operations import cloudtrail, stacks
-from pipeline_triggers.operations.restore import schedule_request
+from pipeline_triggers.operations.restore import create_schedule
 from pipeline_triggers.operations.stacks import Stack
 
 from tests.localaws.local_aws import deletion
@@ -50,7 +50,7 @@ DELETED = json.dumps({"deletion": deletion("train")})
 
 def test_a_schedule_is_made_as_it_was() -> None:
     """Without what only AWS sets."""
-    assert schedule_request(WAS, NOW).call == SAME
+    assert create_schedule(WAS, NOW).arguments == SAME
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,18 @@ def test_a_schedule_is_made_as_it_was() -> None:
                 "EndDate": "2027-02-01T00:00:00+00:00",
             },
             None,
-            "without its start, 2026-11-20T01:30:00+00:00, which a single time has no use for",
+            "without its start, 2026-11-20T01:30:00+00:00, which a single time does not use",
         ),
     ],
 )
 def test_a_past_start_moves_on(changed: dict[str, str], start: str | None, note: str) -> None:
     """It is left out, or of a rate the next occurrence on the old phase; which is said."""
-    request = schedule_request({**WAS, **changed}, NOW)
-    assert request.call.get("StartDate") == start
+    request = create_schedule({**WAS, **changed}, NOW)
+    assert request.arguments.get("StartDate") == start
     assert " ".join(request.notes).startswith(note)
     assert bool(request.notes) == bool(note)
-    assert request.refused is None
-    assert {name: value for name, value in request.call.items() if name != "StartDate"} == {
+    assert request.pointless is None
+    assert {name: value for name, value in request.arguments.items() if name != "StartDate"} == {
         **SAME,
         **{name: value for name, value in changed.items() if name != "StartDate"},
     }
@@ -117,7 +117,7 @@ def test_a_past_start_moves_on(changed: dict[str, str], start: str | None, note:
 )
 def test_what_would_never_start_again_is_not_made(changed: dict[str, str], why: str) -> None:
     """Its time has passed; ``at`` is meant in the schedule's own zone."""
-    assert schedule_request({**WAS, **changed}, NOW).refused == why
+    assert create_schedule({**WAS, **changed}, NOW).pointless == why
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_all_that_was_removed_comes_back(account: Account) -> None:
     assert things() == before
     account.calls.clear()
     again = lines("restore", "r", "team/s")
-    assert {(outcome, why) for _, outcome, why in again} == {("not restored", "it is there already: not touched")}
+    assert {(outcome, why) for _, outcome, why in again} == {("not restored", "it exists: not touched")}
     assert account.writes() == []
 
 
@@ -207,7 +207,7 @@ def test_a_group_that_is_gone_is_made_again(account: Account) -> None:
     scheduler.delete_schedule_group(Name="team")
     ((_, outcome, why),) = lines("restore", "s")
     assert outcome == "restored"
-    assert "its group team was gone, and is made again, without its tags" in why
+    assert "its group team was gone, and is created again, without its tags" in why
     assert schedules() == {"team/s"}
 
 
@@ -247,7 +247,7 @@ def test_that_a_pipeline_is_still_gone_is_told(account: Account) -> None:
     """What starts it would be removed again."""
     put_schedule("s", native("train"))
     account.work(DELETED)
-    assert "Note: pipeline train is not there" in run("restore", "s").stderr
+    assert "Note: pipeline train does not exist" in run("restore", "s").stderr
     account.sagemaker.pipelines = {"train": 0}
     assert run("restore", "s").stderr == ""
 

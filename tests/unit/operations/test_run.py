@@ -15,7 +15,7 @@ from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.models import Occurrence, Outcome, Start, Trigger, Verdict, When
 from pipeline_triggers.operations import run
 from pipeline_triggers.operations.run import Sent, are_final
-from pipeline_triggers.operations.verdict_log import Told
+from pipeline_triggers.operations.verdict_log import LoggedVerdict
 from pipeline_triggers.starts import start
 
 EVENT = {"id": "i", "detail-type": "Order", "source": "acme.shop", "detail": {"n": 1}}
@@ -30,9 +30,9 @@ def read(**more: str) -> Occurrence:
     return arrival.occurrence()
 
 
-def told(outcome: Outcome, pipeline: str | None) -> Told:
-    """Return a verdict that was told."""
-    return Told(datetime(2026, 11, 1, tzinfo=UTC), Verdict(outcome, "team/one", "i", pipeline=pipeline))
+def logged(outcome: Outcome, pipeline: str | None) -> LoggedVerdict:
+    """Return a verdict that was logged."""
+    return LoggedVerdict(datetime(2026, 11, 1, tzinfo=UTC), Verdict(outcome, "team/one", "i", pipeline=pipeline))
 
 
 @pytest.mark.parametrize("dedupe", [None, "{% detail.n %}"])
@@ -84,12 +84,12 @@ def test_a_message_is_run_for_one_of_its_topic_s_triggers() -> None:
 )
 def test_it_is_over_when_each_pipeline_has_its_verdict(verdicts: list[tuple[Outcome, str]], final: bool) -> None:
     """Or when one verdict is for all of them; waiting is none."""
-    assert are_final([told(*verdict) for verdict in verdicts], TRIGGER) is final
+    assert are_final([logged(*verdict) for verdict in verdicts], TRIGGER) is final
 
 
 def test_of_a_request_s_pipelines_one_is_enough() -> None:
     """The publisher named it."""
-    assert are_final([told(Outcome.STARTED, "b")], replace(TRIGGER, one_of=True))
+    assert are_final([logged(Outcome.STARTED, "b")], replace(TRIGGER, one_of=True))
     assert not are_final([], replace(TRIGGER, one_of=True))
 
 
@@ -98,11 +98,11 @@ def test_the_log_is_looked_at_until_the_verdicts_are_final(
     monkeypatch: pytest.MonkeyPatch, patience: float, looks: int, found: int
 ) -> None:
     """Or until there is no more patience; what stood there by then is returned."""
-    final = [told(Outcome.STARTED, "a"), told(Outcome.STARTED, "b")]
-    answers = iter([list[Told](), final])
+    final = [logged(Outcome.STARTED, "a"), logged(Outcome.STARTED, "b")]
+    answers = iter([list[LoggedVerdict](), final])
     asked = []
 
-    def verdicts(log_group: str, since: datetime, **which: str) -> list[Told]:
+    def verdicts(log_group: str, since: datetime, **which: str) -> list[LoggedVerdict]:
         asked.append((log_group, since, which))
         return next(answers)
 

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from pipeline_triggers import aws
 from pipeline_triggers.models import Outcome, Verdict
-from pipeline_triggers.operations.verdict_log import Told, verdicts
+from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 LINE = {"level": "INFO", "message": "verdict", "trigger": "team/one", "event_id": "e", "outcome": "STARTED"}
@@ -46,8 +46,8 @@ def test_the_search_is_left_to_cloudwatch(log: Stubber) -> None:
     answer(log, PATTERN, LINE, {**LINE, "pipeline": "p", "reason": "r"})
     found = list(verdicts("group", SINCE, trigger="team/one"))
     assert found == [
-        Told(SINCE, Verdict(Outcome.STARTED, "team/one", "e")),
-        Told(SINCE.replace(second=1), Verdict(Outcome.STARTED, "team/one", "e", pipeline="p", reason="r")),
+        LoggedVerdict(SINCE, Verdict(Outcome.STARTED, "team/one", "e")),
+        LoggedVerdict(SINCE.replace(second=1), Verdict(Outcome.STARTED, "team/one", "e", pipeline="p", reason="r")),
     ]
     assert found[0].as_json() == {
         "time": "2026-11-01T00:00:00+00:00", "outcome": "STARTED", "trigger": "team/one", "event_id": "e"

@@ -78,6 +78,16 @@ def status(names: Iterable[str]) -> Status:
     return Status.GONE
 
 
+def exists(name: str) -> bool:
+    """Whether a pipeline exists (or is being deleted) whose name differs in the case of its letters at most.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: the request failed, or AWS denied it.
+
+    """
+    return status([name]) is not Status.GONE or bool(other_spellings([name], listed()))
+
+
 def listed(**filters: Any) -> list[str]:
     """Return the names of all pipelines, or of those that ListPipelines' filters leave.
 

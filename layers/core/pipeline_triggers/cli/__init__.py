@@ -1,38 +1,74 @@
 """``triggers``: check, compile, list and explain the trigger documents, and look after the deployed stack.
 
-Exit codes: 0 all is well; 1 something is wrong, and stands on standard error; 2 the command line is wrong.
+Exit codes: 0 success; 1 something is wrong, as standard error says; 2 the command line is wrong.
 """
 
 from __future__ import annotations
 
 import io
 import sys
+from importlib import import_module
+from typing import Any
 
 import click
 
-from pipeline_triggers.cli import documents, janitor, moving, redrive, triggers
+# A command's module and its line in the help, so that neither the help nor one command imports what the others need:
+# boto3 alone takes most of a second.
+COMMANDS = {
+    "check": ("documents", "Check the documents; with --aws, the account as well."),
+    "compile": ("documents", "Compile the documents for sam build."),
+    "list": ("documents", "List the triggers."),
+    "explain": ("triggers", "Say what an event would start."),
+    "describe": ("triggers", "Show what is deployed of a trigger, and its last verdicts."),
+    "run": ("triggers", "Start a trigger by hand."),
+    "redrive": ("redrive", "Send dead letters to their handlers again."),
+    "import": ("importing", "Write a document from the account's schedules and rules."),
+    "orphans": ("janitor", "List or remove what starts pipelines that are gone."),
+    "restore": ("janitor", "Put back what the janitor removed."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands, each imported when it is used, and the errors that any of them ends with."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"{__name__}.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from pipeline_triggers.cli.output import Failed, FoundProblems
+        from pipeline_triggers.errors import DocumentsError, PipelineTriggersError
+
+        try:
+            return super().invoke(ctx)
+        except DocumentsError as error:
+            raise FoundProblems(error.problems) from error
+        except PipelineTriggersError as error:
+            raise Failed(str(error)) from error
+        except (BotoCoreError, ClientError) as error:
+            raise Failed(f"the request to AWS failed: {error}") from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pipeline-triggers")
 def main() -> None:
     """Start Amazon SageMaker Pipelines from events."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that can't show a key shows it escaped.
+        # A terminal that can't show a character shows it escaped.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-for command in (
-    documents.compile_command,
-    documents.check_command,
-    documents.list_command,
-    documents.explain_command,
-    redrive.redrive_command,
-    moving.import_command,
-    triggers.describe_command,
-    triggers.run_command,
-    janitor.orphans_command,
-    janitor.restore_command,
-):
-    main.add_command(command)

@@ -1,58 +1,87 @@
-"""``triggers redrive``: what is in the dead-letter queues is handled once more."""
+"""``triggers redrive``: dead letters are handled once more."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 
 import click
-from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
-from pipeline_triggers.cli.common import asking_the_account, console, json_option, stack_option
+from pipeline_triggers.cli import output
+from pipeline_triggers.cli.options import (
+    DOCUMENTS,
+    complete_trigger,
+    dry_run_option,
+    json_option,
+    stack_option,
+    trigger_ids,
+)
 from pipeline_triggers.operations import redrive, stacks
 from pipeline_triggers.operations.redrive import DeadLetter
+from pipeline_triggers.text import did_you_mean
 
 
 @click.command("redrive")
-@click.option("--trigger", help="Only what concerns this trigger, <team>/<name>.")
-@click.option("--reason", help="Only what was given up for a reason that holds these words.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be sent again.")
+@click.option("--trigger", shell_complete=complete_trigger, help="Only dead letters of this trigger, <team>/<name>.")
+@click.option("--reason", help="Only dead letters whose reason contains these words.")
+@dry_run_option
+@click.option(
+    "--documents",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=DOCUMENTS,
+    show_default=True,
+    help="The folder whose triggers --trigger may name, besides those of dead letters.",
+)
 @stack_option
 @json_option
-def redrive_command(trigger: str | None, reason: str | None, dry_run: bool, stack: str, as_json: bool) -> None:
-    """Send what waits in the dead-letter queues to the handlers again, once what was wrong is mended.
+def redrive_command(
+    trigger: str | None, reason: str | None, dry_run: bool, directory: Path, stack: str, as_json: bool
+) -> None:
+    """Send dead letters to their handlers again, after a fix.
 
-    What was started before is not started twice: its verdict is DUPLICATE.
+    Nothing starts twice: what was started before is a DUPLICATE.
     """
+    seen: set[str] = set()
 
-    def wanted(letter: DeadLetter) -> bool:
+    def matches(letter: DeadLetter) -> bool:
+        seen.add(letter.trigger)
         return trigger in (None, letter.trigger) and (reason or "").lower() in letter.reason.lower()
 
-    found: Counter[DeadLetter] = Counter()
+    deployed_stack = stacks.stack(stack)
+    letters: Counter[DeadLetter] = Counter()
     try:
-        with asking_the_account(), Progress(console=console(stderr=True), transient=True) as progress:
-            there = stacks.stack(stack)
-            task = progress.add_task("messages looked at", total=redrive.waiting(there))
-            for letter in redrive.redrive(there, wanted, dry_run=dry_run):
-                found[letter] += 1
-                progress.advance(task)
+        with output.progress(redrive.waiting(deployed_stack)) as progress:
+            for letter in redrive.redrive(deployed_stack, matches, dry_run=dry_run):
+                letters[letter] += 1
+                progress.advance(progress.task_ids[0])
     finally:
-        # What broke off has sent some of it.
-        if found:
-            _show(found, "would be sent again" if dry_run else "sent again", as_json)
-    if not found:
-        click.echo("[]" if as_json else "nothing of this is in the dead-letter queues")
-
-
-def _show(found: Counter[DeadLetter], done: str, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps([asdict(letter) | {"messages": count} for letter, count in found.items()], indent=2))
+        # A run that broke off has sent some of them.
+        if letters:
+            _show(letters, "would be sent again" if dry_run else "sent again", as_json)
+    if letters:
         return
-    table = Table("messages", "trigger", "reason", "", box=None, pad_edge=False)
-    for letter, count in found.items():
-        told = f"left: {letter.left}" if letter.left else done
-        table.add_row(*map(Text, (str(count), letter.trigger or letter.handler, letter.reason or "none noted", told)))
-    console().print(table)
+    # A dead letter may name a trigger that the documents do not have any more.
+    if trigger and trigger not in (known := {*trigger_ids(directory), *filter(None, seen)}):
+        raise output.usage_error(f"no trigger {trigger}; {did_you_mean(trigger, sorted(known))}")
+    if as_json:
+        output.data([])
+    else:
+        output.line("no matching dead letters")
+
+
+def _show(letters: Counter[DeadLetter], done: str, as_json: bool) -> None:
+    if as_json:
+        output.data([asdict(letter) | {"messages": count} for letter, count in letters.items()])
+        return
+    rows = [
+        (
+            str(count),
+            letter.trigger or letter.handler,
+            f"left: {letter.left}" if letter.left else done,
+            letter.reason or "none noted",
+        )
+        for letter, count in letters.items()
+    ]
+    output.table(("messages", "trigger", "result", "reason"), rows)

@@ -1,9 +1,8 @@
-"""The commands about one deployed trigger: describe, run."""
+"""The commands about single triggers and events: explain, describe, run."""
 
 from __future__ import annotations
 
-import json
-from collections import deque
+from collections import Counter, deque
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,23 +10,61 @@ from pathlib import Path
 import click
 
 from pipeline_triggers.account import home
-from pipeline_triggers.cli.common import (
-    asking_the_account,
+from pipeline_triggers.cli import output
+from pipeline_triggers.cli.options import (
+    check_stage,
     documents_option,
     json_option,
-    load,
     read_event,
     stack_option,
+    stage_option,
     trigger_argument,
 )
-from pipeline_triggers.models import Trigger
-from pipeline_triggers.operations import check_account, run, stacks
-from pipeline_triggers.operations import describe as describing
+from pipeline_triggers.documents import loader
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.models import Outcome, Trigger
+from pipeline_triggers.operations import describe, run, stacks
+from pipeline_triggers.operations.check_account import triggers_of
+from pipeline_triggers.operations.explain import explain
 from pipeline_triggers.operations.stacks import Stack
-from pipeline_triggers.operations.verdict_log import Told, verdicts
+from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
 SHOWN, LOOKED_BACK = 5, timedelta(days=7)  # of the last verdicts
-WIDTH = 14  # of the column that says what something is
+
+event_type = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("explain")
+@click.argument("event", type=event_type)
+@documents_option
+@stage_option
+@click.option("--aws", "ask_pipelines", is_flag=True, help="Also check the values against the pipelines' definitions.")
+@json_option
+def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: bool, as_json: bool) -> None:
+    """Say what EVENT would start: a JSON file with an event as EventBridge or SNS delivers it.
+
+    EventBridge itself says which rules match: that of the account, or of the embedded AWS of make run KEEP=1.
+    """
+    loaded = loader.load(directory)
+    check_stage(loaded, stage)
+    raw = read_event(event)
+    values = home.current().pseudo_parameters()
+    try:
+        explanations = list(explain(triggers_of(loaded, stage, values), raw, values, ask_pipelines=ask_pipelines))
+    except Rejected as error:
+        raise output.Failed(f"{event}: {error}") from error
+    if as_json:
+        output.data([asdict(explanation) for explanation in explanations])
+        return
+    if not explanations:
+        output.line("no trigger's rule matches this event")
+        return
+    rows = []
+    for explanation in explanations:
+        parameters = [f"{name} = {value}" for name, value in (explanation.parameters or {}).items()]
+        details = "\n".join(filter(None, [explanation.reason, *parameters]))
+        rows.append((explanation.trigger, explanation.outcome, explanation.pipeline or "", details))
+    output.table(("trigger", "outcome", "pipeline", "reason, parameters"), rows)
 
 
 @click.command("describe")
@@ -36,38 +73,31 @@ WIDTH = 14  # of the column that says what something is
 @stack_option
 @json_option
 def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> None:
-    """Say what is deployed of a trigger, what it starts, and what became of its last events."""
-    with asking_the_account():
-        there, trigger = _found(name, directory, stack)
-        found = describing.describe(there, trigger)
-        last = deque[Told](
-            verdicts(describing.log_group(there, trigger), datetime.now(UTC) - LOOKED_BACK, trigger=trigger.id),
-            maxlen=SHOWN,
-        )
-    starts = {start.pipeline: dict(start.parameters) for start in trigger.start}
+    """Show what is deployed of a trigger, what it starts, and its last verdicts."""
+    deployed_stack, trigger = _deployed(name, directory, stack)
+    deployed = describe.deployed(deployed_stack, trigger)
+    log_group = describe.log_group(deployed_stack, trigger)
+    last = deque(verdicts(log_group, datetime.now(UTC) - LOOKED_BACK, trigger=trigger.id), maxlen=SHOWN)
     if as_json:
-        known = {
-            "trigger": trigger.id,
-            "description": trigger.description,
-            "direct": trigger.direct,
-            **asdict(found),
-            "starts": starts,
-        }
-        click.echo(_written({**known, "verdicts": [told.as_json() for told in last]}))
+        about = {"trigger": trigger.id, "description": trigger.description, "direct": trigger.direct}
+        starts = [{"pipeline": start.pipeline, "parameters": dict(start.parameters)} for start in trigger.start]
+        logged = [verdict.as_json() for verdict in last]
+        output.data([{**about, **asdict(deployed), "starts": starts, "verdicts": logged}])
         return
-    _tell("trigger", f"{trigger.id}: {trigger.description}".rstrip(": "))
-    _tell(found.kind, found.arn)
-    _tell("state", found.state)
-    for label, told in found.fires.items():
-        _tell(label, told)
-    _tell("targets", *found.targets)
-    if found.role:
-        _tell("role", found.role)
-    # The handlers' own copy can't be asked for.
-    for pipeline, parameters in starts.items():
-        _tell("document", f"starts {pipeline}", *(f"  {name} = {source}" for name, source in parameters.items()))
+    output.labelled("trigger", f"{trigger.id}: {trigger.description}".rstrip(": "))
+    output.labelled(deployed.kind, deployed.arn)
+    output.labelled("state", deployed.state)
+    for label, value in deployed.fires.items():
+        output.labelled(label, value)
+    output.labelled("targets", *deployed.targets)
+    if deployed.role:
+        output.labelled("role", deployed.role)
+    # The handlers' own copy can't be read.
+    for start in trigger.start:
+        parameters = (f"  {parameter} = {source}" for parameter, source in start.parameters.items())
+        output.labelled("document", f"starts {start.pipeline}", *parameters)
     none = "none: AWS starts it itself" if trigger.direct else f"none in {LOOKED_BACK.days} days"
-    _tell("verdicts", *(map(_line, last) if last else (none,)))
+    output.labelled("verdicts", *(map(_verdict_line, last) if last else (none,)))
 
 
 @click.command("run")
@@ -75,7 +105,7 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
 @click.option(
     "--event",
     "path",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=event_type,
     help="A JSON file with an event as EventBridge or SNS delivers it; a schedule needs none.",
 )
 @click.option("--again", is_flag=True, help="Start even what this event has started before.")
@@ -86,58 +116,50 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
 def run_command(
     name: str, path: Path | None, again: bool, patience: int, directory: Path, stack: str, as_json: bool
 ) -> None:
-    """Start a trigger by hand: its handler gets the event as if its rule had matched, and says what became of it.
+    """Start a trigger by hand: its handler gets the event as if its rule had matched it.
 
-    Exits with 1 when that is REJECTED, or not said in time.
+    Prints the verdicts; exits with 1 when one is REJECTED, or the last has not come in time.
     """
-    with asking_the_account():
-        there, trigger = _found(name, directory, stack)
-        if trigger.direct:
-            raise click.UsageError(f"{trigger.id} is delivered directly, past every handler; start its pipeline itself")
-        if trigger.when.source != "schedule" and path is None:
-            remedy = "write it to a file, like those in events/, and name that with --event"
-            raise click.UsageError(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
-        event = read_event(path) if path else run.scheduled_now(there, trigger)
-        sent = run.send(there, trigger, event, again=again)
-        told = run.wait(sent, trigger, patience)
+    deployed_stack, trigger = _deployed(name, directory, stack)
+    if trigger.direct:
+        raise output.usage_error(f"{trigger.id} is delivered directly, past every handler; start its pipeline itself")
+    if trigger.when.source != "schedule" and path is None:
+        remedy = "write it to a file, like those in events/, and name that with --event"
+        raise output.usage_error(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
+    event = read_event(path) if path else run.scheduled_now(deployed_stack, trigger)
+    sent = run.send(deployed_stack, trigger, event, again=again)
+    logged = run.wait(sent, trigger, patience)
     if as_json:
-        click.echo(_written({"message_id": sent.message, "verdicts": [one.as_json() for one in told]}))
+        output.data([{"message_id": sent.message_id, **verdict.as_json()} for verdict in logged])
     else:
-        for one in told:
-            click.echo(_line(one))
-    if not run.are_final(told, trigger):
-        where = f"message_id {sent.message} in the log group {sent.log_group}"
-        raise click.ClickException(f"no final verdict within {patience} s; look for {where}")
-    if any(one.verdict.outcome == "REJECTED" for one in told):
+        for verdict in logged:
+            output.line(_verdict_line(verdict))
+    if not run.are_final(logged, trigger):
+        where = f"message_id {sent.message_id} in the log group {sent.log_group}"
+        raise output.Failed(f"no final verdict within {patience} s; look for {where}")
+    outcomes = Counter(logged_verdict.verdict.outcome for logged_verdict in logged)
+    if not as_json:
+        output.line(f"{trigger.id}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items())}")
+    if outcomes[Outcome.REJECTED]:
         raise click.exceptions.Exit(1)
 
 
-def _found(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger]:
-    """Return the deployed stack, and the trigger as it sees it."""
-    there = stacks.stack(stack)
-    loaded = load(directory)
-    stage = there.parameters["Stage"]
+def _deployed(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger]:
+    """Return the deployed stack, and the trigger as its stage sees it."""
+    deployed_stack = stacks.stack(stack)
+    loaded = loader.load(directory)
+    stage = deployed_stack.parameters["Stage"]
     if stage not in loaded.stages:
-        raise click.ClickException(f"{stack} is of the stage {stage}, which stages.yaml does not have")
-    triggers = check_account.triggers_of(loaded, stage, home.current().pseudo_parameters())
+        raise output.Failed(f"{stack} has the stage {stage}, which stages.yaml lacks")
+    triggers = triggers_of(loaded, stage, home.current().pseudo_parameters())
     named = [trigger for trigger in triggers if name in (trigger.id, trigger.id.partition("/")[2])]
     if len(named) != 1:
         ids = ", ".join(trigger.id for trigger in named or triggers)
-        raise click.UsageError(f"the documents have {len(named) or 'no'} triggers {name}; name one of {ids}")
-    return there, named[0]
+        raise output.usage_error(f"the documents have {len(named) or 'no'} triggers {name}; name one of {ids}")
+    return deployed_stack, named[0]
 
 
-def _tell(label: str, *lines: str) -> None:
-    for line in lines:
-        click.echo(f"{label:<{WIDTH}}{line}")
-        label = ""
-
-
-def _line(told: Told) -> str:
-    verdict = told.verdict
+def _verdict_line(logged: LoggedVerdict) -> str:
+    verdict = logged.verdict
     known = (verdict.outcome, verdict.pipeline, verdict.reason, verdict.execution_arn)
-    return " ".join((told.at.isoformat(timespec="seconds"), *filter(None, known)))
-
-
-def _written(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return " ".join((logged.at.isoformat(timespec="seconds"), *filter(None, known)))

@@ -1,4 +1,4 @@
-"""What is deployed of a trigger, as AWS itself tells it: its rule, its schedule or its subscription."""
+"""What is deployed of a trigger, as AWS itself describes it: its rule, its schedule or its subscription."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from pipeline_triggers.operations.stacks import NotDeployed, Stack
 class Deployed:
     """What fires a trigger, and what it reaches.
 
-    ``kind`` is rule, schedule or subscription. ``fires`` holds what says when: a bus and a pattern; an expression,
-    its zone and bounds; or a topic. ``role`` is what EventBridge assumes for its targets, which queues need not.
+    ``kind`` is rule, schedule or subscription. ``fires`` says on what: a bus and a pattern; an expression with its zone
+    and bounds; or a topic. ``role`` is what EventBridge assumes for its targets; queues need none.
     """
 
     kind: str
@@ -32,28 +32,28 @@ class Deployed:
     role: str | None = None
 
 
-def describe(stack: Stack, trigger: Trigger) -> Deployed:
-    """Ask AWS for what a deployed stack holds of a trigger.
+def deployed(stack: Stack, trigger: Trigger) -> Deployed:
+    """Ask AWS what a deployed stack holds of a trigger.
 
     Raises:
         NotDeployed: it holds nothing of this trigger.
-        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
 
     """
     compiled = _compiled(stack)
     if trigger.when.source == "sns":
         return _subscription(trigger, stack, compiled)
     if trigger.when.source == "schedule":
-        return _described(schedule(stack, trigger))
+        return _schedule(schedule(stack, trigger))
     return _rule(_physical(trigger, "Rule", stack, compiled), trigger.when.fields.get("bus", "default"))
 
 
 def schedule(stack: Stack, trigger: Trigger) -> Mapping[str, Any]:
-    """Return what GetSchedule answers for a trigger on a schedule.
+    """Return GetSchedule's answer for a trigger on a schedule.
 
     Raises:
         NotDeployed: the stack holds no schedule of this trigger, or none any more.
-        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
 
     """
     name = _physical(trigger, "Schedule", stack, _compiled(stack))
@@ -61,25 +61,25 @@ def schedule(stack: Stack, trigger: Trigger) -> Mapping[str, Any]:
 
 
 def log_group(stack: Stack, trigger: Trigger) -> str:
-    """Return where the verdicts of a trigger stand."""
+    """Return the log group that holds the verdicts of a trigger."""
     return stack.resources[f"{SOURCES[trigger.when.source].handler}LogGroup"]
 
 
 def _compiled(stack: Stack) -> Mapping[str, str]:
-    # CloudFormation takes a stack's ARN for its name.
+    # CloudFormation accepts a stack's ARN as its name.
     return stacks.stack(stack.resources["TriggersStack"]).resources
 
 
 def _physical(trigger: Trigger, kind: str, stack: Stack, compiled: Mapping[str, str]) -> str:
-    found = compiled.get(logical_id(trigger.id, kind))
-    if found is None:
-        over = "; a schedule that is over is not made again" if kind == "Schedule" else ""
+    physical_id = compiled.get(logical_id(trigger.id, kind))
+    if physical_id is None:
+        over = "; a schedule that is over is not deployed again" if kind == "Schedule" else ""
         raise NotDeployed(f"stack {stack.name} holds no {kind.lower()} of {trigger.id}; deploy it{over}")
-    return found
+    return physical_id
 
 
 def _rule(physical_id: str, bus: str) -> Deployed:
-    # That of a rule on a bus of its own is <bus>|<name>.
+    # On a bus of its own, a rule's physical id is <bus>|<name>.
     name = physical_id.rpartition("|")[2]
     rule = aws.events().describe_rule(Name=name, EventBusName=bus)
     targets = aws.events().list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]  # five at most
@@ -94,7 +94,7 @@ def _rule(physical_id: str, bus: str) -> Deployed:
     )
 
 
-def _described(schedule: Mapping[str, Any]) -> Deployed:
+def _schedule(schedule: Mapping[str, Any]) -> Deployed:
     window = schedule["FlexibleTimeWindow"]
     fires = {
         "expression": schedule["ScheduleExpression"],
@@ -107,7 +107,7 @@ def _described(schedule: Mapping[str, Any]) -> Deployed:
         kind="schedule",
         arn=schedule["Arn"],
         state=schedule["State"],
-        fires={name: told for name, told in fires.items() if told},
+        fires={name: value for name, value in fires.items() if value},
         targets=(schedule["Target"]["Arn"],),
         role=schedule["Target"]["RoleArn"],
     )
@@ -119,10 +119,10 @@ def _iso(moment: Any) -> str:
 
 def _subscription(trigger: Trigger, stack: Stack, compiled: Mapping[str, str]) -> Deployed:
     topic = sources.topic(trigger.when) or stack.resources["RequestsTopic"]
-    # A subscription's ARN is its topic's, and an id.
-    arns = [found for name, found in compiled.items() if name.endswith("Subscription") and f"{topic}:" in found]
+    # A subscription's ARN is its topic's with an id behind it.
+    arns = [arn for name, arn in compiled.items() if name.endswith("Subscription") and f"{topic}:" in arn]
     if not arns:
-        raise NotDeployed(f"stack {stack.name} subscribes to no topic {topic}; deploy {trigger.id}")
+        raise NotDeployed(f"stack {stack.name} does not subscribe to the topic {topic}; deploy {trigger.id}")
     attributes = aws.sns(topic.split(":")[3]).get_subscription_attributes(SubscriptionArn=arns[0])["Attributes"]
     queue = aws.sqs().get_queue_attributes(QueueUrl=stack.resources["OnSnsMessageQueue"], AttributeNames=["QueueArn"])
     policy = attributes.get("FilterPolicy")

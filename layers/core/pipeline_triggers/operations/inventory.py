@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from pipeline_triggers.account import ownership, pipelines, references
 from pipeline_triggers.account.home import Home
 from pipeline_triggers.account.pipelines import Pipeline
 from pipeline_triggers.account.references import RuleTarget, Schedule, Unread
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.starts import definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,29 @@ def pipeline_names() -> dict[str, str]:
 
     """
     return {name.lower(): name for name in pipelines.listed()}
+
+
+def required_parameters(names: Iterable[str]) -> tuple[dict[str, tuple[str, ...]], list[Unread]]:
+    """Return the parameters without a default by pipeline, and the pipelines whose definition can't be read.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
+
+    """
+    required: dict[str, tuple[str, ...]] = {}
+    unread = []
+    for name in names:
+        try:
+            declared = definition.describe(name)
+        except Rejected as error:
+            unread.append(Unread(f"pipeline {name}", str(error)))
+        except ClientError as error:
+            if aws.passes(error):
+                raise
+            unread.append(Unread(f"pipeline {name}", aws.refusal(error)))
+        else:
+            required[name] = tuple(parameter for parameter, how in declared.items() if how.required)
+    return required, unread
 
 
 def _in_full(

@@ -1,7 +1,7 @@
-"""Dead-letter queues → the handlers' queues, when what was wrong is mended.
+"""Dead-letter queues → the handlers' queues, after a fix.
 
-SQS's own redrive refuses messages that were sent straight to a dead-letter queue, and can't choose among them. What is
-sent and not deleted, because this broke off, is sent again the next time: the ledger knows what it has started.
+SQS's own redrive refuses messages that were sent straight to a dead-letter queue, and can't choose among them. When
+this breaks off between sending a message and deleting it, the next run sends it again: the ledger knows what started.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pipeline_triggers import aws
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.operations.stacks import Stack
 
-# For how long a message that was looked at is hidden from the others; those that stay are shown again at the end.
-HELD = 3600  # seconds
+# How long a message that was received stays hidden; those that stay in the queue become visible again at the end.
+HIDDEN = 3600  # seconds
 
-# Waiting asks all of SQS's servers, so that nothing there means nothing anywhere.
+# With a wait, SQS asks all of its servers, so that no message there means no message anywhere.
 WAIT = 1  # seconds
 
 _QUEUE, _DEAD_LETTER_QUEUE = "Queue", "DeadLetterQueue"
 
-# What Scheduler puts into a message, and the attribute of a dead one that holds it.
+# What Scheduler fills in, and the attribute of its dead letter that holds the value.
 _SCHEDULED = {
     "<aws.scheduler.scheduled-time>": "SCHEDULED_TIME",
     "<aws.scheduler.execution-id>": "EXECUTION_ID",
@@ -39,9 +39,9 @@ _SCHEDULED = {
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message of a dead-letter queue; ``trigger`` and ``reason`` are "" where nobody noted them.
+    """A message of a dead-letter queue; ``trigger`` and ``reason`` are "" when it does not say them.
 
-    ``left`` says why it stays where it is, "" that it is sent to its handler's queue.
+    ``left`` says why it stays there; with "" it is sent to its handler's queue.
     """
 
     handler: str
@@ -59,13 +59,13 @@ def waiting(stack: Stack) -> int:
     return sum(int(answer["Attributes"]["ApproximateNumberOfMessages"]) for answer in answers)
 
 
-def redrive(stack: Stack, wanted: Callable[[DeadLetter], bool], *, dry_run: bool) -> Iterator[DeadLetter]:
-    """Send what is wanted of all dead-letter queues to the handlers, and tell of each message that was looked at.
+def redrive(stack: Stack, matches: Callable[[DeadLetter], bool], *, dry_run: bool) -> Iterator[DeadLetter]:
+    """Send the matching messages of all dead-letter queues to their handlers, and give each of them.
 
-    What is not wanted stays, and so does what comes (or comes back) while this runs. A dry run sends nothing.
+    The others stay, and so does what arrives (or comes back) while this runs. A dry run sends nothing.
 
     Raises:
-        botocore.exceptions.ClientError, BotoCoreError: the account can't be asked.
+        botocore.exceptions.ClientError, BotoCoreError: a request to AWS failed.
 
     """
     for handler, dead, queue in _queues(stack):
@@ -74,35 +74,42 @@ def redrive(stack: Stack, wanted: Callable[[DeadLetter], bool], *, dry_run: bool
         try:
             for message in _received(dead):
                 letter, body = _read(handler, message)
+                if not matches(letter):
+                    staying.append(message["ReceiptHandle"])
+                    continue
                 if int(message["Attributes"]["SentTimestamp"]) / 1000 > began:
-                    letter = replace(letter, left="it came while this ran; run this again")
-                if wanted(letter) and not letter.left and not dry_run:
+                    letter = replace(letter, left="it arrived while this ran; run this again")
+                if not letter.left and not dry_run:
                     letter = _sent(letter, body, queue)
-                if letter.left or dry_run or not wanted(letter):
+                if letter.left or dry_run:
                     staying.append(message["ReceiptHandle"])
                 else:
                     aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
-                if wanted(letter):
-                    yield letter
+                yield letter
         finally:
-            for receipt in staying:
-                with suppress(ClientError):  # it is shown again already
-                    aws.sqs().change_message_visibility(QueueUrl=dead, ReceiptHandle=receipt, VisibilityTimeout=0)
+            _show_again(dead, staying)
+
+
+def _show_again(queue: str, receipts: list[str]) -> None:
+    """Make messages visible before their time is over; those that already are have receipts without a use."""
+    for receipt in receipts:
+        with suppress(ClientError):
+            aws.sqs().change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
 
 
 def _sent(letter: DeadLetter, body: str, queue: str) -> DeadLetter:
-    """Send a message to its handler; what SQS refuses stays, and holds up no other."""
+    """Send a message to its handler; one that SQS refuses stays, and stops no other."""
     try:
         aws.sqs().send_message(QueueUrl=queue, MessageBody=body)
     except ClientError as error:
         if aws.passes(error) or error.response["Error"]["Code"] == "AccessDenied":
             raise
-        return replace(letter, left=f"SQS did not take it: {error}")
+        return replace(letter, left=aws.refusal(error))
     return letter
 
 
 def _queues(stack: Stack) -> Iterator[tuple[str, str, str]]:
-    """Return each handler with its dead-letter queue and its queue."""
+    """Give each handler with its dead-letter queue and its queue."""
     for name, url in stack.resources.items():
         handler = name.removesuffix(_DEAD_LETTER_QUEUE)
         if handler != name:
@@ -115,7 +122,7 @@ def _received(queue: str) -> Iterator[Mapping[str, Any]]:
         .receive_message(
             QueueUrl=queue,
             MaxNumberOfMessages=10,
-            VisibilityTimeout=HELD,
+            VisibilityTimeout=HIDDEN,
             WaitTimeSeconds=WAIT,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp"],
@@ -127,44 +134,65 @@ def _received(queue: str) -> Iterator[Mapping[str, Any]]:
 
 def _read(handler: str, message: Mapping[str, Any]) -> tuple[DeadLetter, str]:
     """Return what a dead message is, and the body that its handler reads."""
-    known = {name: attribute.get("StringValue", "") for name, attribute in message.get("MessageAttributes", {}).items()}
+    attributes = {
+        name: attribute.get("StringValue", "") for name, attribute in message.get("MessageAttributes", {}).items()
+    }
     body: str = message["Body"]
-    reason = known.get("reason") or ": ".join(known[name] for name in ("ERROR_CODE", "ERROR_MESSAGE") if name in known)
+    errors = (attributes[name] for name in ("ERROR_CODE", "ERROR_MESSAGE") if name in attributes)
+    reason = attributes.get("reason") or ": ".join(errors)
     left = ""
     try:
-        target = known.get("TARGET_ARN", "")
-        if ":sagemaker:" in target:
-            raise Rejected(f"it was to start {target} itself, past every handler; start that by hand")
-        if "RULE_ARN" in known:
-            body = _as_the_rule_sends(known["RULE_ARN"], target, body)
-        elif "SCHEDULE_ARN" in known:
-            for variable, name in _SCHEDULED.items():
-                body = body.replace(variable, known.get(name, ""))
+        body = _as_delivered(body, attributes)
     except Rejected as error:
         left = str(error)
-    trigger = known.get("trigger", "")
+    trigger = attributes.get("trigger", "")
     return DeadLetter(handler, _trigger(body) if trigger in ("", "unknown") else trigger, reason, left), body
 
 
-def _as_the_rule_sends(rule: str, target: str, event: str) -> str:
-    """Return what a rule would have sent to a handler: EventBridge keeps the event, not what was made of it.
+def _as_delivered(body: str, attributes: Mapping[str, str]) -> str:
+    """Return what a rule or a schedule would have delivered; handlers' own dead letters stay as they are.
 
     Raises:
-        Rejected: there is no such rule any more, or it sends no trigger's events there.
+        Rejected: nobody can say what that was, or it was to start a pipeline without a handler.
 
     """
-    template = _templates(rule).get(target)
+    target = attributes.get("TARGET_ARN", "")
+    if ":sagemaker:" in target:
+        raise Rejected(f"it was to start {target} directly, without a handler; start that pipeline yourself")
+    if "RULE_ARN" in attributes:
+        return _filled_in(attributes["RULE_ARN"], target, body)
+    if "SCHEDULE_ARN" in attributes:
+        for variable, name in _SCHEDULED.items():
+            body = body.replace(variable, attributes.get(name, ""))
+    return body
+
+
+def _filled_in(rule: str, target: str, event: str) -> str:
+    """Return a rule's input template with the event: EventBridge keeps the event, not the input made of it.
+
+    Raises:
+        Rejected: the rule is gone, can't be read, or delivers nothing to this target.
+
+    """
+    try:
+        template = _templates(rule).get(target)
+    except ClientError as error:
+        if aws.passes(error):
+            raise
+        raise Rejected(f"{rule} could not be read, so its trigger is unknown: {aws.refusal(error)}") from error
     if template is None:
-        raise Rejected(f"{rule} is gone, so its trigger is not known; triggers run starts one with an event")
+        raise Rejected(f"{rule} is gone, so its trigger is unknown; use triggers run with the event")
     return template.replace("<aws.events.event.json>", event)
 
 
 @cache
 def _templates(rule: str) -> dict[str, str]:
-    """Return the input templates of a rule's targets, by the targets' ARNs."""
+    """Return the input templates of a rule's targets, by the targets' ARNs; none when the rule is gone."""
     *bus, name = rule.partition(":rule/")[2].split("/")
+    if not name:
+        return {}
     try:
-        answer = aws.events().list_targets_by_rule(Rule=name, EventBusName=bus[0] if bus else "default")
+        answer = aws.events().list_targets_by_rule(Rule=name, EventBusName="/".join(bus) or "default")
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return {}
@@ -177,10 +205,10 @@ def _templates(rule: str) -> dict[str, str]:
 
 
 def _trigger(body: str) -> str:
-    """Return the trigger that a message names, in a publisher's request too, or ""."""
+    """Return the trigger that a message names, also in a publisher's request, or ""."""
     try:
-        read = json.loads(body)
-        asked = json.loads(read["Message"]) if "Message" in read else read
-        return str(asked["trigger"])
+        message = json.loads(body)
+        request = json.loads(message["Message"]) if "Message" in message else message
+        return str(request["trigger"])
     except (ValueError, RecursionError, KeyError, TypeError):
         return ""

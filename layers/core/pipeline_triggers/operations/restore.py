@@ -1,4 +1,4 @@
-"""What the janitor removed is put back as it was, as far as AWS takes it."""
+"""What the janitor removed is put back as it was, as far as AWS accepts it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from botocore.exceptions import ClientError
 
@@ -16,42 +16,43 @@ from pipeline_triggers.account import references
 from pipeline_triggers.janitor.cleanups import Orphan
 from pipeline_triggers.janitor.snapshots import Snapshot
 
-# What CreateSchedule takes of GetSchedule's answer.
+# What CreateSchedule and PutRule accept of GetSchedule's and DescribeRule's answers.
 _SCHEDULE = (
     *("Name", "GroupName", "ScheduleExpression", "ScheduleExpressionTimezone", "StartDate", "EndDate", "Description"),
     *("State", "KmsKeyArn", "Target", "FlexibleTimeWindow", "ActionAfterCompletion"),
 )
 _RULE = ("Name", "EventBusName", "EventPattern", "ScheduleExpression", "State", "Description", "RoleArn")
 
-_RATE = re.compile(r"rate\(\s*(\d+)\s+(minute|hour|day)s?\s*\)")
+_RATE = re.compile(r"rate\(\s*([0-9]+)\s+(minute|hour|day)s?\s*\)")
 _AT = re.compile(r"at\((.+)\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What became of a snapshot: whether its thing is put back (or would be), or failed, and what there is to say."""
+    """What became of a snapshot: whether its schedule or target is back (or would be), or failed, and what to know."""
 
-    what: str
-    pipeline: str
     restored: bool
     notes: tuple[str, ...] = ()
     failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A CreateSchedule, with what is not as it was; ``refused`` says why AWS would not take it, or it is pointless."""
+class CreateSchedule:
+    """The arguments of a CreateSchedule, and what is not as it was; ``pointless`` says why to leave it."""
 
-    call: Mapping[str, Any]
+    arguments: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-    refused: str | None = None
+    pointless: str | None = None
+
+
+EXISTS = Restored(restored=False, notes=("it exists: not touched",))
 
 
 def restore(snapshot: Snapshot, now: datetime, *, dry_run: bool) -> Restored:
-    """Put a thing back, unless it is there.
+    """Put a schedule or a rule's target back, unless it exists.
 
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: AWS can't be asked, or does not take it.
+        botocore.exceptions.BotoCoreError, ClientError: AWS does not accept it, or the request failed.
 
     """
     if snapshot.orphan.kind == "schedule":
@@ -59,62 +60,73 @@ def restore(snapshot: Snapshot, now: datetime, *, dry_run: bool) -> Restored:
     return _restore_target(snapshot, dry_run)
 
 
-def schedule_request(was: Mapping[str, Any], now: datetime) -> Request:
-    """Return the call that makes a schedule as it was.
+def create_schedule(was: Mapping[str, Any], now: datetime) -> CreateSchedule:
+    """Return the call that creates a schedule as it was.
 
-    AWS refuses a recurring schedule that began more than five minutes ago. Left out, cron means the same without; of
-    a rate, the first occurrence from now on takes its place, since a rate counts from its beginning.
+    AWS refuses a recurring schedule that began more than five minutes ago. A cron means the same without its start. A
+    rate counts from its start, so the first occurrence from now on takes its place.
     """
-    call = {name: was[name] for name in _SCHEDULE if was.get(name) not in (None, "")}
-    start, end = (datetime.fromisoformat(call[name]) if name in call else None for name in ("StartDate", "EndDate"))
-    expression = was["ScheduleExpression"]
+    arguments = {name: was[name] for name in _SCHEDULE if was.get(name) not in (None, "")}
+    try:
+        return _create_schedule(arguments, was.get("ScheduleExpressionTimezone") or "UTC", now)
+    except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError) as error:
+        return CreateSchedule(arguments, pointless=f"its times can't be read: {error}")
+
+
+def _create_schedule(arguments: dict[str, Any], zone: str, now: datetime) -> CreateSchedule:
+    start, end = (
+        datetime.fromisoformat(arguments[name]) if name in arguments else None for name in ("StartDate", "EndDate")
+    )
+    expression = arguments["ScheduleExpression"]
     if once := _AT.fullmatch(expression):
-        at = datetime.fromisoformat(once[1]).replace(tzinfo=ZoneInfo(was.get("ScheduleExpressionTimezone") or "UTC"))
-        unused = call.pop("StartDate", None)  # which the Scheduler ignores for a single time
-        said = (f"without its start, {unused}, which a single time has no use for",) if unused else ()
-        return Request(call, said, refused=f"its one time, {once[1]}, has passed" if at <= now else None)
+        return _create_once(arguments, once[1], datetime.fromisoformat(once[1]).replace(tzinfo=ZoneInfo(zone)) <= now)
     if end and end <= now:
-        return Request(call, refused=f"it ended at {end.isoformat()}")
-    if start is None or start > now:
-        said = ("its rate counts from now on",) if start is None and _RATE.fullmatch(expression) else ()
-        return Request(call, said)
+        return CreateSchedule(arguments, pointless=f"it ended at {end.isoformat()}")
     rate = _RATE.fullmatch(expression)
+    if start is None or start > now:
+        return CreateSchedule(arguments, ("its rate counts from now on",) if start is None and rate else ())
     if rate is None:
-        del call["StartDate"]
-        return Request(call, (f"without its start, {start.isoformat()}, which has passed",))
+        del arguments["StartDate"]
+        return CreateSchedule(arguments, (f"without its start, {start.isoformat()}, which has passed",))
     every = timedelta(**{f"{rate[2]}s": int(rate[1])})
     following = start + every * -((start - now) // every)
     if end and following >= end:
-        return Request(call, refused=f"no occurrence is left before its end, {end.isoformat()}")
-    call["StartDate"] = following.isoformat()
-    return Request(call, (f"starts at its next occurrence, {call['StartDate']}; its start {start.isoformat()} passed",))
+        return CreateSchedule(arguments, pointless=f"no occurrence is left before its end, {end.isoformat()}")
+    arguments["StartDate"] = following.isoformat()
+    note = f"starts at its next occurrence, {arguments['StartDate']}; its start {start.isoformat()} has passed"
+    return CreateSchedule(arguments, (note,))
+
+
+def _create_once(arguments: dict[str, Any], time: str, has_passed: bool) -> CreateSchedule:
+    unused = arguments.pop("StartDate", None)  # which Scheduler ignores for a single time
+    notes = (f"without its start, {unused}, which a single time does not use",) if unused else ()
+    return CreateSchedule(arguments, notes, f"its one time, {time}, has passed" if has_passed else None)
 
 
 def _restore_schedule(snapshot: Snapshot, now: datetime, dry_run: bool) -> Restored:
-    orphan, about = snapshot.orphan, (str(snapshot.orphan), snapshot.orphan.pipeline)
-    there = Restored(*about, restored=False, notes=("it is there already: not touched",))
-    if _is_there(orphan):
-        return there
-    request = schedule_request(snapshot.was, now)
-    if request.refused:
-        return Restored(*about, restored=False, notes=(f"not put back: {request.refused}",))
-    notes = list(request.notes)
+    orphan = snapshot.orphan
+    if _schedule_exists(orphan):
+        return EXISTS
+    call = create_schedule(snapshot.was, now)
+    if call.pointless:
+        return Restored(restored=False, notes=(f"not restored: {call.pointless}",))
+    notes = list(call.notes)
     if not _group_exists(orphan.place):
-        notes.append(f"its group {orphan.place} was gone, and is made again, without its tags")
+        notes.append(f"its group {orphan.place} was gone, and is created again, without its tags")
         if not dry_run:
             aws.scheduler().create_schedule_group(Name=orphan.place)
     if not dry_run:
         try:
-            aws.scheduler().create_schedule(**request.call)
+            aws.scheduler().create_schedule(**call.arguments)
         except ClientError as error:
-            # The Scheduler says so of a group that is being changed, too.
-            if error.response["Error"]["Code"] == "ConflictException" and _is_there(orphan):
-                return there
+            # Scheduler answers so for a group that is being changed, too.
+            if error.response["Error"]["Code"] == "ConflictException" and _schedule_exists(orphan):
+                return EXISTS
             raise
-    return Restored(*about, restored=True, notes=tuple(notes))
+    return Restored(restored=True, notes=tuple(notes))
 
 
-def _is_there(orphan: Orphan) -> bool:
+def _schedule_exists(orphan: Orphan) -> bool:
     return references.schedule(orphan.place, orphan.name) is not None
 
 
@@ -129,28 +141,34 @@ def _group_exists(name: str) -> bool:
 
 
 def _restore_target(snapshot: Snapshot, dry_run: bool) -> Restored:
-    orphan, about = snapshot.orphan, (str(snapshot.orphan), snapshot.orphan.pipeline)
+    orphan = snapshot.orphan
     if orphan.place not in references.buses():
-        return Restored(*about, restored=False, notes=(f"not put back: the bus {orphan.place} is gone; create it",))
+        return Restored(restored=False, notes=(f"not restored: the bus {orphan.place} is gone; create it",))
     notes: list[str] = []
     if references.rule(orphan.place, orphan.name) is None:
-        was = snapshot.was["rule"]
-        rule = {name: was[name] for name in _RULE if was.get(name) not in (None, "")}
-        notes.append("with its rule")
-        if _RATE.fullmatch(rule.get("ScheduleExpression", "")):
-            notes.append("its rate counts from now on")
-        # Only AWS itself sets these, and refuses them of others.
-        tags = [tag for tag in snapshot.was["tags"] if not tag["Key"].startswith("aws:")]
-        if len(tags) < len(snapshot.was["tags"]):
-            notes.append("without the tags that only AWS sets")
-        if not dry_run:
-            aws.events().put_rule(**rule, Tags=tags)
+        notes += _restore_rule(snapshot, dry_run)
     elif any(target["Id"] == orphan.target for target in references.rule_targets(orphan.place, orphan.name)):
-        return Restored(*about, restored=False, notes=("it is there already: not touched",))
+        return EXISTS
     if not dry_run:
         answer = aws.events().put_targets(Rule=orphan.name, EventBusName=orphan.place, Targets=[snapshot.was["target"]])
         if answer["FailedEntryCount"]:
             (failed,) = answer["FailedEntries"]
-            notes.append(f"EventBridge did not take it: {failed['ErrorCode']}: {failed['ErrorMessage']}")
-            return Restored(*about, restored=False, notes=tuple(notes), failed=True)
-    return Restored(*about, restored=True, notes=tuple(notes))
+            notes.append(f"EventBridge did not accept it: {failed['ErrorCode']}: {failed['ErrorMessage']}")
+            return Restored(restored=False, notes=tuple(notes), failed=True)
+    return Restored(restored=True, notes=tuple(notes))
+
+
+def _restore_rule(snapshot: Snapshot, dry_run: bool) -> list[str]:
+    """Create the rule of a target again, and return what to know."""
+    was = snapshot.was["rule"]
+    rule = {name: was[name] for name in _RULE if was.get(name) not in (None, "")}
+    notes = ["with its rule"]
+    if _RATE.fullmatch(rule.get("ScheduleExpression", "")):
+        notes.append("its rate counts from now on")
+    # Only AWS itself sets these, and refuses them from others.
+    tags = [tag for tag in snapshot.was["tags"] if not tag["Key"].startswith("aws:")]
+    if len(tags) < len(snapshot.was["tags"]):
+        notes.append("without the tags that only AWS sets")
+    if not dry_run:
+        aws.events().put_rule(**rule, Tags=tags)
+    return notes

@@ -1,4 +1,4 @@
-"""A trigger, started by hand: what its rule would send is sent to its handler, and the verdicts are waited for."""
+"""A trigger is started by hand: send its handler what its rule would send, and wait for the verdicts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.models import Outcome, Trigger
 from pipeline_triggers.operations import describe
 from pipeline_triggers.operations.stacks import Stack
-from pipeline_triggers.operations.verdict_log import Told, verdicts
+from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
 PAUSE = 1.0  # seconds between two looks at the log
 CLOCKS_DIFFER_BY = timedelta(minutes=5)
@@ -24,9 +24,9 @@ CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was sent: the id of the SQS message, which its verdicts' log lines carry, and the handler's log group."""
+    """A message that was sent: its id, which its verdicts' log lines carry, and the handler's log group."""
 
-    message: str
+    message_id: str
     log_group: str
     at: datetime
 
@@ -34,11 +34,11 @@ class Sent:
 def send(stack: Stack, trigger: Trigger, event: Mapping[str, Any], *, again: bool) -> Sent:
     """Send an event to the trigger's handler, as the trigger's rule or topic would.
 
-    An event that has started the trigger's pipelines before is a DUPLICATE; with ``again`` it is another one, whose
-    identity the executions' descriptions carry.
+    An event that has started the trigger's pipelines before is a DUPLICATE. With ``again`` it counts as another event,
+    and the executions' descriptions say so.
 
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: it could not be sent.
+        botocore.exceptions.BotoCoreError, ClientError: the message could not be sent.
 
     """
     handler = SOURCES[trigger.when.source].handler
@@ -54,8 +54,8 @@ def scheduled_now(stack: Stack, trigger: Trigger) -> dict[str, Any]:
     """Return what the trigger's schedule would send if it were due now.
 
     Raises:
-        NotDeployed: there is no schedule, or none any more.
-        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+        NotDeployed: the stack holds no schedule of this trigger, or none any more.
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
 
     """
     schedule = describe.schedule(stack, trigger)
@@ -67,24 +67,24 @@ def scheduled_now(stack: Stack, trigger: Trigger) -> dict[str, Any]:
     return event
 
 
-def wait(sent: Sent, trigger: Trigger, patience: float) -> list[Told]:
-    """Wait up to so many seconds for the final verdicts, and return what was told: too little when it took longer.
+def wait(sent: Sent, trigger: Trigger, patience: float) -> list[LoggedVerdict]:
+    """Wait up to ``patience`` seconds for the final verdicts, and return the verdicts so far.
 
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: the log can't be read.
+        botocore.exceptions.BotoCoreError, ClientError: the log could not be read.
 
     """
     deadline = time.monotonic() + patience
     while True:
-        told = list(verdicts(sent.log_group, sent.at - CLOCKS_DIFFER_BY, message_id=sent.message))
-        if are_final(told, trigger) or time.monotonic() >= deadline:
-            return told
+        logged = list(verdicts(sent.log_group, sent.at - CLOCKS_DIFFER_BY, message_id=sent.message_id))
+        if are_final(logged, trigger) or time.monotonic() >= deadline:
+            return logged
         time.sleep(PAUSE)
 
 
-def are_final(told: list[Told], trigger: Trigger) -> bool:
-    """Whether nothing more is to come: each pipeline has its verdict, or all of them have one."""
-    final = [one.verdict for one in told if one.verdict.outcome is not Outcome.WAITING]
+def are_final(logged: list[LoggedVerdict], trigger: Trigger) -> bool:
+    """Whether no verdict is missing: each pipeline has its own, or there is one for all of them."""
+    final = [one.verdict for one in logged if one.verdict.outcome is not Outcome.WAITING]
     pipelines = {start.pipeline for start in trigger.start}
     decided = {verdict.pipeline for verdict in final}
     return None in decided or (bool(decided) if trigger.one_of else decided >= pipelines)

@@ -1,4 +1,4 @@
-"""A deployed stack, as the commands find it: what CloudFormation made of template.yaml, and with which parameters."""
+"""A deployed stack: what CloudFormation made of template.yaml, and with which parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline_triggers.errors import PipelineTriggersError
 
 
 class NotDeployed(PipelineTriggersError):
-    """There is no such stack in this account and Region; the message says how to name another."""
+    """The stack, or a part of it, does not exist in this account and Region; the message has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,19 @@ def stack(name: str) -> Stack:
     """Ask CloudFormation for a stack.
 
     Raises:
-        NotDeployed: there is none of this name here.
-        botocore.exceptions.BotoCoreError, ClientError: the account can't be asked.
+        NotDeployed: there is no such stack here.
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
 
     """
     cloudformation = aws.cloudformation()
     try:
-        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        description = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if "does not exist" not in error.response["Error"]["Message"]:
             raise
         region = cloudformation.meta.region_name
-        told = "name it with --stack, its Region with AWS_REGION"
-        raise NotDeployed(f"there is no stack {name} in {region}; {told}") from error
+        remedy = "name another with --stack, or another Region with AWS_REGION"
+        raise NotDeployed(f"stack {name} does not exist in {region}; {remedy}") from error
     resources = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
@@ -48,6 +48,7 @@ def stack(name: str) -> Stack:
         if "PhysicalResourceId" in resource
     }
     parameters = {
-        parameter["ParameterKey"]: parameter.get("ParameterValue", "") for parameter in found.get("Parameters", [])
+        parameter["ParameterKey"]: parameter.get("ParameterValue", "")
+        for parameter in description.get("Parameters", [])
     }
     return Stack(name, parameters, resources)

@@ -1,4 +1,4 @@
-"""The verdicts that a handler told, read from its log."""
+"""The verdicts that a handler reported, read from its log."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _FIELDS = {field.name for field in fields(Verdict)}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A verdict, and when it was told."""
+class LoggedVerdict:
+    """A verdict, and when it was logged."""
 
     at: datetime
     verdict: Verdict
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the commands print it for machines."""
-        told = {name: value for name, value in asdict(self.verdict).items() if value is not None}
-        return {"time": self.at.isoformat(timespec="seconds"), **told}
+        known = {name: value for name, value in asdict(self.verdict).items() if value is not None}
+        return {"time": self.at.isoformat(timespec="seconds"), **known}
 
 
-def verdicts(log_group: str, since: datetime, **which: str) -> Iterator[Told]:
-    """Give the verdicts since a time, oldest first; ``which`` are the fields of a log line that must be so.
+def verdicts(log_group: str, since: datetime, **conditions: str) -> Iterator[LoggedVerdict]:
+    """Give the verdicts since a time, oldest first; ``conditions`` are the values that fields of a line must have.
 
     Raises:
-        botocore.exceptions.BotoCoreError, ClientError: the log can't be read.
+        botocore.exceptions.BotoCoreError, ClientError: the log could not be read.
 
     """
-    wanted = {"message": "verdict", **which}
-    pattern = " && ".join(f'($.{name} = "{value}")' for name, value in wanted.items())
+    conditions = {"message": "verdict", **conditions}
+    pattern = " && ".join(f'($.{name} = "{value}")' for name, value in conditions.items())
     pages = (
         aws.logs()
         .get_paginator("filter_log_events")
@@ -43,17 +43,17 @@ def verdicts(log_group: str, since: datetime, **which: str) -> Iterator[Told]:
     )
     for page in pages:
         for event in page["events"]:
-            line = _line(event["message"])
-            if wanted.items() <= line.items():
+            line = _parsed(event["message"])
+            if conditions.items() <= line.items():
                 known = {name: value for name, value in line.items() if name in _FIELDS}
                 verdict = Verdict(**{**known, "outcome": Outcome(line["outcome"])})
-                yield Told(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), verdict)
+                yield LoggedVerdict(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), verdict)
 
 
-def _line(text: str) -> dict[str, Any]:
-    """Read what the handlers' logger wrote; Lambda's own lines are none of it."""
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse a line of the handlers' logger; nothing of Lambda's own lines."""
     try:
-        read = json.loads(text)
+        line = json.loads(text)
     except ValueError:
         return {}
-    return read if isinstance(read, dict) else {}
+    return line if isinstance(line, dict) else {}
