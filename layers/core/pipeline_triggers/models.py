@@ -1,4 +1,4 @@
-"""The nouns: what a trigger is, what happened, what is to be started, and what came of it."""
+"""The nouns: a trigger, an occurrence, a run to start, and its verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """What fires a trigger: a source of the documents (``s3``, ``endpoint``, …) and what it asks for, by field."""
+    """The events that fire a trigger: their source (``s3``, ``endpoint``, …) and its fields, as the document writes."""
 
     source: str
     fields: Mapping[str, Any]
@@ -18,7 +18,7 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One pipeline to start; ``parameters`` maps names to value sources as the document writes them."""
+    """One pipeline to start; ``parameters`` maps names to values as the document writes them."""
 
     pipeline: str
     parameters: Mapping[str, str]
@@ -26,10 +26,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an execution is started with besides its parameters; SageMaker decides on what is left out.
+    """The options of an execution besides its parameters; SageMaker decides on those left out.
 
-    ``display_name``, ``source_execution`` and ``mlflow_experiment`` are value sources, like parameters. ``version`` is
-    a version's number or an alias.
+    ``display_name``, ``source_execution`` and ``mlflow_experiment`` are values as the document writes them, like
+    parameters. ``version`` is a version's number or an alias.
     """
 
     display_name: str | None = None
@@ -45,12 +45,12 @@ MAX_STARTS = 100  # per trigger and hour, unless the document says otherwise
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What starts which pipelines with which parameters.
+    """A trigger: which events start which pipelines with which parameters.
 
-    ``id`` is ``<team>/<name>``; ``condition`` is the document's ``if`` and ``dedupe`` its business key, both value
-    sources. All of ``start`` are started; with ``one_of`` the publisher names which one. ``accept`` holds what a
-    publisher may set: by parameter name a glob for the value, or the values themselves. ``direct`` is started by AWS
-    itself, past the handlers.
+    ``id`` is ``<team>/<name>``; ``condition`` is the document's ``if`` and ``dedupe`` its business key, both as the
+    document writes them. All of ``start`` are started, or with ``one_of`` the one that a publisher names. ``accept``
+    holds the parameters that a publisher may set: by name a glob for the value, or the values themselves. A ``direct``
+    trigger's pipelines are started by AWS itself, past the handlers.
     """
 
     id: str
@@ -71,7 +71,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a publisher asks for: a trigger, one of its pipelines, parameters, and a business key of their own."""
+    """A publisher's request: a trigger, one of its pipelines, parameters, and a business key."""
 
     trigger: str
     pipeline: str | None = None
@@ -83,12 +83,12 @@ class Request:
 class Occurrence:
     """Something that happened once, however often it is delivered.
 
-    ``identity`` is what the source means by "the same" (for S3 the bucket, key, version and sequencer), so
-    it does not change with a redelivery. ``bindings`` are the variables that expressions may use, such as
-    ``object`` for ``$object``; ``event`` is the whole EventBridge event, as it arrived. ``subject`` is what a user
-    calls it by: an object's URI, a resource's ARN. ``request`` is what a publisher asked for, on the stack's own topic.
-    ``depth`` counts the executions that led to it, each started by the end of the one before. ``again`` tells it from
-    the same occurrence before, when somebody runs it once more by hand.
+    ``identity`` is what the source means by "the same" (for S3 the bucket, key, version and sequencer), so it does not
+    change with a redelivery. ``bindings`` are the variables that expressions may use, such as ``object`` for
+    ``$object``; ``event`` is the whole EventBridge event, as it arrived. ``subject`` names it for people: an object's
+    URI, a resource's ARN. ``request`` is the publisher's, on the stack's own topic. ``depth`` counts the executions
+    that led to it, each started by the end of the one before. ``again`` tells it from the same occurrence before, when
+    somebody runs it once more by hand.
     """
 
     event_id: str
@@ -103,7 +103,7 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One StartPipelineExecution call to make, decided in full.
+    """One call of StartPipelineExecution, decided in full.
 
     ``options`` are the call's further arguments, as boto3 takes them.
     """
@@ -115,7 +115,7 @@ class Run:
 
 
 class Outcome(StrEnum):
-    """How an event ended for one pipeline, or, with WAITING, that it has not ended yet."""
+    """How an event ended for one pipeline; WAITING says that it has not ended yet."""
 
     STARTED = "STARTED"
     DUPLICATE = "DUPLICATE"
@@ -127,7 +127,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The one final answer to "what became of this event for this pipeline, and why?"."""
+    """What became of an event for a pipeline, and why."""
 
     outcome: Outcome
     trigger: str

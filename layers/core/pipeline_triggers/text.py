@@ -1,4 +1,4 @@
-"""How words are told to people."""
+"""Texts for people: suggestions, quotes, and escapes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Name the known word that is close, or else all of them."""
+    """Suggest the known word that is close, or else all of them."""
     known = list(known)
     if close := get_close_matches(word, known, n=1):
         return f"did you mean {close[0]}?"
@@ -16,15 +16,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def spelling(word: str) -> str:
-    """Make words comparable: in-service, IN_SERVICE and InService are one."""
+    """Return a word's spelling without case, dashes and underscores: in-service, IN_SERVICE and InService are one."""
     return re.sub(r"[-_ ]", "", word).lower()
 
 
 def printable(text: str) -> str:
-    """Escape what would break a line or hide in it, such as control characters and lone surrogates."""
+    """Escape characters that would break a line or hide in it, such as control characters and lone surrogates."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def brief(text: str) -> str:
-    """Quote a text, and cut a long one."""
+    """Quote a text, cut after 80 characters."""
     return repr(text if len(text) <= 80 else f"{text[:77]}…")

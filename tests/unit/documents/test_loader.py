@@ -108,7 +108,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: raw, key: a**b}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.s3.key: ** stands for whole path segments; write 'a*b' or put / around **",
+            "6: triggers.retrain.when.s3.key: ** matches whole path segments; write 'a*b' or put / around **",
         ),
         (
             "    when: {s3: {bucket: raw}}\n    start: {churn-training: {}}\n    parameters: {A: b}\n",
@@ -127,7 +127,8 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             GOOD + '    if: "{% $object.sise > 0 %}"\n',
             "8: triggers.retrain.if: '{% $object.sise > 0 %}' asks for $object.sise, "
-            "which such an event does not have; see the samples in events/",
+            "which such an event does not have; $object has bucket, etag, key, metadata, name, reason, sequencer, "
+            "size, tags, uri, version_id",
         ),
         (
             GOOD + "    dry_run: maybe\n",
@@ -281,7 +282,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
             "    when: {schedule: {rate: 5 minutes}}\n    start: churn-training\n"
             '    parameters: {A: "{% $scheduled.month %}"}\n',
             "8: triggers.retrain.parameters.A: '{% $scheduled.month %}' asks for $scheduled.month, which such an event "
-            "does not have; see the samples in events/",
+            "does not have; $scheduled has arn, date, local, time, timezone",
         ),
         (
             "    when: {s3: {bucket: raw}, alarm: {name: drift, state: alarm}}\n    start: churn-training\n",
@@ -383,7 +384,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {}}\n    start: churn-training\n    accept: {Day: a**b}\n",
-            "8: triggers.retrain.accept.Day: ** stands for whole path segments; write 'a*b' or put / around **",
+            "8: triggers.retrain.accept.Day: ** matches whole path segments; write 'a*b' or put / around **",
         ),
         (
             "when: {sns: {}}\n    start: churn-training\n    accept: {Day: {is: a}}\n",

@@ -39,6 +39,7 @@ def problem_on_sample(
     for variable, field in sorted(known):
         if variable in bindings and field not in bindings[variable]:
             return f"asks for ${variable}.{field}, which is not available for such an event; leave it out"
+    every_field = bindings
     bindings = {
         variable: {name: value for name, value in fields.items() if (variable, name) not in LOOKUPS.keys() - known}
         for variable, fields in bindings.items()
@@ -51,7 +52,7 @@ def problem_on_sample(
         remedy = f"use {names}" if names else "no variables are available here"
         return f"uses ${unknown[0]}, which is not a variable here; {remedy}"
     if missing := _missing_paths(ast, event, bindings):
-        return f"asks for {missing[0]}, which such an event does not have; see the samples in events/"
+        return f"asks for {missing[0]}, which such an event does not have; {_remedy(missing[0], every_field)}"
     constant = is_constant(source)
     free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(ast))
     try:
@@ -70,6 +71,13 @@ def problem_on_sample(
         if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
             return f"{error}; convert what it gets, as with $string or $number".replace("this event", "such an event")
     return None
+
+
+def _remedy(missing: str, bindings: Mapping[str, Any]) -> str:
+    """Say where to look instead of a path that leads to nothing: a variable's fields are few enough to list."""
+    variable, *names = missing.split(".")
+    fields = bindings.get(variable.removeprefix("$")) if variable.startswith("$") and len(names) == 1 else None
+    return f"{variable} has {', '.join(sorted(fields))}" if fields else "see the samples in events/"
 
 
 def is_constant(source: str) -> bool:

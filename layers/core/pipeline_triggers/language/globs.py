@@ -1,6 +1,6 @@
 """Globs, in which only stars are special.
 
-For keys, ``*`` stays within a path segment and ``**`` stands for whole segments. For names, ``*`` is any text.
+In a key, ``*`` matches within a path segment and ``**`` matches whole segments. In a name, ``*`` matches any text.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from functools import lru_cache
 
 
 def check(glob: str) -> str | None:
-    """Say what is wrong with a glob and how to write it instead, or None."""
+    """Return what is wrong with a glob and how to write it instead, or None."""
     if not glob:
         return "is empty; leave it out to match every key"
     for segment in glob.split("/"):
         if "**" in segment and segment != "**":
-            return f"** stands for whole path segments; write {segment.replace('**', '*')!r} or put / around **"
+            return f"** matches whole path segments; write {segment.replace('**', '*')!r} or put / around **"
     return None
 
 
@@ -65,5 +65,5 @@ def matches(glob: str, key: str) -> bool:
 
 
 def literal_prefix(glob: str) -> str:
-    """Return what every matching key starts with."""
+    """Return the beginning that every matching key has."""
     return glob.partition("*")[0]

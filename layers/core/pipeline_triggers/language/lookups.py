@@ -45,8 +45,8 @@ class Lookup:
     """A field that a handler looks up.
 
     ``description`` is its documentation. The events of ``sources`` say what to look up. ``grants`` is what a handler
-    then needs. ``sample`` stands for the value while documents are checked; an empty mapping has keys that nobody can
-    know. ``look_up`` returns the value, or None where there is none; a KeyError means that the event does not name what
+    then needs. Documents are checked with ``sample`` as the value; an empty mapping has keys that nobody can know.
+    ``look_up`` returns the value, or None where there is none; a KeyError means that the event does not name what
     to look up.
     """
 

@@ -19,7 +19,7 @@ Pattern = dict[str, Any]
 # How a text of a document is written: as it is, or for CloudFormation.
 Write = Callable[[str], Any]
 
-# What tells a change from every other one; None stands in it where an event does not say.
+# Tells a change from every other one; holds None where an event does not say.
 Change = tuple[Any, ...]
 
 
