@@ -1,43 +1,105 @@
 """``make guards``: take each guard out of the code, one at a time, and see that a test notices.
 
-A guard is taken out in a copy of the library, never in the working tree, and only the tests that are named with it run.
+A guard is taken out of a module while it is imported, never in the working tree, and only the tests that are named with
+it run, in a process of their own.
 """
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import io
+import multiprocessing
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from tests import PROJECT
+from tests.simulation.changes import (
+    Change,
+    Lost,
+    always,
+    argument,
+    call,
+    changed,
+    condition,
+    later,
+    never,
+    returns,
+    value,
+    without_element,
+)
 
 CORE = PROJECT / "layers" / "core"
+PACKAGE = "pipeline_triggers"
 
-# How pytest ends; all but these two say that it could not run the tests.
-PASSED, FAILED = 0, 1
+# The environment variable with which the plugin learns which guard to take out.
+VARIABLE = "GUARD"
+
+# What the tests import besides the library: imported once, for all processes.
+PRELOADED = ["boto3", "hypothesis", "moto", "pytest", "rich.console", "samcli.yamlhelper"]
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolGuard:
+    """What keeps a promise: a symbol of the library, as ``changes`` names them, and the change that takes it out.
+
+    ``tests`` are pytest's names of tests, at least one of which must then fail.
+    """
+
+    name: str
+    symbol: str
+    change: Change
+    tests: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """The module's full name."""
+        return f"{PACKAGE}.{self.symbol.partition(':')[0]}"
+
+    def removed_from(self, source: str) -> ast.Module:
+        """Return the module without the guard.
+
+        Raises:
+            Lost: the code does not have what the guard names.
+
+        """
+        try:
+            return changed(source, self.symbol.partition(":")[2], self.change)
+        except Lost as error:
+            raise Lost(f"{self.symbol}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What keeps a promise: ``held``, which ``file`` of the library holds once, and ``broken``, which takes it out.
-
-    ``tests`` are pytest's names of tests, at least one of which must then fail.
-    """
+    """The same by a fragment of text: ``held``, which ``file`` holds once, and ``broken``, which takes it out."""
 
     name: str
     file: str
     held: str
     broken: str
     tests: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """The module's full name."""
+        return f"{PACKAGE}.{self.file.removesuffix('.py').replace('/', '.')}"
+
+    def removed_from(self, source: str) -> ast.Module:
+        """Return the module without the guard.
+
+        Raises:
+            Lost: the text is not there, or more than once.
+
+        """
+        if source.count(self.held) != 1:
+            raise Lost(f"{source.count(self.held)} times: {self.held}")
+        return ast.parse(source.replace(self.held, self.broken))
 
 
 DELIVERY = "tests/unit/delivery/test_handler.py::test_"
@@ -103,25 +165,22 @@ GUARDS = (
         "start.pipeline, target, ",
         (f"{FAULTS}a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice",),
     ),
-    Guard(
+    SymbolGuard(
         "no start is called again by botocore",
-        "aws.py",
-        '_CONFIG.merge(Config(retries={"total_max_attempts": 1}))',
-        "_CONFIG",
+        "aws:starter",
+        call("merge", "_CONFIG"),
         ("tests/unit/test_aws.py::test_a_start_is_never_called_again_by_botocore",),
     ),
-    Guard(
+    SymbolGuard(
         "waiting: a pipeline that is being updated",
-        "aws.py",
-        '"ResourceLimitExceeded", "ConflictException"',
-        '"ResourceLimitExceeded",',
+        "aws:_PASSING",
+        without_element("ConflictException"),
         ("tests/unit/test_aws.py::test_what_a_failure_means",),
     ),
-    Guard(
+    SymbolGuard(
         "waiting: what can't be reached",
-        "aws.py",
-        "return isinstance(error, (HTTPClientError, ConnectionError))",
-        "return isinstance(error, HTTPClientError)",
+        "aws:passes",
+        without_element("ConnectionError"),
         ("tests/unit/test_aws.py::test_what_a_failure_means",),
     ),
     Guard(
@@ -152,11 +211,10 @@ GUARDS = (
         "ClientRequestToken=str(random.random()),",
         (f"{FAULTS}what_sagemaker_lists_too_late_is_what_the_token_is_for",),
     ),
-    Guard(
+    SymbolGuard(
         "no answer is no refusal",
-        "aws.py",
-        "_status(error) < 500",
-        "_status(error) < 600",
+        "aws:did_nothing",
+        returns("isinstance(error, (ClientError, ConnectionError))"),
         (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
     ),
     Guard(
@@ -173,11 +231,10 @@ GUARDS = (
         "if False:",
         (f"{DELIVERY}a_function_without_time_leaves_the_rest_to_the_next",),
     ),
-    Guard(
+    SymbolGuard(
         "time floor: no call is waited for too long",
-        "aws.py",
-        "read_timeout=10,",
-        "read_timeout=60,",
+        "aws:_CONFIG",
+        argument("Config", "read_timeout", "60"),
         ("tests/unit/delivery/test_hung.py::test_what_was_started_before_stays_so",),
     ),
     Guard(
@@ -208,12 +265,10 @@ GUARDS = (
         "pass\n    _report(decided.verdicts, decided)\n    if rejections: _quarantine(record.body, rejections)",
         (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
     ),
-    Guard(
+    SymbolGuard(
         "redrive: a message is sent before it is deleted",
-        "operations/redrive.py",
-        "                    letter = _sent(",
-        "                    aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message['ReceiptHandle'])\n"
-        "                    letter = _sent(",
+        "operations.redrive:redrive",
+        later("_sent", than="delete_message"),
         (f"{FAULTS}what_is_redriven_after_fourteen_days_starts_only_what_was_not_started",),
     ),
     Guard(
@@ -251,11 +306,10 @@ GUARDS = (
         "if False:",
         ("tests/unit/starts/test_limits.py::test_there_are_200_parameters_at_most",),
     ),
-    Guard(
+    SymbolGuard(
         "stale definition: what does not fit is looked at again",
-        "starts/definition.py",
-        " or misfits(definition, values):",
-        ":",
+        "starts.definition:fit",
+        never("misfits", at=0),
         ("tests/unit/starts/test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
     ),
     Guard(
@@ -265,11 +319,10 @@ GUARDS = (
         "if True:",
         (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again",),
     ),
-    Guard(
+    SymbolGuard(
         "allow-list: a publisher sets what the document lets them set",
-        "delivery/requests.py",
-        "if problem := _refusal(trigger, name, value):",
-        "if problem := None:",
+        "delivery.requests:_refusal",
+        returns("None"),
         ("tests/unit/delivery/test_publishers.py",),
     ),
     Guard(
@@ -279,32 +332,28 @@ GUARDS = (
         "if False:",
         (f"{START}a_chain_of_executions_ends",),
     ),
-    Guard(
+    SymbolGuard(
         "schedule: its scheduled time says which it is",
-        "language/sources/schedule.py",
-        '("schedule", bound["time"])',
-        '("schedule", event_id)',
+        "language.sources.schedule:read",
+        argument("Occurrence", 2, '("schedule", event_id)'),
         ("tests/unit/events/test_eventbridge.py::test_a_schedule_is_identified_by_its_time",),
     ),
-    Guard(
+    SymbolGuard(
         "schedule: what is over is not made again",
-        "compile/schedules.py",
-        " and not is_over(trigger, past)",
-        "",
+        "compile.schedules:schedules",
+        never("is_over"),
         ("tests/unit/documents/test_schedules.py::test_what_is_over_makes_no_schedule_and_is_told",),
     ),
-    Guard(
+    SymbolGuard(
         "direct: nothing that needs a handler is left out in silence",
-        "documents/direct.py",
-        "        if name in raw:",
-        "        if False:",
+        "documents.direct:_NEEDS_A_HANDLER",
+        value("()"),
         ("tests/unit/documents/test_direct.py::test_what_needs_a_handler_is_refused",),
     ),
-    Guard(
+    SymbolGuard(
         "direct: a value that a target can't carry is refused",
-        "documents/trigger_check.py",
-        "problem = value_problem if direct else attribute_problem",
-        "problem = attribute_problem",
+        "documents.direct:value_problem",
+        returns("attribute_problem(source, value)"),
         ("tests/unit/documents/test_direct.py::test_what_it_can_not_is_told_with_the_reason",),
     ),
     Guard(
@@ -328,25 +377,22 @@ GUARDS = (
         "if False:",
         (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: names are compared whole",
-        "account/references.py",
-        "only is None or reference.pipeline.key == only.key)",
-        "only is None or reference.pipeline.key[2].startswith(only.key[2]))",
+        "account.references:_schedules_page",
+        condition("key", "only", instead="reference.pipeline.key[2].startswith(only.key[2])"),
         (f"{JANITOR}a_deletion_concerns_its_own_pipeline_only",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: names are compared in lower case",
-        "account/pipelines.py",
-        "self.region.lower(), self.name.lower()",
-        "self.region.lower(), self.name",
+        "account.pipelines:Pipeline.key",
+        returns("(self.account, self.region.lower(), self.name)"),
         (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: both spellings of an ARN are looked for",
-        "account/pipelines.py",
-        "(arn + self.name, arn + self.name.lower())",
-        "(arn + self.name,)",
+        "account.pipelines:Pipeline.arns",
+        without_element("lower"),
         (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
     ),
     Guard(
@@ -461,11 +507,10 @@ GUARDS = (
         "        raise",
         (f"{JANITOR}what_aws_refuses_to_remove_holds_up_no_other",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what can't be read holds up no other",
-        "account/references.py",
-        "            if aws.passes(error):\n                raise\n            unread.append",
-        "            raise\n            unread.append",
+        "account.references:_read_each",
+        always("passes"),
         (f"{JANITOR}what_aws_refuses_to_show_of_one_thing_holds_up_no_other",),
     ),
     Guard(
@@ -503,59 +548,66 @@ GUARDS = (
         "if False:",
         (f"{JANITOR}what_starts_something_else_by_now_stays",),
     ),
-    Guard(
+    SymbolGuard(
         "restore: a past start is left out or moved",
-        "operations/restore.py",
-        "if start is None or start > now:",
-        "if True:",
+        "operations.restore:_create_schedule",
+        always("start", "now"),
         ("tests/unit/operations/test_restore.py::test_a_past_start_moves_on",),
     ),
 )
 
 
-def found(guard: Guard) -> int:
-    """Count how often the library holds a guard's text."""
-    return (CORE / "pipeline_triggers" / guard.file).read_text(encoding="utf-8").count(guard.held)
+def source(guard: Guard | SymbolGuard) -> str:
+    """Return the text of a guard's module."""
+    return CORE.joinpath(*guard.module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
 
 
-def without(guard: Guard) -> int:
-    """Run a guard's tests on a copy of the library without it, and return how pytest ends."""
-    with tempfile.TemporaryDirectory() as folder:
-        core = Path(folder)
-        shutil.copytree(
-            CORE / "pipeline_triggers", core / "pipeline_triggers", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        module = core / "pipeline_triggers" / guard.file
-        module.write_text(module.read_text(encoding="utf-8").replace(guard.held, guard.broken), encoding="utf-8")
-        return run(guard.tests, core)
+class FirstFailure:
+    """A pytest plugin that remembers which test failed first."""
+
+    def __init__(self) -> None:
+        self.test = ""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Look at how a test ended."""
+        if report.failed and not self.test:
+            self.test = report.nodeid
 
 
-def run(tests: Iterable[str], core: Path) -> int:
-    """Run tests with the library that is in a folder, and return how pytest ends."""
-    quietly = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
-    # What PYTHONPATH names comes before what is installed.
-    environment = {**os.environ, "PYTHONPATH": str(core)}
-    command = [sys.executable, "-m", "pytest", *quietly, *tests]
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False).returncode
+def run(guard: str, tests: tuple[str, ...]) -> tuple[int, str]:
+    """Run tests without a guard ("": with all of them); return how pytest ends, and the first test that failed."""
+    import pytest
+
+    os.chdir(PROJECT)
+    options = ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+    if guard:
+        os.environ[VARIABLE] = guard
+        options += ["-p", "tests.simulation.guard_plugin"]
+    failure = FirstFailure()
+    with contextlib.redirect_stdout(io.StringIO()):
+        end = pytest.main([*options, *tests], plugins=[failure])
+    return int(end), failure.test
 
 
 def main() -> int:
-    """Print each guard and whether a test noticed that it was gone; the exit code says whether all were noticed."""
-    rotten = [guard for guard in GUARDS if found(guard) != 1]
-    rows = Table("guard", "module", "without it", box=None, pad_edge=False)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        whole = pool.submit(run, sorted({test for guard in GUARDS for test in guard.tests}), CORE)
-        ends = dict(zip(GUARDS, pool.map(without, GUARDS), strict=True))
-        said = {PASSED: "NOT NOTICED", FAILED: "a test fails"}
-        for guard, end in ends.items():
-            told = f"found {found(guard)} times" if guard in rotten else said.get(end, f"pytest ended with {end}")
-            rows.add_row(guard.name, guard.file, told)
-        console = Console(highlight=False, width=120)
+    """Print each guard and which test noticed that it was gone; the exit code says whether all were noticed."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(PRELOADED)
+    with ProcessPoolExecutor(os.cpu_count(), processes, max_tasks_per_child=1) as pool:
+        whole = pool.submit(run, "", tuple(sorted({test for guard in GUARDS for test in guard.tests})))
+        ends = {guard: pool.submit(run, guard.name, guard.tests) for guard in GUARDS}
+        console = Console(highlight=False, width=200)
+        rows = Table("guard", "module", "without it fails", box=None, pad_edge=False)
+        noticed = 0
+        for guard, future in ends.items():
+            end, test = future.result()
+            noticed += bool(test)
+            rows.add_row(guard.name, guard.module, test or f"NOTHING (pytest ended with {end})")
         console.print(rows)
-        noticed = sum(end == FAILED for guard, end in ends.items() if guard not in rotten)
+        end, test = whole.result()
         console.print(f"\n{noticed} of {len(GUARDS)} noticed; with all of them the tests", end=" ")
-        console.print("pass" if whole.result() == PASSED else f"do NOT pass: pytest ended with {whole.result()}")
-    return 0 if noticed == len(GUARDS) and whole.result() == PASSED else 1
+        console.print("pass" if end == 0 else f"do NOT pass: {test or f'pytest ended with {end}'}")
+    return 0 if noticed == len(GUARDS) and end == 0 else 1
 
 
 if __name__ == "__main__":
