@@ -1,4 +1,4 @@
-"""What a message of a handler's queue holds."""
+"""Messages of a handler's queue."""
 
 from __future__ import annotations
 
