@@ -69,7 +69,7 @@ TRIGGERS = """
   requests:
     when: {sns: {}}
     start_one_of: [churn-training]
-    accept: {InputDataUrl: "s3://acme-raw-dev/**"}
+    accept: {InputDataUrl: "s3://acme-raw-dev/**", Month: "*", Bucket: [acme-raw-dev]}
   topic:
     when: {sns: {topic: "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:raw-uploads"}}
     start: {explained: {Value: "{% $object.uri %}"}, typed: {Count: "{% $message.subject %}"}}
@@ -94,7 +94,9 @@ def project(aws: LocalAws, new_project: Callable[[], Project]) -> Project:
     aws.create_bucket("acme-raw-dev")
     aws.create_pipeline("explained", pipeline_definition({"Value": "String"}))
     aws.create_pipeline("typed", pipeline_definition({"Count": "Integer"}))
-    aws.create_pipeline("churn-training", pipeline_definition({"InputDataUrl": "String"}))
+    aws.create_pipeline(
+        "churn-training", pipeline_definition(dict.fromkeys(("InputDataUrl", "Month", "Bucket"), "String"))
+    )
     aws.client("sns").create_topic(Name="raw-uploads")
     output = MONITOR["violations_uri"].rpartition("/")[0]
     aws.run_monitor(MONITOR["job"], MONITOR["schedule"], MONITOR["message"], output)
@@ -161,7 +163,7 @@ def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, t
     text = text.replace("churn/requests", "team/requests").replace('"churn/nightly"', '"team/nightly"')
     path = tmp_path / "event.json"
     path.write_text(text, encoding="utf-8")
-    expected = json.loads(explain(aws, project, path, "--aws", "--json"))
+    expected = json.loads(explain(aws, project, path, "--json"))
     event = json.loads(text)
     publish(aws, event)
     for told in expected:
@@ -188,7 +190,7 @@ def test_explain_tells_people_too(aws: LocalAws, project: Project) -> None:
     """A row for each outcome, with its reason or the values."""
     told = explain(aws, project, PROJECT / "events" / "s3.json").splitlines()
     assert [" ".join(line.split()) for line in told] == [
-        "trigger outcome pipeline",
+        "trigger outcome pipeline reason, parameters",
         "team/uploads WOULD START explained Value = s3://acme-raw-dev/churn/2026-10/data.csv",
         "team/uploads WOULD START typed Count = 48213",
         "team/other-uploads FILTERED the key does not match churn/*/other.csv",

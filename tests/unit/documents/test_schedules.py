@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,9 @@ from pipeline_triggers.compile import cloudformation, files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import schedules
 from pipeline_triggers.documents.loader import Documents
-from pipeline_triggers.documents.trigger_check import EXAMPLES
 from pipeline_triggers.errors import Problem
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.operations import check_account, cloudtrail, overlaps
-from pipeline_triggers.operations.explain import Explanation, explain
-
-from tests import PROJECT
 
 NOW = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
@@ -288,27 +283,6 @@ def test_the_limits_are_those_of_the_service() -> None:
     assert model.shape_for("ScheduleExpression").metadata["max"] == schedules.MAX_EXPRESSION
     assert model.shape_for("Description").metadata["max"] >= cloudformation.MAX_DESCRIPTION_LENGTH
     assert model.shape_for("ScheduleExpressionTimezone").metadata["max"] >= max(map(len, schedules.zones()))
-
-
-# ---- what is explained
-
-
-def test_explain_knows_a_schedule_s_event_by_its_trigger() -> None:
-    """No rule is asked, since none sees it: what Scheduler sends goes straight to the queue."""
-    event = json.loads((PROJECT / "events" / "schedule.json").read_text(encoding="utf-8"))
-    nightly = replace(
-        schedule(rate="1 day"), id="churn/nightly", start=(Start("train", {"A": "{% $scheduled.time %}"}),)
-    )
-    rule = Trigger("team/rule", When("event", {"pattern": {"source": ["aws.scheduler"]}}), (Start("train", {}),))
-
-    def told(trigger: Trigger) -> list[Explanation]:
-        return list(explain([trigger, schedule(rate="1 day"), rule], event, EXAMPLES, ask_pipelines=False))
-
-    values = {"A": "2026-11-01T01:00:00Z"}
-    assert told(nightly) == [Explanation("churn/nightly", "WOULD START", "train", None, values)]
-    direct = Explanation("churn/nightly", "WOULD START", "train", "by AWS itself, unchecked", values)
-    assert told(replace(nightly, direct=True)) == [direct]
-    assert told(replace(nightly, enabled=False)) == [Explanation("churn/nightly", "SWITCHED OFF")]
 
 
 # ---- the commands

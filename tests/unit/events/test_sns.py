@@ -39,7 +39,11 @@ def test_a_request_is_read_from_the_stack_s_own_topic_only() -> None:
     request = requested(SNS["Message"]).request
     assert request is not None
     assert (request.trigger, request.pipeline) == ("churn/requests", "churn-training")
-    assert request.parameters == {"InputDataUrl": "s3://acme-raw-dev/churn/2026-10/data.csv"}
+    assert request.parameters == {
+        "InputDataUrl": "s3://acme-raw-dev/churn/2026-10/data.csv",
+        "Month": "2026-10",
+        "Bucket": "acme-raw-dev",
+    }
     assert published(SNS["Message"]).request is None
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_triggers.errors import Rejected
@@ -15,13 +18,22 @@ from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.models import Occurrence, Outcome, Start, Trigger, Verdict, When
 from pipeline_triggers.operations import run
 from pipeline_triggers.operations.run import Sent, are_final
+from pipeline_triggers.operations.stacks import Stack
 from pipeline_triggers.operations.verdict_log import LoggedVerdict
-from pipeline_triggers.starts import start
+from pipeline_triggers.starts import definition, start
+
+from tests import PROJECT
 
 EVENT = {"id": "i", "detail-type": "Order", "source": "acme.shop", "detail": {"n": 1}}
 TRIGGER = Trigger("team/one", When("event", {"pattern": {}}), (Start("a", {}), Start("b", {})))
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
 MESSAGE = {"Type": "Notification", "MessageId": "m", "TopicArn": TOPIC, "Message": "hello"}
+
+
+def sample(name: str) -> dict[str, Any]:
+    """Return an event of ``events/``."""
+    event: dict[str, Any] = json.loads((PROJECT / "events" / f"{name}.json").read_text(encoding="utf-8"))
+    return event
 
 
 def read(**more: str) -> Occurrence:
@@ -111,3 +123,63 @@ def test_the_log_is_looked_at_until_the_verdicts_are_final(
     at = datetime(2026, 11, 1, 12, tzinfo=UTC)
     assert len(run.wait(Sent("m", "group", at), TRIGGER, patience)) == found
     assert asked == [("group", at - run.CLOCKS_DIFFER_BY, {"message_id": "m"})] * looks
+
+
+STACK = Stack("stack", {}, {"RequestsTopic": TOPIC, "OnEventQueue": "queue", "OnEventLogGroup": "group"})
+REQUESTS = Trigger("team/requests", When("sns", {}), (Start("a", {}),), accept={"Month": "*"})
+ALARM = Trigger("team/alarm", When("alarm", {"state": ["ALARM"]}), (Start("a", {}),))
+
+
+def request(trigger: str, **parameters: str) -> dict[str, str]:
+    """Return a request as SNS delivers it."""
+    return {**MESSAGE, "Message": json.dumps({"trigger": trigger, "parameters": parameters})}
+
+
+def check(trigger: Trigger, event: Mapping[str, Any], *others: Trigger) -> None:
+    """Check what would be sent."""
+    run.check(STACK, trigger, (trigger, *others), run.message(STACK, trigger, event, again=False))
+
+
+@pytest.mark.parametrize(
+    ("trigger", "event", "reason"),
+    [
+        (ALARM, sample("s3"), "the event's source is 'aws.s3'; team/alarm fires on aws.cloudwatch"),
+        (ALARM, sample("sns"), "this is a notification of SNS; team/alarm fires on EventBridge's events"),
+        (ALARM, {"Records": [{"eventSource": "aws:s3"}]}, "sends to a Lambda function"),
+        (ALARM, {"detail": {}}, "it lacks source, detail-type"),
+        (REQUESTS, sample("alarm"), "the message is not a notification of SNS"),
+        (REQUESTS, request("team/other", Month="x"), "the message is not for team/requests"),
+        (REQUESTS, request("team/requests", Year="x"), "the request's parameter Year may not be set"),
+        (REQUESTS, request("team/requests"), "parameter Month is missing"),
+        (replace(ALARM, enabled=False), sample("alarm"), "team/alarm is disabled"),
+    ],
+)
+def test_what_the_handler_would_reject_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, trigger: Trigger, event: Mapping[str, Any], reason: str
+) -> None:
+    """Else its dead-letter queue would keep it, and raise an alarm."""
+
+    def fit(_: str, values: Mapping[str, str]) -> None:
+        if trigger is REQUESTS and "Month" not in values:
+            raise Rejected("parameter Month is missing")
+
+    monkeypatch.setattr(definition, "fit", fit)
+    with pytest.raises(Rejected) as refused:
+        check(trigger, event, replace(REQUESTS, id="team/other"))
+    assert reason in str(refused.value)
+
+
+def test_what_the_handler_would_take_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the handler would filter it, or when only the handler may look something up."""
+    monkeypatch.setattr(definition, "fit", lambda _, values: values)
+    check(ALARM, sample("alarm"))
+    check(replace(ALARM, when=When("alarm", {"state": ["OK"]})), sample("alarm"))
+    check(REQUESTS, request("team/requests", Month="2026-10"))
+    check(TRIGGER, EVENT)
+
+    def denied(_: str, __: object) -> None:
+        response: Any = {"Error": {"Code": "AccessDenied", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(response, "DescribePipeline")
+
+    monkeypatch.setattr(definition, "fit", denied)
+    check(ALARM, sample("alarm"))

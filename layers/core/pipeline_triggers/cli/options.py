@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from pipeline_triggers.cli.output import Failed, usage_error
+from pipeline_triggers.cli.output import usage_error
 from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import DocumentsError
 
@@ -56,14 +54,3 @@ def check_stage(documents: loader.Documents, stage: str) -> None:
     """End the command when there is no such stage."""
     if stage not in documents.stages:
         raise usage_error(f"stages.yaml has no stage {stage}; it has {', '.join(documents.stages)}")
-
-
-def read_event(path: Path) -> dict[str, Any]:
-    """Read a file that holds an event, or end the command with what is wrong with it."""
-    try:
-        event = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise Failed(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(event, dict):
-        raise Failed(f"{path} is not an event; write what EventBridge or SNS delivers, as in events/")
-    return event

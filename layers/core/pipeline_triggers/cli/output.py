@@ -7,24 +7,25 @@ users of the account, and none of those reaches the terminal.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
 import click
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
 from pipeline_triggers.errors import Problem
 from pipeline_triggers.text import printable
 
 LABEL_WIDTH = 14  # of the column that says what a line is
-PIPE_WIDTH = 1000  # what goes into a pipe is not wrapped
+GAP = "  "  # between columns
+MIN_LAST_WIDTH = 30  # of a table's last column
+PIPE_WIDTH = 10_000  # what goes into a pipe is not wrapped
 
 
 class Failed(click.ClickException):
@@ -84,23 +85,30 @@ def data(value: Any) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; a cell may have several lines.
+    """Print a table; the last cell of a row may have several lines.
 
-    Only the last column is wrapped, and only between words: what does not fit, such as an ARN, goes on beyond the
-    terminal's width instead of being broken.
+    Only the last column is wrapped, and only between words, so that an ARN can be copied. Where the terminal is too
+    narrow for that column, it goes below the others.
     """
-    cells = [["\n".join(map(printable, cell.splitlines())) for cell in row] for row in rows]
-    grid = Table(box=None, pad_edge=False)
-    for column, heading in enumerate(headings):
-        widest = max(cell_len(text) for row in [headings, *cells] for text in row[column].splitlines() or [""])
-        is_last = column == len(headings) - 1
-        grid.add_column(heading, no_wrap=not is_last, min_width=None if is_last else widest)
-    for row in cells:
-        grid.add_row(*map(Text, row))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    needed = Measurement.get(console, console.options.update(max_width=PIPE_WIDTH), grid).minimum
-    console.width = max(console.width, needed)
-    console.print(grid)
+    rows = list(rows)
+    cells = [[printable(cell) for cell in row[:-1]] for row in (headings, *rows)]
+    last = [[printable(line) for line in row[-1].splitlines()] for row in (headings, *rows)]
+    widths = [max(map(cell_len, column)) + len(GAP) for column in zip(*cells, strict=True)]
+    terminal = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+    is_beside = terminal - sum(widths) >= MIN_LAST_WIDTH
+    indent = " " * (sum(widths) if is_beside else len(GAP) * 2)
+    for row, lines in zip(cells, last, strict=True):
+        text = "".join(set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+        wrapped = [part for line in lines for part in _wrapped(line, terminal - len(indent))]
+        if is_beside and wrapped:
+            text += wrapped.pop(0)
+        _print(text.rstrip())
+        for part in wrapped:
+            _print(indent + part)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    return textwrap.wrap(line, max(width, 1), break_long_words=False, break_on_hyphens=False)
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +17,6 @@ from pipeline_triggers.cli.options import (
     check_stage,
     documents_option,
     json_option,
-    read_event,
     stack_option,
     stage_option,
     trigger_argument,
@@ -25,7 +26,7 @@ from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Outcome, Trigger
 from pipeline_triggers.operations import describe, run, stacks
 from pipeline_triggers.operations.check_account import triggers_of
-from pipeline_triggers.operations.explain import explain
+from pipeline_triggers.operations.explain import check_shape, explain
 from pipeline_triggers.operations.stacks import Stack
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
@@ -38,19 +39,19 @@ event_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("event", type=event_type)
 @documents_option
 @stage_option
-@click.option("--aws", "ask_pipelines", is_flag=True, help="Also check the values against the pipelines' definitions.")
 @json_option
-def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: bool, as_json: bool) -> None:
+def explain_command(event: Path, directory: Path, stage: str, as_json: bool) -> None:
     """Say what EVENT would start: a JSON file with an event as EventBridge or SNS delivers it.
 
-    EventBridge itself says which rules match: that of the account, or of the embedded AWS of make run KEEP=1.
+    The account (or the embedded AWS of make run KEEP=1) says which rules match, and whether the values fit the
+    pipelines.
     """
     loaded = loader.load(directory)
     check_stage(loaded, stage)
-    raw = read_event(event)
+    raw = _read_event(event)
     values = home.current().pseudo_parameters()
     try:
-        explanations = list(explain(triggers_of(loaded, stage, values), raw, values, ask_pipelines=ask_pipelines))
+        explanations = list(explain(triggers_of(loaded, stage, values), raw, values))
     except Rejected as error:
         raise output.Failed(f"{event}: {error}") from error
     if as_json:
@@ -74,7 +75,7 @@ def explain_command(event: Path, directory: Path, stage: str, ask_pipelines: boo
 @json_option
 def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> None:
     """Show what is deployed of a trigger, what it starts, and its last verdicts."""
-    deployed_stack, trigger = _deployed(name, directory, stack)
+    deployed_stack, trigger, _ = _deployed(name, directory, stack)
     deployed = describe.deployed(deployed_stack, trigger)
     log_group = describe.log_group(deployed_stack, trigger)
     last = deque(verdicts(log_group, datetime.now(UTC) - LOOKED_BACK, trigger=trigger.id), maxlen=SHOWN)
@@ -120,14 +121,19 @@ def run_command(
 
     Prints the verdicts; exits with 1 when one is REJECTED, or the last has not come in time.
     """
-    deployed_stack, trigger = _deployed(name, directory, stack)
+    deployed_stack, trigger, triggers = _deployed(name, directory, stack)
     if trigger.direct:
         raise output.usage_error(f"{trigger.id} is delivered directly, past every handler; start its pipeline itself")
     if trigger.when.source != "schedule" and path is None:
         remedy = "write it to a file, like those in events/, and name that with --event"
         raise output.usage_error(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
-    event = read_event(path) if path else run.scheduled_now(deployed_stack, trigger)
-    sent = run.send(deployed_stack, trigger, event, again=again)
+    event = _read_event(path) if path else run.scheduled_now(deployed_stack, trigger)
+    message = run.message(deployed_stack, trigger, event, again=again)
+    try:
+        run.check(deployed_stack, trigger, triggers, message)
+    except Rejected as error:
+        raise output.Failed(f"not sent, since {trigger.id} would reject it: {error}") from error
+    sent = run.send(deployed_stack, trigger, message)
     logged = run.wait(sent, trigger, patience)
     if as_json:
         output.data([{"message_id": sent.message_id, **verdict.as_json()} for verdict in logged])
@@ -144,8 +150,8 @@ def run_command(
         raise click.exceptions.Exit(1)
 
 
-def _deployed(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger]:
-    """Return the deployed stack, and the trigger as its stage sees it."""
+def _deployed(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger, list[Trigger]]:
+    """Return the deployed stack, and the trigger among all triggers as its stage sees them."""
     deployed_stack = stacks.stack(stack)
     loaded = loader.load(directory)
     stage = deployed_stack.parameters["Stage"]
@@ -156,7 +162,22 @@ def _deployed(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger]:
     if len(named) != 1:
         ids = ", ".join(trigger.id for trigger in named or triggers)
         raise output.usage_error(f"the documents have {len(named) or 'no'} triggers {name}; name one of {ids}")
-    return deployed_stack, named[0]
+    return deployed_stack, named[0], triggers
+
+
+def _read_event(path: Path) -> dict[str, Any]:
+    """Read a file that holds an event, or end the command with what is wrong with it."""
+    try:
+        event = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise output.Failed(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(event, dict):
+        raise output.Failed(f"{path} is not an event; write what EventBridge or SNS delivers, as in events/")
+    try:
+        check_shape(event)
+    except Rejected as error:
+        raise output.Failed(f"{path}: {error}") from error
+    return event
 
 
 def _verdict_line(logged: LoggedVerdict) -> str:

@@ -21,12 +21,20 @@ from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Occurrence, Trigger
 from pipeline_triggers.starts import definition, start
 
+# What to give instead of what a service sends to a Lambda function, by its name there.
+_INSTEAD = {
+    "aws:s3": "give the event that S3 sends to EventBridge, like events/s3.json",
+    "aws:sns": "give its Records[0].Sns, like events/sns.json",
+    "aws:sqs": "give the body of one of its Records",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What an event would come to for one pipeline of a trigger whose rule matches it.
 
-    ``outcome`` is the verdict's, short of the start itself; ``parameters`` are the values that would be sent.
+    ``outcome`` is the verdict's, short of the start itself, or UNKNOWN where AWS refuses to say what it depends on;
+    ``parameters`` are the values that would be sent.
     """
 
     trigger: str
@@ -36,40 +44,106 @@ class Explanation:
     parameters: Mapping[str, str] | None = None
 
 
+def check_shape(event: Mapping[str, Any]) -> None:
+    """Refuse what neither EventBridge nor SNS delivers.
+
+    Raises:
+        Rejected: the event has another shape; the message says what to give instead.
+
+    """
+    match event:
+        case {"Type": "Notification"}:
+            return
+        case {"Records": [dict(record), *_]}:
+            service = record.get("eventSource") or record.get("EventSource")
+            instead = _INSTEAD.get(str(service), "give the event itself, like those in events/")
+            raise Rejected(f"this is what {service or 'a service'} sends to a Lambda function; {instead}")
+    if missing := [name for name in ("source", "detail-type", "detail") if name not in event]:
+        raise Rejected(f"neither EventBridge's event nor SNS's notification: it lacks {', '.join(missing)}")
+
+
 def explain(
-    triggers: Iterable[Trigger], event: Mapping[str, Any], pseudo_parameters: Mapping[str, str], *, ask_pipelines: bool
+    triggers: Iterable[Trigger], event: Mapping[str, Any], pseudo_parameters: Mapping[str, str]
 ) -> Iterator[Explanation]:
     """Explain an event, trigger by trigger; those whose rule does not match are left out.
 
     EventBridge itself says what matches (TestEventPattern). A notification of SNS goes to the triggers that subscribe
-    to its topic; that of any other topic is read as a publisher's request. With ``ask_pipelines``, the values are held
-    against the pipelines' definitions as well.
+    to its topic; that of any other topic is read as a publisher's request.
 
     Raises:
-        Rejected: the event is none that EventBridge delivers.
-        botocore.exceptions.BotoCoreError, ClientError: AWS can't be asked.
+        Rejected: neither EventBridge nor SNS delivers such an event.
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
 
     """
+    check_shape(event)
     by_id = {trigger.id: trigger for trigger in triggers}
     if event.get("Type") == "Notification":
-        arrivals = from_topic(None, json.dumps(event), by_id)
+        for arrival in from_topic(None, json.dumps(event), by_id):
+            yield from judge(by_id.get(arrival.trigger), arrival)
+        return
+    for trigger in by_id.values():
+        try:
+            matches = _matches(trigger, event, pseudo_parameters)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidEventPatternException":
+                raise
+            reason = f"EventBridge does not accept the pattern: {error.response['Error']['Message']}"
+            yield Explanation(trigger.id, "WRONG PATTERN", reason=reason)
+            continue
+        if matches and not trigger.enabled:
+            yield Explanation(trigger.id, "DISABLED")
+        elif matches:
+            yield from judge(trigger, Arrival(trigger.id, str(event.get("id")), _read(trigger, event)))
+
+
+def judge(trigger: Trigger | None, arrival: Arrival) -> Iterator[Explanation]:
+    """Say what a handler would decide on an arrival, pipeline by pipeline; None is a trigger that does not exist.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
+
+    """
+    try:
+        occurrence = arrival.occurrence()
+        if trigger is None:
+            raise Rejected("trigger removed: no deployed document holds it any more")
+        positions = targets(trigger, occurrence)
+        occurrence = admitted(trigger, occurrence)
+    except Filtered as error:
+        yield Explanation(arrival.trigger, "FILTERED", reason=str(error))
+    except Rejected as error:
+        yield Explanation(arrival.trigger, "REJECTED", reason=str(error))
+    except ClientError as error:
+        yield _unknown(error, arrival.trigger)
     else:
-        arrivals = []
-        for trigger in by_id.values():
-            try:
-                matches = _matches(trigger, event, pseudo_parameters)
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "InvalidEventPatternException":
-                    raise
-                reason = f"EventBridge does not take the pattern: {error.response['Error']['Message']}"
-                yield Explanation(trigger.id, "WRONG PATTERN", reason=reason)
-                continue
-            if matches and not trigger.enabled:
-                yield Explanation(trigger.id, "SWITCHED OFF")
-            elif matches:
-                arrivals.append(Arrival(trigger.id, str(event.get("id")), _read(trigger, event)))
-    for arrival in arrivals:
-        yield from _explained(by_id.get(arrival.trigger), arrival, ask_pipelines=ask_pipelines)
+        for position in positions:
+            yield _start(trigger, position, occurrence)
+
+
+def _start(trigger: Trigger, position: int, occurrence: Occurrence) -> Explanation:
+    """Say whether and how one pipeline of a trigger would be started."""
+    pipeline, values = trigger.start[position].pipeline, None
+    try:
+        values = start.plan(trigger, position, occurrence, stack="explain").parameters
+        values = definition.fit(pipeline, values)
+    except Rejected as error:
+        return Explanation(trigger.id, "REJECTED", pipeline, str(error), values)
+    except ClientError as error:
+        return _unknown(error, trigger.id, pipeline, values)
+    bus = trigger.when.fields.get("bus")
+    notes = [f"if it comes on the bus {bus}"] if bus else []
+    notes += ["by AWS itself, unchecked"] if trigger.direct else []
+    outcome = "DRY_RUN" if trigger.dry_run else "WOULD START"
+    return Explanation(trigger.id, outcome, pipeline, ", ".join(notes) or None, values)
+
+
+def _unknown(
+    error: ClientError, trigger: str, pipeline: str | None = None, values: Mapping[str, str] | None = None
+) -> Explanation:
+    """Return that nobody can say, because AWS refuses something; what passes by itself is raised."""
+    if aws.passes(error):
+        raise error
+    return Explanation(trigger, "UNKNOWN", pipeline, aws.refusal(error), values)
 
 
 def _read(trigger: Trigger, event: Mapping[str, Any]) -> Occurrence | Rejected:
@@ -80,43 +154,13 @@ def _read(trigger: Trigger, event: Mapping[str, Any]) -> Occurrence | Rejected:
 
 
 def _matches(trigger: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapping[str, str]) -> bool:
-    # What Scheduler sends goes straight to the queue, and no rule sees it.
+    # A schedule sends straight to the queue, and no rule sees it.
     is_scheduled = event.get("source") == "aws.scheduler"
     if is_scheduled or trigger.when.source == "schedule":
         detail = event.get("detail")
-        asked_for = isinstance(detail, dict) and detail.get("trigger") == trigger.id
-        return is_scheduled and asked_for and trigger.when.source == "schedule"
+        is_its_own = isinstance(detail, dict) and detail.get("trigger") == trigger.id
+        return is_scheduled and is_its_own and trigger.when.source == "schedule"
     pattern = sources.pattern(trigger.when, lambda text: resolve(text, pseudo_parameters))
     if pattern is None:
         return False
     return aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
-
-
-def _explained(trigger: Trigger | None, arrival: Arrival, *, ask_pipelines: bool) -> Iterator[Explanation]:
-    try:
-        occurrence = arrival.occurrence()
-        if trigger is None:
-            raise Rejected("trigger removed: no deployed document holds it any more")
-        positions = targets(trigger, occurrence)
-        occurrence = admitted(trigger, occurrence)
-    except Filtered as error:
-        yield Explanation(arrival.trigger, "FILTERED", reason=str(error))
-        return
-    except Rejected as error:
-        yield Explanation(arrival.trigger, "REJECTED", reason=str(error))
-        return
-    for target in positions:
-        pipeline = trigger.start[target].pipeline
-        values = None
-        try:
-            values = start.plan(trigger, target, occurrence, stack="explain").parameters
-            if ask_pipelines:
-                values = definition.fit(pipeline, values)
-        except Rejected as error:
-            yield Explanation(trigger.id, "REJECTED", pipeline, reason=str(error), parameters=values)
-        else:
-            outcome = "DRY_RUN" if trigger.dry_run else "WOULD START"
-            bus = trigger.when.fields.get("bus")
-            told = [f"if it comes on the bus {bus}"] if bus else []
-            told += ["by AWS itself, unchecked"] if trigger.direct else []
-            yield Explanation(trigger.id, outcome, pipeline, ", ".join(told) or None, values)

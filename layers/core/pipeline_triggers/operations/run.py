@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from pipeline_triggers import aws
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.events.envelope import from_rule
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import sources
 from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.models import Outcome, Trigger
 from pipeline_triggers.operations import describe
+from pipeline_triggers.operations.explain import check_shape, judge
 from pipeline_triggers.operations.stacks import Stack
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
@@ -31,22 +37,52 @@ class Sent:
     at: datetime
 
 
-def send(stack: Stack, trigger: Trigger, event: Mapping[str, Any], *, again: bool) -> Sent:
-    """Send an event to the trigger's handler, as the trigger's rule or topic would.
+def message(stack: Stack, trigger: Trigger, event: Mapping[str, Any], *, again: bool) -> str:
+    """Return the message by which the trigger's handler gets an event, as the trigger's rule or topic would send it.
 
     An event that has started the trigger's pipelines before is a DUPLICATE. With ``again`` it counts as another event,
     and the executions' descriptions say so.
+    """
+    if trigger.when.source == "sns":
+        # A stored envelope may come from another stack's topic.
+        event = {**event, "TopicArn": sources.topic(trigger.when) or stack.resources["RequestsTopic"]}
+    return json.dumps({"trigger": trigger.id, "event": event, **({"again": str(uuid.uuid4())} if again else {})})
+
+
+def check(stack: Stack, trigger: Trigger, triggers: Iterable[Trigger], body: str) -> None:
+    """Refuse a message that the trigger's handler would reject, and so keep in its dead-letter queue.
+
+    What depends on something that this user may not read is left to the handler.
+
+    Raises:
+        Rejected: the event has another source, or can't start the pipelines; the message is the handler's own.
+
+    """
+    event = json.loads(body)["event"]
+    check_shape(event)
+    _check_source(trigger, event)
+    by_id = {one.id: one for one in triggers}
+    if trigger.when.source == "sns":
+        arrivals = from_topic(stack.resources["RequestsTopic"], body, by_id)
+    else:
+        arrivals = from_rule(SOURCES[trigger.when.source].handler, body, by_id)
+    try:
+        explanations = [explanation for arrival in arrivals for explanation in judge(trigger, arrival)]
+    except (BotoCoreError, ClientError):
+        return
+    if reasons := [explanation.reason or "" for explanation in explanations if explanation.outcome == "REJECTED"]:
+        raise Rejected("; ".join(dict.fromkeys(reasons)))
+
+
+def send(stack: Stack, trigger: Trigger, body: str) -> Sent:
+    """Send a message to the trigger's handler.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: the message could not be sent.
 
     """
     handler = SOURCES[trigger.when.source].handler
-    if trigger.when.source == "sns":
-        # An envelope that was kept may come from another stack's topic.
-        event = {**event, "TopicArn": sources.topic(trigger.when) or stack.resources["RequestsTopic"]}
-    body = {"trigger": trigger.id, "event": event, **({"again": str(uuid.uuid4())} if again else {})}
-    answer = aws.sqs().send_message(QueueUrl=stack.resources[f"{handler}Queue"], MessageBody=json.dumps(body))
+    answer = aws.sqs().send_message(QueueUrl=stack.resources[f"{handler}Queue"], MessageBody=body)
     return Sent(answer["MessageId"], stack.resources[f"{handler}LogGroup"], datetime.now(UTC))
 
 
@@ -88,3 +124,14 @@ def are_final(logged: list[LoggedVerdict], trigger: Trigger) -> bool:
     pipelines = {start.pipeline for start in trigger.start}
     decided = {verdict.pipeline for verdict in final}
     return None in decided or (bool(decided) if trigger.one_of else decided >= pipelines)
+
+
+def _check_source(trigger: Trigger, event: Mapping[str, Any]) -> None:
+    """Compare an event with the texts that the trigger's pattern asks for as its source and detail-type."""
+    pattern = sources.pattern(trigger.when, str) or {}
+    if pattern and event.get("Type") == "Notification":
+        raise Rejected(f"this is a notification of SNS; {trigger.id} fires on EventBridge's events")
+    for name in ("source", "detail-type"):
+        accepted = pattern.get(name, [])
+        if accepted and all(isinstance(text, str) for text in accepted) and event.get(name) not in accepted:
+            raise Rejected(f"the event's {name} is {event.get(name)!r}; {trigger.id} fires on {' or '.join(accepted)}")
