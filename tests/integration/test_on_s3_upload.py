@@ -198,10 +198,10 @@ def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("{", "the message is no JSON"),
-        ("[" * 100_000, "the message is no JSON"),
+        ("{", "the message is not valid JSON"),
+        ("[" * 100_000, "the message is not valid JSON"),
         ("[]", "the message is not"),
-        ('{"trigger": "team/echo", "event": {"id": "e1"}}', "the event is no S3 Object Created"),
+        ('{"trigger": "team/echo", "event": {"id": "e1"}}', "the event is not an S3 Object Created"),
     ],
 )
 def test_a_poison_message_is_quarantined_with_its_reason(deployed: LocalAws, body: str, reason: str) -> None:

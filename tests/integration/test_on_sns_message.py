@@ -95,7 +95,7 @@ def test_a_publisher_starts_what_the_document_lets_them_start(deployed: LocalAws
         ({"parameters": {"Size": "huge"}}, "the request's parameter Size is not one of small, large"),
         ({"RoleArn": "x"}, "the request sets RoleArn; it may set trigger, pipeline, parameters, dedupe"),
         ({"trigger": "team/not-for-publishers"}, "team/not-for-publishers takes no requests; "),
-        ({"trigger": "team/gone"}, "trigger removed: no deployed document holds it"),
+        ({"trigger": "team/gone"}, "trigger 'team/gone' does not exist; use "),
     ],
 )
 def test_a_publisher_s_refused_request_is_told_and_kept(
