@@ -320,6 +320,24 @@ GUARDS = (
         (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again",),
     ),
     SymbolGuard(
+        "forged messages: a handler reads events for its own triggers only",
+        "events.envelope:_source",
+        never("starter", "handler"),
+        ("tests/unit/delivery/test_forged.py",),
+    ),
+    SymbolGuard(
+        "forged messages: a disabled trigger starts nothing",
+        "delivery.requests:targets",
+        always("enabled"),
+        ("tests/unit/delivery/test_forged.py",),
+    ),
+    SymbolGuard(
+        "forged messages: a trigger of publishers starts nothing without a request",
+        "delivery.requests:targets",
+        never("takes_requests", at=1),
+        ("tests/unit/delivery/test_requests.py",),
+    ),
+    SymbolGuard(
         "allow-list: a publisher sets what the document lets them set",
         "delivery.requests:_refusal",
         returns("None"),
