@@ -1,4 +1,4 @@
-"""Looked-up fields: looked up in AWS, and granted, only where an expression names them."""
+"""What events leave out: asked of AWS, and allowed, only where an expression names it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDPOINT = {"name": "churn-prod", "config": "churn-prod-1", "status": "InService
 
 @dataclass
 class Aws:
-    """Stands for boto3's clients of S3 and SageMaker; notes each call."""
+    """Stands for the services that are asked; notes each call."""
 
     exceptions: ClassVar[Any] = botocore.exceptions
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -51,12 +51,12 @@ class Aws:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """Both clients."""
-    client = Aws()
-    monkeypatch.setattr(aws, "s3", lambda: client)
-    monkeypatch.setattr(aws, "sagemaker", lambda: client)
-    return client
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """All of AWS."""
+    world = Aws()
+    monkeypatch.setattr(aws, "s3", lambda: world)
+    monkeypatch.setattr(aws, "sagemaker", lambda: world)
+    return world
 
 
 def happened(**bindings: Any) -> Occurrence:
@@ -77,7 +77,7 @@ def trigger(*values: str, source: str = "s3", **more: Any) -> Trigger:
 
 
 def granted(one: Trigger) -> dict[str, Any]:
-    """Return the ARNs by action that a trigger's handler is granted."""
+    """Return what a trigger's handler may ask."""
     resources = compiler.template(Documents((one,), {"dev": {}}))["Resources"]
     found = [resource for name, resource in resources.items() if name.endswith("Asks")]
     statements = [statement for one in found for statement in one["Properties"]["PolicyDocument"]["Statement"]]
@@ -121,16 +121,16 @@ def granted(one: Trigger) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_field_that_an_expression_names_is_looked_up_once_and_granted(
-    world: Aws, value: str, operation: tuple[str, Any], answer: Any, expected: str, actions: set[str]
+def test_what_an_expression_names_is_asked_once_and_allowed(
+    asked: Aws, value: str, operation: tuple[str, Any], answer: Any, expected: str, actions: set[str]
 ) -> None:
     """However often it is named; wherever it is named."""
-    world.answers[operation[0]] = answer
+    asked.answers[operation[0]] = answer
     source = "endpoint" if "$endpoint" in value else "s3"
     twice = trigger(value, value, condition="{% true %}", source=source)
     occurrence = admitted(twice, happened())
     assert evaluate(value, occurrence) == expected
-    assert world.calls == [operation]
+    assert asked.calls == [operation]
     assert granted(twice).keys() == actions
     for where in ({"condition": value}, {"dedupe": value}, {"options": Options(display_name=value)}):
         assert lookups.needed(trigger(**where)) == lookups.needed(twice)
@@ -139,47 +139,47 @@ def test_a_field_that_an_expression_names_is_looked_up_once_and_granted(
 @pytest.mark.parametrize(
     "value", ["{% $object.key & $endpoint.name %}", "$.detail.object.key", "x", "{% detail.metadata %}"]
 )
-def test_nothing_else_is_looked_up_or_granted(world: Aws, value: str) -> None:
-    """A field of the event costs no call."""
+def test_nothing_else_is_asked_and_nothing_else_is_allowed(asked: Aws, value: str) -> None:
+    """What the event carries costs no call."""
     admitted(trigger(value), happened())
-    assert world.calls == []
+    assert asked.calls == []
     assert granted(trigger(value)) == {}
 
 
-def test_the_uploaded_version_is_looked_up(world: Aws) -> None:
+def test_a_version_is_asked_for_as_that_version(asked: Aws) -> None:
     """The object may have been overwritten since."""
-    world.answers["head_object"] = {"Metadata": {}}
+    asked.answers["head_object"] = {"Metadata": {}}
     admitted(trigger("{% $object.metadata %}"), happened(object={**OBJECT, "version_id": "v1"}))
-    assert world.calls[0][1]["VersionId"] == "v1"
+    assert asked.calls[0][1]["VersionId"] == "v1"
 
 
-def test_nothing_is_looked_up_for_an_event_that_does_not_match(world: Aws) -> None:
-    """The name comes first."""
+def test_an_event_that_is_not_wanted_is_not_asked_about(asked: Aws) -> None:
+    """The name is looked at first."""
     one = Trigger("t/t", When("endpoint", {"name": "other-*", "status": ["InService"]}), (Start("p", {}),),
                   condition="{% $endpoint.data_capture_uri = 'x' %}")  # fmt: skip
     with pytest.raises(Exception, match="the name does not match"):
         admitted(one, happened())
-    assert world.calls == []
+    assert asked.calls == []
 
 
 @pytest.mark.parametrize("code", ["404", "NoSuchKey", "ResourceNotFound", "ValidationException"])
-def test_an_object_that_no_longer_exists_rejects_the_event(world: Aws, code: str) -> None:
+def test_what_is_gone_rejects_the_event(asked: Aws, code: str) -> None:
     """No retry brings it back; a throttle is retried."""
-    world.answers["head_object"] = code
+    asked.answers["head_object"] = code
     with pytest.raises(Rejected, match=rf"\$object\.metadata can't be looked up: {code}: no"):
         admitted(trigger("{% $object.metadata %}"), happened())
-    world.answers["head_object"] = "SlowDown"
+    asked.answers["head_object"] = "SlowDown"
     with pytest.raises(ClientError):
         admitted(trigger("{% $object.metadata %}"), happened())
 
 
-def test_what_only_the_values_need_is_not_looked_up_for_a_filtered_event(world: Aws) -> None:
+def test_what_only_a_filtered_event_s_values_need_is_not_asked(asked: Aws) -> None:
     """The condition comes first, with what it needs itself."""
-    world.answers["get_object_tagging"] = {"TagSet": []}
+    asked.answers["get_object_tagging"] = {"TagSet": []}
     one = trigger("{% $object.metadata.team %}", condition="{% $exists($object.tags.stage) %}")
     with pytest.raises(Filtered, match="condition not met"):
         admitted(one, happened())
-    assert [operation for operation, _ in world.calls] == ["get_object_tagging"]
+    assert [operation for operation, _ in asked.calls] == ["get_object_tagging"]
 
 
 def test_a_grant_is_for_the_trigger_s_own_bucket_and_endpoint() -> None:
@@ -197,7 +197,7 @@ def test_a_grant_is_for_the_trigger_s_own_bucket_and_endpoint() -> None:
     assert [str(finding) for finding in lint(compiler.compile_documents(documents_)["stack.yaml"])] == []
 
 
-def test_the_grants_of_many_triggers_are_divided_between_policies() -> None:
+def test_what_many_triggers_ask_for_is_divided_between_policies() -> None:
     """Each fits IAM's quota."""
     many = tuple(
         replace(trigger("{% $object.tags.x %}"), id=f"t/{n}", when=When("s3", {"bucket": f"{'b' * 50}{n:03d}"}))
@@ -212,8 +212,8 @@ def test_the_grants_of_many_triggers_are_divided_between_policies() -> None:
 
 
 @pytest.mark.parametrize("name", [5, "", ["a"], {}])
-def test_a_name_that_is_not_a_text_rejects_the_event(monkeypatch: pytest.MonkeyPatch, name: object) -> None:
-    """No retry changes it."""
+def test_what_can_not_be_asked_about_rejects_the_event(monkeypatch: pytest.MonkeyPatch, name: object) -> None:
+    """No retry makes it a name."""
     client = boto3.client("sagemaker", region_name="eu-central-1")
     monkeypatch.setattr(aws, "sagemaker", lambda: client)
     with pytest.raises(Rejected):
@@ -222,11 +222,11 @@ def test_a_name_that_is_not_a_text_rejects_the_event(monkeypatch: pytest.MonkeyP
         admitted(trigger("x", source="drift"), happened(job={"name": name}))
 
 
-def test_an_event_that_lacks_the_name_is_rejected(world: Aws) -> None:
-    """Here the configuration, whose models are looked up."""
+def test_what_the_event_does_not_say_rejects_it(asked: Aws) -> None:
+    """Such as the configuration whose models are asked for."""
     with pytest.raises(Rejected, match=r"\$endpoint\.models can't be looked up: the event does not say 'config'"):
         admitted(trigger("{% $endpoint.models %}"), happened(endpoint={"name": "churn-prod"}))
-    assert world.calls == []
+    assert asked.calls == []
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_an_event_that_lacks_the_name_is_rejected(world: Aws) -> None:
         ("drift", "{% $count($monitor.violations) & ' of ' & $monitor.endpoint %}"),
     ],
 )
-def test_a_field_that_is_named_directly_passes_the_check(source: str, value: str) -> None:
+def test_what_is_named_outright_passes_the_check(source: str, value: str) -> None:
     """Whatever the team calls its tags."""
     assert check(value, sample(trigger(source=source).when)) is None
 
@@ -255,8 +255,8 @@ def test_a_field_that_is_named_directly_passes_the_check(source: str, value: str
         ("sns", "{% $exists($object.tags) ? 'a' : 'b' %}"),
     ],
 )
-def test_a_field_must_be_named_directly(source: str, value: str) -> None:
-    """Otherwise the handler would not look it up; and the bucket of a topic's objects is not known to grant."""
+def test_what_is_asked_for_must_be_named_outright(source: str, value: str) -> None:
+    """Else nobody would ask; and of a topic's objects nobody knows the bucket to allow."""
     fields = {"s3": {"bucket": "raw"}, "sns": {"topic": "arn"}}[source]
     assert check(value, sample(When(source, fields))) is not None
 
@@ -267,13 +267,13 @@ VIOLATIONS = b'{"violations": [{"feature_name": "tenure"}, {"feature_name": "age
 
 
 def body(text: bytes) -> dict[str, Any]:
-    """Return a response of GetObject."""
+    """Return an answer of GetObject."""
     return {"ContentLength": len(text), "Body": StreamingBody(io.BytesIO(text), len(text))}
 
 
-def run(world: Aws) -> None:
-    """Let DescribeProcessingJob report a monitor's run that found violations."""
-    world.answers["describe_processing_job"] = {
+def run(asked: Aws) -> None:
+    """Let DescribeProcessingJob tell of a monitor's run that found violations."""
+    asked.answers["describe_processing_job"] = {
         "MonitoringScheduleArn": "arn:aws:sagemaker:eu-central-1:123456789012:monitoring-schedule/m",
         "ExitMessage": "CompletedWithViolations: 2",
         "ProcessingOutputConfig": {"Outputs": [{"S3Output": {"S3Uri": "s3://bucket/run"}}]},
@@ -281,16 +281,16 @@ def run(world: Aws) -> None:
 
 
 @pytest.mark.parametrize("name", ["constraint_violations.json", "constraints_violations.json"])
-def test_a_monitor_s_violations_are_read_from_either_spelling(world: Aws, name: str) -> None:
+def test_a_monitor_s_violations_are_read_from_either_spelling(asked: Aws, name: str) -> None:
     """The documentation has both."""
-    run(world)
+    run(asked)
 
-    def get_object(**arguments: str) -> Any:
-        if arguments != {"Bucket": "bucket", "Key": f"run/{name}"}:
+    def get_object(**asked_for: str) -> Any:
+        if asked_for != {"Bucket": "bucket", "Key": f"run/{name}"}:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
         return body(VIOLATIONS)
 
-    world.answers["get_object"] = get_object
+    asked.answers["get_object"] = get_object
     value = "{% $join($monitor.violations.feature_name, ' ') %}"
     one = trigger(value, source="drift")
     assert evaluate(value, admitted(one, happened(job={"name": "j"}))) == "tenure age"
@@ -302,20 +302,20 @@ def test_a_monitor_s_violations_are_read_from_either_spelling(world: Aws, name: 
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"violations": 5}', b"[" * 100_000, b"x" * 1_000_001])
-def test_violations_that_can_not_be_read_reject_the_event(world: Aws, text: bytes) -> None:
+def test_violations_that_can_not_be_read_reject_the_event(asked: Aws, text: bytes) -> None:
     """With the file's name."""
-    run(world)
-    world.answers["get_object"] = body(text)
+    run(asked)
+    asked.answers["get_object"] = body(text)
     with pytest.raises(Rejected, match=r"s3://bucket/run/constraint_violations\.json"):
         admitted(trigger("{% $count($monitor.violations) %}", source="drift"), happened(job={"name": "j"}))
 
 
-def test_a_monitor_s_endpoint_is_its_schedule_s(world: Aws) -> None:
-    """The run itself does not name it."""
-    run(world)
-    world.answers["describe_monitoring_schedule"] = {"EndpointName": "churn-prod"}
+def test_a_monitor_s_endpoint_is_its_schedule_s(asked: Aws) -> None:
+    """The run itself does not say it."""
+    run(asked)
+    asked.answers["describe_monitoring_schedule"] = {"EndpointName": "churn-prod"}
     value = "{% $monitor.endpoint %}"
     one = trigger(value, source="drift")
     assert evaluate(value, admitted(one, happened(job={"name": "j"}))) == "churn-prod"
-    assert [call for call, _ in world.calls] == ["describe_processing_job", "describe_monitoring_schedule"]
+    assert [call for call, _ in asked.calls] == ["describe_processing_job", "describe_monitoring_schedule"]
     assert "sagemaker:DescribeMonitoringSchedule" in granted(one)

@@ -20,7 +20,7 @@ VIOLATED = "CompletedWithViolations: Job completed successfully with 2 violation
 
 @pytest.fixture
 def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """SageMaker, with the responses of a test."""
+    """SageMaker, answering what a test says."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     aws.sagemaker.cache_clear()
     with Stubber(aws.sagemaker()) as stubber:
@@ -29,7 +29,7 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 def described(**more: Any) -> dict[str, Any]:
-    """Return a response of DescribeProcessingJob."""
+    """Return an answer of DescribeProcessingJob."""
     return {
         "ProcessingJobName": "run-1",
         "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.xlarge",
@@ -67,15 +67,15 @@ def test_violations_are_bound(sagemaker: Stubber) -> None:
         ({"MonitoringScheduleArn": SCHEDULE, "ExitMessage": "Completed: fine"}, "found no violations: Completed: fine"),
     ],
 )
-def test_a_run_without_violations_is_filtered(sagemaker: Stubber, answer: dict[str, str], reason: str) -> None:
+def test_what_found_no_drift_is_filtered(sagemaker: Stubber, answer: dict[str, str], reason: str) -> None:
     """Its status is Completed all the same."""
     sagemaker.add_response("describe_processing_job", described(**answer))
     with pytest.raises(Filtered, match=reason):
         violation(RUN)
 
 
-def test_a_job_that_sagemaker_does_not_know_is_rejected(sagemaker: Stubber) -> None:
-    """No retry finds it; throttling is retried."""
+def test_what_sagemaker_does_not_know_is_rejected(sagemaker: Stubber) -> None:
+    """No retry finds it; a throttle is retried."""
     sagemaker.add_client_error("describe_processing_job", "ValidationException", "Could not find requested job")
     with pytest.raises(Rejected, match="processing job run-1 can't be described: Could not find requested job"):
         violation(RUN)

@@ -139,21 +139,22 @@ def test_what_is_no_rate_is_told_with_a_remedy(expression: str) -> None:
     [
         (
             "0 2 * * *",
-            "has 5 fields, not six; write minutes, hours, day of month, month, day of week, year, as in 0 2 * * ? *",
+            "has 5 fields instead of six; write minutes, hours, day of month, month, day of week, year, as in 0 2 * * "
+            "? *",
         ),
         (
             "cron(0 2 * * ? *)",
-            "has cron(…) around it, which is added when it is compiled; write 0 2 * * ? *",
+            "has cron(…) around it, which the compiler adds; write 0 2 * * ? *",
         ),
         (
             "0 2 * * * *",
             "has * for day of month and * for day of week; write ? for one of them",
         ),
         ("0 2 ? * ? *", "has ? for both days; write a value or * for one of them"),
-        ("0 25 * * ? *", "has 25 for hours: there is no such value; write 0-23"),
-        ("0 2 ? * MO *", "has MO for day of week: there is no such value; write 1-7 or SUN-SAT"),
-        ("0 2 ? * 3#1,6#3 *", "has 3#1,6#3 for day of week: 3#1 stands alone; write a schedule for each"),
-        ("0/0 2 * * ? *", "has 0/0 for minutes: after / stands how many to go on by; write 1 or more, as in 0/15"),
+        ("0 25 * * ? *", "has 25 for hours: that value does not exist; write 0-23"),
+        ("0 2 ? * MO *", "has MO for day of week: that value does not exist; write 1-7 or SUN-SAT"),
+        ("0 2 ? * 3#1,6#3 *", "has 3#1,6#3 for day of week: 3#1 can't be part of a list; write a schedule for each"),
+        ("0/0 2 * * ? *", "has 0/0 for minutes: the number after / is the step; write 1 or more, as in 0/15"),
     ],
 )
 def test_a_problem_names_the_field_and_what_to_write(expression: str, problem: str) -> None:

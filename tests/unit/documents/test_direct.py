@@ -13,7 +13,7 @@ from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import loader, loops
 from pipeline_triggers.documents.direct import value_problem
 from pipeline_triggers.documents.loader import Documents
-from pipeline_triggers.documents.trigger_check import EXAMPLES
+from pipeline_triggers.documents.section import EXAMPLES
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.models import Start, Trigger, When
@@ -68,51 +68,49 @@ def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
     [
         (
             "    when: {sns: {}}\n    delivery: direct\n    start: p\n",
-            "delivery: can't be direct for sns: a topic starts no pipeline; leave it out",
+            "delivery: can't be direct for sns: a topic can't start a pipeline; remove it",
         ),
         (
             "    when: {drift: {monitoring_schedule: m}}\n    delivery: direct\n    start: p\n",
-            "delivery: can't be direct for drift: the event does not say what the monitor found; leave it out",
+            "delivery: can't be direct for drift: the event does not say what the monitor found; remove it",
         ),
         (
             "    when: {s3: {bucket: raw, key: in/*/x.csv}}\n    delivery: direct\n    start: p\n",
             "when.s3.key: can't be matched directly: a rule matches a whole name, or one with ** at its end; "
-            "write such a one, or leave out delivery: direct",
+            "write such a name, or remove delivery: direct",
         ),
         (
             "    when: {s3: {bucket: raw, key: in/*}}\n    delivery: direct\n    start: p\n",
             "when.s3.key: can't be matched directly: a rule matches a whole name, or one with ** at its end; "
-            "write such a one, or leave out delivery: direct",
+            "write such a name, or remove delivery: direct",
         ),
         (
             '    when: {endpoint: {name: "*-prod", status: failed}}\n    delivery: direct\n    start: p\n',
             "when.endpoint.name: can't be matched directly: a rule matches a whole name, or one with * at its end; "
-            "write such a one, or leave out delivery: direct",
+            "write such a name, or remove delivery: direct",
         ),
         (
             RULE + '    start: p\n    parameters: {A: "{% $object.uri %}"}\n',
-            "parameters.A: '{% $object.uri %}' is computed, and EventBridge picks values out of the event only; "
-            "write $.a.b, or leave out delivery: direct",
+            "parameters.A: '{% $object.uri %}' is computed, but EventBridge only picks values out of the event; "
+            "write $.a.b, or remove delivery: direct",
         ),
         (
             RULE + "    start: p\n    parameters: {A: '$.resources[*]'}\n",
-            "parameters.A: '$.resources[*]' may give several values; name one, as in [0], "
-            "or leave out delivery: direct",
+            "parameters.A: '$.resources[*]' may give several values; name one, as in [0], or remove delivery: direct",
         ),
         (
             RULE + "    start: p\n    parameters: {A: $5}\n",
-            "parameters.A: '$5' would be taken for a path by EventBridge; write another text, "
-            "or leave out delivery: direct",
+            "parameters.A: '$5' looks like a path to EventBridge; write another text, or remove delivery: direct",
         ),
         (
             RULE + "    start: p\n    parameters: {A_b: x}\n",
-            "parameters.A_b: can't be sent directly: EventBridge takes names of letters, digits and inner dashes only; "
-            "rename it, or leave out delivery: direct",
+            "parameters.A_b: can't be sent directly: EventBridge only takes names of letters, digits and inner dashes; "
+            "rename it, or remove delivery: direct",
         ),
         (
             RULE + "    start: {p: {A-: x}}\n",
-            "start.p.A-: can't be sent directly: EventBridge takes names of letters, digits and inner dashes only; "
-            "rename it, or leave out delivery: direct",
+            "start.p.A-: can't be sent directly: EventBridge only takes names of letters, digits and inner dashes; "
+            "rename it, or remove delivery: direct",
         ),
         (
             RULE + "    start: p\n    parameters: {A: ''}\n",
@@ -124,13 +122,13 @@ def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
         ),
         (
             SCHEDULE + "    start: p\n    parameters: {A: $.time}\n",
-            "parameters.A: '$.time' is computed, and Scheduler knows {% $scheduled.time %} and {% $scheduled.arn %} "
-            "only; write one, or leave out delivery: direct",
+            "parameters.A: '$.time' is computed, but Scheduler only knows {% $scheduled.time %} and "
+            "{% $scheduled.arn %}; write one of them, or remove delivery: direct",
         ),
         (
             SCHEDULE + '    start: p\n    parameters: {A: "{% $scheduled.date %}"}\n',
-            "parameters.A: '{% $scheduled.date %}' is computed, and Scheduler knows {% $scheduled.time %} and "
-            "{% $scheduled.arn %} only; write one, or leave out delivery: direct",
+            "parameters.A: '{% $scheduled.date %}' is computed, but Scheduler only knows {% $scheduled.time %} "
+            "and {% $scheduled.arn %}; write one of them, or remove delivery: direct",
         ),
         (
             SCHEDULE + "    start: {p: {A: at <aws.scheduler.scheduled_time>}}\n",
@@ -139,13 +137,13 @@ def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
         ),
         (
             "    when: {schedule: {rate: 1 day}}\n    start: {p: {A: <aws.scheduler.scheduled-time>}}\n",
-            "start.p.A: '<aws.scheduler.scheduled-time>' is filled in with delivery: direct only; "
+            "start.p.A: '<aws.scheduler.scheduled-time>' is only filled in with delivery: direct; "
             "write {% $scheduled.time %}",
         ),
         (
             SCHEDULE + "    start: {a: {}, b: {}}\n",
-            "start: names several pipelines, and a schedule starts one; write a trigger for each, "
-            "or leave out delivery: direct",
+            "start: names several pipelines, but a schedule starts one; write a trigger for each, "
+            "or remove delivery: direct",
         ),
         (
             "    when: {s3: {bucket: raw}}\n    delivery: fast\n    start: p\n",
@@ -175,7 +173,7 @@ def test_what_it_can_not_is_told_with_the_reason(tmp_path: Path, trigger: str, p
 def test_what_needs_a_handler_is_refused(tmp_path: Path, option: str) -> None:
     """Rather than left out in silence."""
     name = option.partition(":")[0]
-    told = "is for a handler, and direct delivery goes past them; leave it out, or leave out delivery: direct"
+    told = "needs a handler, which direct delivery does without; remove it, or remove delivery: direct"
     assert problems(tmp_path, f"{RULE}    start: p\n    {option}\n") == [f"{name}: {told}"]
 
 
@@ -295,7 +293,7 @@ def test_a_direct_trigger_can_close_a_loop(tmp_path: Path) -> None:
     """It starts pipelines like any other."""
     trigger = "    when: {pipeline: {name: p, status: succeeded}}\n    delivery: direct\n    start: p\n"
     (told,) = problems(tmp_path, trigger)
-    assert told == f"start: would run for ever: p → p; {loops.REMEDY}"
+    assert told == f"start: would run forever: p → p; {loops.REMEDY}"
 
 
 @pytest.mark.parametrize("command", ["compile", "check"])

@@ -95,7 +95,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: raw}}\n    start: churn_training\n",
-            "7: triggers.retrain.start: 'churn_training' is no pipeline name; "
+            "7: triggers.retrain.start: 'churn_training' is not the name of a pipeline; "
             "use letters, digits and inner dashes, 256 at most",
         ),
         (
@@ -104,7 +104,8 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: s3://raw}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.s3.bucket: 's3://raw' is no bucket name; write the name alone, without s3://",
+            "6: triggers.retrain.when.s3.bucket: 's3://raw' is not the name of a bucket; write the name alone, "
+            "without s3:// or arn:",
         ),
         (
             "    when: {s3: {bucket: raw, key: a**b}}\n    start: churn-training\n",
@@ -112,7 +113,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {s3: {bucket: raw}}\n    start: {churn-training: {}}\n    parameters: {A: b}\n",
-            "8: triggers.retrain.parameters: goes with one pipeline; write each one's parameters under its name",
+            "8: triggers.retrain.parameters: is for one pipeline; write the parameters of each under its name",
         ),
         (
             GOOD + "  Retrain:\n" + GOOD,
@@ -136,15 +137,17 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + '    parameters: {A: "${RawBucket"}\n',
-            "8: triggers.retrain.parameters.A: has a ${ that begins no reference; write ${Name}, with the brace",
+            "8: triggers.retrain.parameters.A: has a ${ that does not begin a reference; write ${Name}, with the "
+            "closing brace",
         ),
         (
             '    when: {s3: {bucket: raw, key: "${!B}/x"}}\n    start: churn-training\n',
-            "6: triggers.retrain.when.s3.key: has a ${ that begins no reference; write ${Name}, with the brace",
+            "6: triggers.retrain.when.s3.key: has a ${ that does not begin a reference; write ${Name}, with the "
+            "closing brace",
         ),
         (
             "    when: {event: {pattern: {source: [a]}, bus: a b}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.event.bus: 'a b' is no event bus; write its name or its ARN",
+            "6: triggers.retrain.when.event.bus: 'a b' is not an event bus; write its name or its ARN",
         ),
         (
             GOOD + "    description: !Ref Bucket\n",
@@ -161,7 +164,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             f"    when: {{s3: {{bucket: raw, key: {'x' * 1025}}}}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.s3.key: matches nothing; S3's keys have 1024 bytes at most",
+            "6: triggers.retrain.when.s3.key: matches nothing; a key of S3 has 1024 bytes at most",
         ),
         (
             GOOD + "    description: &note text\n",
@@ -233,7 +236,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "    when: {training_job: {status: [failed, stoped]}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.training_job.status.1: 'stoped' is no status; did you mean Stopped?",
+            "6: triggers.retrain.when.training_job.status.1: 'stoped' is not a known status; did you mean Stopped?",
         ),
         (
             "    when: {model_package: {approval: {is: approved}}}\n    start: churn-training\n",
@@ -268,15 +271,16 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             '    when: {schedule: {cron: "cron(0 2 * * ? *)", timezone: UTC}}\n    start: churn-training\n',
             "6: triggers.retrain.when.schedule.cron: 'cron(0 2 * * ? *)' has cron(…) around it, "
-            "which is added when it is compiled; write 0 2 * * ? *",
+            "which the compiler adds; write 0 2 * * ? *",
         ),
         (
             "    when: {schedule: {rate: 5 minutes, end: '${RawBucket}'}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.schedule.end: differs per stage, and when it has passed would, too; write it out",
+            "6: triggers.retrain.when.schedule.end: differs per stage, so it can't be left out once it has passed; "
+            "write it out",
         ),
         (
             "    when: {schedule: {rate: 5 minutes}}\n    start: churn-training\n    tags: {a: b}\n",
-            "8: triggers.retrain.tags: are those of a rule, and a trigger on schedule has none; leave them out",
+            "8: triggers.retrain.tags: are for a rule, which a trigger on schedule does not have; leave them out",
         ),
         (
             "    when: {schedule: {rate: 5 minutes}}\n    start: churn-training\n"
@@ -337,7 +341,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {topic: orders}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.sns.topic: 'orders' is no standard topic; write its ARN, as in "
+            "6: triggers.retrain.when.sns.topic: 'orders' is not a standard topic; write its ARN, as in "
             "arn:aws:sns:eu-central-1:123456789012:alarms",
         ),
         (
@@ -374,7 +378,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {}}\n    start: {churn-a: {}}\n    accept: {Day: '*'}\n",
-            "8: triggers.retrain.accept: goes with one pipeline; write one name, or start_one_of",
+            "8: triggers.retrain.accept: is for one pipeline; write one name, or start_one_of",
         ),
         (
             "when: {sns: {}}\n    start: churn-training\n    accept: {}\n",
@@ -403,7 +407,8 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {attributes: {team: [a]}}}\n    start: churn-training\n",
-            "6: triggers.retrain.when.sns.attributes: filters a topic's messages; write the topic, or leave it out",
+            "6: triggers.retrain.when.sns.attributes: filters the messages of a topic; write the topic, or leave it "
+            "out",
         ),
         (
             "when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t', attributes: {a: [b]}, body: {a: [b]}}}\n"
@@ -425,7 +430,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
         (
             "when: {sns: {}}\n    start: churn-training\n    tags: {team: churn}\n",
-            "8: triggers.retrain.tags: are those of a rule, and a trigger on sns has none; leave them out",
+            "8: triggers.retrain.tags: are for a rule, which a trigger on sns does not have; leave them out",
         ),
     ],
 )
@@ -503,11 +508,11 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             'version: "3\\n"',
-            "version: '3\\n' is no version; write a number, or an alias of letters, digits and . _ -",
+            "version: '3\\n' is not a version; write a number, or an alias of letters, digits and . _ -",
         ),
         (
             "version: 1.0 beta",
-            "version: '1.0 beta' is no version; write a number, or an alias of letters, digits and . _ -",
+            "version: '1.0 beta' is not a version; write a number, or an alias of letters, digits and . _ -",
         ),
         (
             "version:",
@@ -516,7 +521,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "version: 0",
-            "version: '0' is no version; write a number, or an alias of letters, digits and . _ -",
+            "version: '0' is not a version; write a number, or an alias of letters, digits and . _ -",
         ),
         (
             "source_execution: churn-1\n    steps: [Train]",
@@ -638,7 +643,7 @@ def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None
     [
         (
             "{sorce: [acme]}",
-            ".sorce: is no field of an event; did you mean source?",
+            ".sorce: is not a field of an event; did you mean source?",
         ),
         (
             "{source: [{prefx: acme}]}",
@@ -654,11 +659,11 @@ def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None
         ),
         (
             "{source: []}",
-            ".source: is empty, and EventBridge refuses that; leave it out, or write what to match",
+            ".source: is empty, which EventBridge refuses; leave it out, or write what to match",
         ),
         (
             "{source: }",
-            ".source: is empty, and EventBridge refuses that; leave it out, or write what to match",
+            ".source: is empty, which EventBridge refuses; leave it out, or write what to match",
         ),
         (
             "{source: [[acme]]}",
@@ -678,23 +683,23 @@ def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None
         ),
         (
             "{$or: {source: [a]}}",
-            ".$or: is no list; write patterns side by side, as in [{source: [acme]}, {account: ['123456789012']}]",
+            ".$or: is not a list; write patterns side by side, as in [{source: [acme]}, {account: ['123456789012']}]",
         ),
         (
             "{$or: [{sorce: [a]}, {account: [b]}]}",
-            ".$or.0.sorce: is no field of an event; did you mean source?",
+            ".$or.0.sorce: is not a field of an event; did you mean source?",
         ),
         (
             "{account: [123456789012]}",
-            '.account.0: is 123456789012, and account is a text; write "123456789012"',
+            '.account.0: is 123456789012, but account is a text; write "123456789012"',
         ),
         (
             "{$or: [{source: [a]}]}",
-            ".$or: has one alternative; write two or more, or what it says without $or",
+            ".$or: has one alternative; write two or more, or leave out $or",
         ),
         (
             "{$or: [{source: [a]}, {}]}",
-            ".$or.1: is no pattern; write fields and their values, as in {source: [acme]}",
+            ".$or.1: is not a pattern; write fields and their values, as in {source: [acme]}",
         ),
         (
             "{detail: {kind: closed}}",
@@ -741,7 +746,7 @@ def test_a_wrong_pattern_is_told(tmp_path: Path, pattern: str, problem: str) -> 
         ("churn.yaml", HEAD.replace("  retrain:\n", ""), "churn.yaml:4: triggers: is empty; "
          "write names with values under them: The triggers by name: lower-case letters, digits, single dashes. "
          "A trigger's id is <file name>/<name>."),
-        ("Churn.yml", HEAD + GOOD, "Churn.yml:1: is no file name for a team; "
+        ("Churn.yml", HEAD + GOOD, "Churn.yml:1: is not a file name for a team; "
          "use lower-case letters, digits, dashes and .yaml: churn.yaml"),
     ],
 )  # fmt: skip
@@ -761,19 +766,20 @@ def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str
         (
             GOOD + '    tags: {team: "${Team}"}\n',
             "dev: {Team: churn}\nprod: {Team: churn & ltv}",
-            "8: triggers.retrain.tags.team: 'churn & ltv' is no tag's value; "
+            "8: triggers.retrain.tags.team: 'churn & ltv' is not the value of a tag; "
             "use letters, digits, spaces and . : / = + - @ _, 256 at most",
         ),
         (
             '    when: {endpoint: {name: "${Name}", status: in-service}}\n    start: churn-training\n',
-            "dev: {Name: churn-*}\nprod: {Name: churn_prod}",
+            "dev: {Name: churn}\nprod: {Name: churn_prod}",
             "6: triggers.retrain.when.endpoint.name: 'churn_prod' is not a name that SageMaker gives; "
             "use letters, digits, dashes and *",
         ),
         (
             '    when: {s3: {bucket: "${Bucket}"}}\n    start: churn-training\n',
             "dev: {Bucket: raw}\nprod: {Bucket: Raw}",
-            "6: triggers.retrain.when.s3.bucket: 'Raw' is no bucket name; write the name alone, without s3://",
+            "6: triggers.retrain.when.s3.bucket: 'Raw' is not the name of a bucket; use lower-case letters, digits, "
+            "dots and dashes",
         ),
         (
             GOOD + '    dedupe: "${Day}"\n',
@@ -791,7 +797,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str
         (
             '    when: {pipeline: {name: "${Ended}", status: succeeded}}\n    start: churn-training\n',
             "dev: {Ended: orders}\nprod: {Ended: churn-training}",
-            "7: triggers.retrain.start: would run for ever: churn-training → churn-training; "
+            "7: triggers.retrain.start: would run forever: churn-training → churn-training; "
             "start another pipeline, or remove or disable one of these triggers",
         ),
     ],
@@ -816,7 +822,7 @@ def test_the_allowed_pipelines_may_differ_per_stage(tmp_path: Path) -> None:
         ("folder.yaml", "can't be read: Is a directory; make it a file that you may read, or move it away"),
         (
             "TEAM.YAML",
-            "is no file name for a team; use lower-case letters, digits, dashes and .yaml: churn.yaml",
+            "is not a file name for a team; use lower-case letters, digits, dashes and .yaml: churn.yaml",
         ),
     ],
 )
@@ -834,7 +840,7 @@ def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:
     """Not a traceback: which byte, and on which line."""
     (tmp_path / "stages.yaml").write_text(STAGES)
     (tmp_path / "churn.yaml").write_bytes(b"version: 1\nowner: \xff")
-    with pytest.raises(DocumentsError, match=r"churn\.yaml:2: is no UTF-8 text: byte 18 is 0xff; save it as UTF-8"):
+    with pytest.raises(DocumentsError, match=r"churn\.yaml:2: is not UTF-8 text: byte 18 is 0xff; save it as UTF-8"):
         loader.load(tmp_path)
 
 
@@ -843,14 +849,14 @@ def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:
     [
         ("", "1: names no stage; write at least one, as in dev: {RawBucket: raw-dev}"),
         ("dev: {A: a}\nprod: {A: a, B: b}", "1: dev: has no B, which another stage has; add it"),
-        ("dev-1: {A: a}", "1: dev-1: is no stage name; use letters and digits only"),
-        ("dev: {A-B: a}", "1: dev.A-B: is no name; use letters and digits, beginning with a letter"),
-        ("dev: {A: [a]}", "1: dev.A: is no single value; write a text"),
-        ("dev: {A: }", "1: dev.A: is no single value; write a text"),
+        ("dev-1: {A: a}", "1: dev-1: is not the name of a stage; use letters and digits only, and not Ref"),
+        ("dev: {A-B: a}", "1: dev.A-B: is not a name; use letters and digits, beginning with a letter, and not Ref"),
+        ("dev: {A: [a]}", "1: dev.A: is not a single value; write a text"),
+        ("dev: {A: }", "1: dev.A: is not a single value; write a text"),
         ("dev: {A: a, A: b}", "1: dev.A: is defined twice, first on line 1; remove one"),
         ("dev: {A: *a}", '1: dev.A: a value that begins with * needs quotes; write A: "*a"'),
         ("- dev", "1: names no stage; write at least one, as in dev: {RawBucket: raw-dev}"),
-        ("dev: a", "1: dev: holds no values; write names and values, as in {RawBucket: raw-dev}"),
+        ("dev: a", "1: dev: has no values; write names and values, as in {RawBucket: raw-dev}"),
     ],
 )
 def test_wrong_stages_are_told(tmp_path: Path, stages: str, problem: str) -> None:
@@ -962,7 +968,8 @@ def test_a_schedule_is_checked_as_each_stage_sees_it(tmp_path: Path) -> None:
     stages = "dev: {Zone: Berlin, Often: 5 minutes}\nprod: {Zone: UTC, Often: 1 minute}\n"
     when = '    when: {schedule: {cron: "0 2 * * ? *", timezone: "${Zone}"}}\n    start: churn-training\n'
     assert problems(tmp_path, HEAD + when, stages=stages) == [
-        "churn.yaml:6: triggers.retrain.when.schedule.timezone: 'Berlin' is no time zone; did you mean Europe/Berlin?"
+        "churn.yaml:6: triggers.retrain.when.schedule.timezone: 'Berlin' is not a time zone; did you mean "
+        "Europe/Berlin?"
     ]
     assert problems(tmp_path, HEAD + when, stages=stages.replace("Berlin", "Europe/Berlin")) == []
     rate = '    when: {schedule: {rate: "${Often}"}}\n    start: churn-training\n'

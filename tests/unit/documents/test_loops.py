@@ -28,19 +28,19 @@ def load(tmp_path: Path, *triggers: tuple[str, str]) -> list[str]:
     [
         (
             [("a", "a")],
-            "7: triggers.t0.start: would run for ever: a → a",
+            "7: triggers.t0.start: would run forever: a → a",
         ),
         (
             [("A", "a")],
-            "7: triggers.t0.start: would run for ever: a → a",
+            "7: triggers.t0.start: would run forever: a → a",
         ),
         (
             [("a-*", "a-b")],
-            "7: triggers.t0.start: would run for ever: a-b → a-b",
+            "7: triggers.t0.start: would run forever: a-b → a-b",
         ),
         (
             [("${Name}", "b")],
-            "7: triggers.t0.start: would run for ever: b → b",
+            "7: triggers.t0.start: would run forever: b → b",
         ),
     ],
 )
@@ -54,7 +54,7 @@ def test_a_pipeline_that_starts_itself_is_refused(
 def test_a_way_round_over_several_pipelines_is_refused(tmp_path: Path) -> None:
     """The way is told."""
     (problem,) = load(tmp_path, ("a", "b"), ("b", "c"), ("c", "a"))
-    assert "would run for ever: " in problem
+    assert "would run forever: " in problem
     assert problem.count("→") == 3
 
 

@@ -63,74 +63,72 @@ def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
         (
             {"cron": "0 2 * * ? *"},
             "",
-            "lacks timezone: a time of day is another one in each; add one, as in Europe/Berlin or UTC",
+            "needs a timezone, as in Europe/Berlin or UTC",
         ),
         (
             {"at": "2027-12-13T10:15:20"},
             "",
-            "lacks timezone: a time of day is another one in each; add one, as in Europe/Berlin or UTC",
+            "needs a timezone, as in Europe/Berlin or UTC",
         ),
         (
             {"cron": "0 2 * * ? *", "timezone": "Berlin"},
             "timezone",
-            "'Berlin' is no time zone; did you mean Europe/Berlin?",
+            "'Berlin' is not a time zone; did you mean Europe/Berlin?",
         ),
         (
             {"cron": "0 2 * * ? *", "timezone": "five"},
             "timezone",
-            "'five' is no time zone; write its name in the IANA database, as in Europe/Berlin",
+            "'five' is not a time zone; write its name in the IANA database, as in Europe/Berlin",
         ),
         (
             {"at": "2027-12-13T10:15:20Z", "timezone": "UTC"},
             "at",
-            "'2027-12-13T10:15:20Z' has an offset; write the time on the clock of its zone, and the zone as timezone",
+            "'2027-12-13T10:15:20Z' has an offset; write the time without it, and the zone as timezone",
         ),
         (
             {"at": "2027-12-13", "timezone": "UTC"},
             "at",
-            "'2027-12-13' is no date-time; write one as in 2027-12-13T10:15:20",
+            "'2027-12-13' is not a date-time; write one as in 2027-12-13T10:15:20",
         ),
         (
             {"at": "9999-12-31T23:59:59", "timezone": "America/New_York"},
             "at",
-            "'9999-12-31T23:59:59' is no date-time; write one as in 2027-12-13T10:15:20",
+            "'9999-12-31T23:59:59' is not a date-time; write one as in 2027-12-13T10:15:20",
         ),
         (
             {"at": "2027-02-29T10:00:00", "timezone": "UTC"},
             "at",
-            "'2027-02-29T10:00:00' is no date-time; write one as in 2027-12-13T10:15:20",
+            "'2027-02-29T10:00:00' is not a date-time; write one as in 2027-12-13T10:15:20",
         ),
         (
             {"at": "2027-03-28T02:30:00", "timezone": "Europe/Berlin"},
             "at",
-            "2027-03-28T02:30:00 does not exist in Europe/Berlin: the clocks go forward then; write another time",
+            "2027-03-28T02:30:00 does not exist in Europe/Berlin, where the clocks go forward then; write another time",
         ),
         (
             {"at": "2027-12-13T10:15:20", "timezone": "UTC", "end": "2028-01-01T00:00:00Z"},
             "end",
-            "is ignored by Scheduler for a schedule that fires once; leave it out",
+            "does not apply to a schedule that fires once; leave it out",
         ),
         (
             {"rate": "1 hour", "start": "2027-01-01T00:00:00"},
             "start",
-            "2027-01-01T00:00:00 is a date-time without an offset: its reader takes it for its own local time "
-            "(as boto3 takes datetime.utcnow()), so it means another time each; "
-            "write 2027-01-01T00:00:00Z, or +01:00 at its end",
+            "2027-01-01T00:00:00 is a date-time without an offset; write 2027-01-01T00:00:00Z, or +01:00 at its end",
         ),
         (
             {"rate": "1 hour", "start": "2027-01-01"},
             "start",
-            "'2027-01-01' is no date-time; write one as in 2027-12-13T10:15:20Z",
+            "'2027-01-01' is not a date-time; write one as in 2027-12-13T10:15:20Z",
         ),
         (
             {"rate": "1 hour", "start": "2027-01-01T00:00:00+01:00:30"},
             "start",
-            "'2027-01-01T00:00:00+01:00:30' is no date-time; write one as in 2027-12-13T10:15:20Z",
+            "'2027-01-01T00:00:00+01:00:30' is not a date-time; write one as in 2027-12-13T10:15:20Z",
         ),
         (
             {"rate": "1 hour", "end": "2099-01-01T00:00:00.9Z"},
             "end",
-            "'2099-01-01T00:00:00.9Z' is no date-time; write one as in 2027-12-13T10:15:20Z",
+            "'2099-01-01T00:00:00.9Z' is not a date-time; write one as in 2027-12-13T10:15:20Z",
         ),
         (
             {"rate": "1 hour", "start": "2027-01-01T01:00:00+01:00", "end": "2027-01-01T00:00:00Z"},

@@ -1,4 +1,4 @@
-"""Messages of a handler's queue."""
+"""What a message of a handler's queue holds."""
 
 from __future__ import annotations
 

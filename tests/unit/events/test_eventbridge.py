@@ -17,7 +17,7 @@ SCHEDULED = json.loads((PROJECT / "events" / "schedule.json").read_text(encoding
 
 
 def test_an_upload_binds_the_object() -> None:
-    """``$object`` has S3's fields of the object, under plain names."""
+    """``$object`` has what S3 says of the object, under plain names."""
     assert eventbridge.read(EVENT, "s3").bindings == {
         "object": {
             "bucket": "acme-raw-dev",
@@ -108,13 +108,13 @@ def test_a_retried_execution_ends_once_more() -> None:
     ],
 )
 def test_an_event_of_an_odd_shape_is_rejected(changed: dict[str, Any]) -> None:
-    """With its detail-type."""
+    """With what it was taken for."""
     with pytest.raises(Rejected, match=f"the event is not a {changed['detail-type']} as AWS sends it"):
         eventbridge.read({"id": "i", **changed}, "event")
 
 
 def scheduled(time: str, timezone: str = "Europe/Berlin") -> Occurrence:
-    """Return the occurrence of a schedule's event."""
+    """Return what a schedule's event is read as."""
     return eventbridge.read(
         {**SCHEDULED, "time": time, "detail": {"trigger": "team/one", "timezone": timezone}}, "schedule"
     )
@@ -173,13 +173,13 @@ def test_a_schedule_is_identified_by_its_time() -> None:
         {"detail": {"trigger": "team/one", "timezone": "Europe"}},
     ],
 )
-def test_an_event_that_no_compiled_schedule_sends_is_rejected(change: dict[str, Any]) -> None:
+def test_what_no_compiled_schedule_sends_is_rejected(change: dict[str, Any]) -> None:
     """With the reason."""
     with pytest.raises(Rejected, match=r"the event is not a schedule's: "):
         eventbridge.read({**SCHEDULED, **change}, "schedule")
 
 
-def test_an_event_of_a_scheduled_rule_is_not_a_schedule_s() -> None:
+def test_an_event_of_a_scheduled_rule_is_no_schedule_of_ours() -> None:
     """EventBridge's own scheduled rules send with the same detail-type."""
     event = {**SCHEDULED, "source": "aws.events", "detail": {}}
     assert eventbridge.read(event, "event").bindings == {}

@@ -23,13 +23,13 @@ OWN = {
 
 
 def published(message: str, triggers: Mapping[str, Trigger] = OTHERS, **more: Any) -> Occurrence:
-    """Return the occurrence of a message on a topic with one trigger."""
+    """Return what a message on a topic comes to for its only trigger."""
     (arrival,) = from_topic("own", json.dumps({**SNS, "Message": message, **more}), triggers)
     return arrival.occurrence()
 
 
 def requested(message: str) -> Occurrence:
-    """Return the occurrence of a message on the stack's own topic."""
+    """Return what a message on the stack's own topic comes to."""
     (arrival,) = from_topic(SNS["TopicArn"], json.dumps({**SNS, "Message": message}), OWN)
     return arrival.occurrence()
 
@@ -115,7 +115,7 @@ def test_a_request_where_no_trigger_takes_any_is_rejected() -> None:
 
 
 def test_a_message_s_body_is_json_where_it_is_json() -> None:
-    """Otherwise it is the text; attributes have their types."""
+    """Else it is the text; attributes have their types."""
     attributes = {
         "n": {"Type": "Number", "Value": "5"},
         "l": {"Type": "String.Array", "Value": '["a"]'},
@@ -147,8 +147,8 @@ def test_each_object_of_s3_s_notification_is_an_occurrence_of_its_own() -> None:
     )
 
 
-def test_a_deletion_is_not_an_upload() -> None:
-    """A topic brings all that S3 is set up to report; one odd record does not hold up the others."""
+def test_what_s3_deleted_is_no_upload() -> None:
+    """Through a topic comes whatever its notifications ask for; one odd record does not hold up the others."""
     message = json.loads((PROJECT / "events" / "sns_topic.json").read_text(encoding="utf-8"))["Message"]
     (record,) = json.loads(message)["Records"]
     odd: list[Any] = [{**record, "eventName": "ObjectRemoved:Delete"}, {**record, "s3": {}}, record]
@@ -168,7 +168,7 @@ def test_s3_s_test_of_a_topic_starts_nothing() -> None:
 
 
 def test_a_message_whose_subscribers_are_gone_is_rejected() -> None:
-    """It is not a request, though it came by the same queue."""
+    """It is no request, though it lies in the same queue."""
     with pytest.raises(Rejected, match="no trigger subscribes to"):
         published("x", {"t": replace(OTHERS["t"], enabled=False)})
     for body in ("", "{}", "[" * 100_000, json.dumps({**SNS, "Type": "SubscriptionConfirmation"})):

@@ -145,7 +145,8 @@ def test_a_source_is_a_predefined_pattern(tmp_path: Path, when: str, expected: d
     [
         (
             "{endpoint: {status: Ready}}",
-            "6: triggers.one.when.endpoint.status: 'Ready' is no status; use one of OutOfService, Creating, Updating,"
+            "6: triggers.one.when.endpoint.status: 'Ready' is not a known status; use one of OutOfService, Creating, "
+            "Updating,"
             " SystemUpdating, RollingBack, InService, Deleting, Failed, UpdateRollbackFailed",
         ),
         ("{endpoint: {name: a}}", "7: triggers.one.when.endpoint: needs status or deployment"),
@@ -154,12 +155,12 @@ def test_a_source_is_a_predefined_pattern(tmp_path: Path, when: str, expected: d
          "scalars without quotes are JSON where they are JSON (5, true)."),
         ("{event: {pattern: {source: acme}}}", "7: triggers.one.when.event.pattern.source: is \"acme\"; "
          "a pattern's values are lists: [\"acme\"]"),
-        ("{alarm: {name: a, state: red}}", "7: triggers.one.when.alarm.state: 'red' is no state; use one of "
+        ("{alarm: {name: a, state: red}}", "7: triggers.one.when.alarm.state: 'red' is not a known state; use one of "
          "OK, ALARM, INSUFFICIENT_DATA"),
         ("{s3: {bucket: raw}, alarm: {name: a, state: OK}}", "7: triggers.one.when: has 2 names; the limit is 1"),
     ],
 )  # fmt: skip
-def test_an_unknown_word_is_a_problem_that_names_the_known_ones(tmp_path: Path, when: str, problem: str) -> None:
+def test_what_a_source_does_not_know_is_told(tmp_path: Path, when: str, problem: str) -> None:
     """With the words that it knows."""
     with pytest.raises(DocumentsError) as error:
         load(tmp_path, when)
@@ -237,43 +238,26 @@ def test_the_words_are_those_of_the_api() -> None:
     assert list(pipeline.STATUSES) == model.shape_for("PipelineExecutionStatus").enum
 
 
-# A ``when`` of each source.
-WHEN = {
-    "s3": "{bucket: raw}",
-    "endpoint": "{status: InService}",
-    "training_job": "{status: Failed}",
-    "model_package": "{approval: Approved}",
-    "pipeline": "{name: other, status: Failed}",
-    "alarm": "{name: a, state: ALARM}",
-    "drift": "{monitoring_schedule: churn-prod}",
-    "sns": "{}",
-    "schedule": "{rate: 1 hour}",
-    "event": "{pattern: {source: [acme]}}",
-}
-
-
-@pytest.mark.parametrize("source", sources.SOURCES)
-def test_a_source_reads_its_own_sample(tmp_path: Path, source: str) -> None:
-    """By the event's own id, and with what the trigger's conditions and values need; nobody knows one of ``event``."""
-    when = load(tmp_path, f"{{{source}: {WHEN[source]}}}").when
-    occurrence = sample_of(when)
-    assert (occurrence is None) == (source == "event")
-    if occurrence:
-        assert occurrence.event_id
-        assert occurrence.subject
-        assert occurrence.identity != ("event", occurrence.event_id), "the sample identifies the change"
-
-
 @pytest.mark.parametrize("source", [source for source in sources.SOURCES if source != "event"])
 def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) -> None:
-    """A name that such events do not have is reported before anything is deployed."""
-    when = f"{{{source}: {WHEN[source]}}}"
-    time = "Timestamp" if source == "sns" else "time"
-    load(tmp_path, when, f'    parameters: {{A: $.{time}, B: "{{% {time} %}}"}}\n')
+    """A name that such events do not have is told before anything is deployed."""
+    asked = {
+        "s3": "{bucket: raw}",
+        "endpoint": "{status: InService}",
+        "training_job": "{status: Failed}",
+        "model_package": "{approval: Approved}",
+        "pipeline": "{name: other, status: Failed}",
+        "alarm": "{name: a, state: ALARM}",
+        "drift": "{monitoring_schedule: churn-prod}",
+        "sns": "{}",
+        "schedule": "{rate: 1 hour}",
+    }[source]
+    there = "Timestamp" if source == "sns" else "time"
+    load(tmp_path, f"{{{source}: {asked}}}", f'    parameters: {{A: $.{there}, B: "{{% {there} %}}"}}\n')
     with pytest.raises(DocumentsError, match=r"asks for nope, which such an event does not have"):
-        load(tmp_path, when, '    parameters: {A: "{% nope.x %}"}\n')
+        load(tmp_path, f"{{{source}: {asked}}}", '    parameters: {A: "{% nope.x %}"}\n')
     with pytest.raises(DocumentsError, match=r"\$\.nope' leads to nothing"):
-        load(tmp_path, when, "    parameters: {A: $.nope}\n")
+        load(tmp_path, f"{{{source}: {asked}}}", "    parameters: {A: $.nope}\n")
 
 
 @pytest.mark.parametrize("source", ["endpoint", "training_job"])
@@ -310,7 +294,7 @@ def test_what_a_team_names_itself_is_not_held_against_the_sample(tmp_path: Path)
     ],
 )
 def test_the_reference_names_every_field_of_every_variable(when: When) -> None:
-    """Nobody uses a field that is not documented."""
+    """A binding that nobody knows of is of no use."""
     text = (PROJECT / "docs" / "triggers.md").read_text(encoding="utf-8")
     bound = sample_of(when)
     assert bound is not None
@@ -322,7 +306,7 @@ def test_the_reference_names_every_field_of_every_variable(when: When) -> None:
 
 
 def test_an_event_of_a_former_document_is_filtered() -> None:
-    """It came by a rule for another bucket or status."""
+    """It came by a rule that asked for another bucket or status."""
     assert mismatch(When("s3", {"bucket": "another"}), sample("s3")) == "the bucket does not match another"
     failed = When("endpoint", {"status": ["Failed", "OutOfService"]})
     assert mismatch(failed, sample("endpoint")) == "the status does not match Failed or OutOfService"

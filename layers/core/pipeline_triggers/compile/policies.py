@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pipeline_triggers.compile.cloudformation import Intrinsic, Resource, arn, pipeline_arn, spellings
 from pipeline_triggers.documents import quotas
-from pipeline_triggers.documents.trigger_check import Stages
 from pipeline_triggers.language import lookups
+from pipeline_triggers.language.stages import Stages
 from pipeline_triggers.models import Trigger
 
 # To start a pipeline, to hold values against its definition, and to look for a start that was not noted.

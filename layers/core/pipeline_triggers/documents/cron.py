@@ -7,6 +7,7 @@ and where that text is silent as Quartz does, whose grammar it is: names in any 
 from __future__ import annotations
 
 import re
+from calendar import isleap, monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _NUMBER = re.compile(r"[0-9]{1,4}")
 _RATE = re.compile(r"([0-9]{1,9})\s+(?:minute|hour|day)s?")
 _TO_YEAR = re.compile(r"(?:[0-9]{4}-)?([0-9]{4})")
+_FIFTH_WEEK = 29  # its first day
 _WRAPPED = re.compile(r"\s*(cron|rate|at)\s*\((.*)\)\s*", re.IGNORECASE | re.DOTALL)
 
 
@@ -37,54 +39,89 @@ class _Field:
         return f"{self.first}-{self.last}{named}"
 
     def value(self, text: str) -> int | None:
-        """Return a value's number, or None if it is none of this field."""
-        # Upper case makes ASCII of a few letters that are none, such as U+017F.
-        if text.isascii() and text.upper() in self.names:
-            return self.first + self.names.index(text.upper())
-        return int(text) if _NUMBER.fullmatch(text) and self.first <= int(text) <= self.last else None
+        """Return a value's number, or None if the field does not have it."""
+        # upper() turns a few letters beyond ASCII into ASCII, such as U+017F.
+        if (text.isascii() and text.upper() in self.names) or (
+            _NUMBER.fullmatch(text) and self.first <= int(text) <= self.last
+        ):
+            return self.number(text)
+        return None
+
+    def number(self, text: str) -> int:
+        """Return the number of a value that the field has."""
+        return int(text) if text.isdecimal() else self.first + self.names.index(text.upper())
 
 
-_DAY_OF_MONTH = _Field(
-    "day of month", 1, 31, special=re.compile(r"L(?:-([0-9]{1,2}))?|LW|([0-9]{1,2})W", re.IGNORECASE)
-)
+_SPECIAL_DAY = re.compile(r"L(?:-([0-9]{1,2}))?|LW|([0-9]{1,2})W", re.IGNORECASE)
+_DAY_OF_MONTH = _Field("day of month", 1, 31, special=_SPECIAL_DAY)
 _DAY_OF_WEEK = _Field(
     "day of week", 1, 7, DAYS, re.compile(r"L|([0-9A-Z]+)L|([0-9A-Z]+)#([0-9]{1,2})", re.IGNORECASE), takes_steps=False
 )
+_MONTH = _Field("month", 1, 12, MONTHS)
 _YEAR = _Field("year", 1970, 2199)
 _FIELDS = (
     _Field("minutes", 0, 59),
     _Field("hours", 0, 23),
     _DAY_OF_MONTH,
-    _Field("month", 1, 12, MONTHS),
+    _MONTH,
     _DAY_OF_WEEK,
     _YEAR,
 )
 
 
 def cron_problem(expression: str) -> str | None:
-    """Say what is wrong with what stands between ``cron(`` and ``)``, and how to write it instead, or None."""
+    """Say what is wrong with the text between ``cron(`` and ``)``, and how to write it instead, or None."""
     return _wrapped(expression) or next(_problems(expression.split()), None)
 
 
 def last_year(expression: str) -> int:
     """Return the last year in which an expression may fire, as far as its list of years and ranges says."""
-    found = (_TO_YEAR.fullmatch(item) for item in expression.split()[-1].split(","))
-    return max(int(years[1]) if years else _YEAR.last for years in found)
+    items = (_TO_YEAR.fullmatch(item) for item in expression.split()[-1].split(","))
+    return max(int(years[1]) if years else _YEAR.last for years in items)
+
+
+def never_fires(expression: str) -> str | None:
+    """Say that none of the months that a valid expression names has the day that it names, or None."""
+    _, _, of_month, months, of_week, years = expression.split()
+    days = max(_first_day(of_month), _FIFTH_WEEK if of_week.endswith("#5") else 1)
+    year = next((year for year in _values(_YEAR, years) if isleap(year)), 1970)
+    longest = max(monthrange(year, month)[1] for month in _values(_MONTH, months))
+    return None if days <= longest else f"never fires: no month that it names has {days} days"
+
+
+def _first_day(of_month: str) -> int:
+    """Return the number of days that a month must have for the first of the days to be one of it."""
+    if special := _SPECIAL_DAY.fullmatch(of_month):
+        # AWS does not document which weekday is nearest to a day that a month does not have.
+        return int(special[1] or 0) + 1
+    return min(_values(_DAY_OF_MONTH, of_month))
+
+
+def _values(field: _Field, text: str) -> Iterator[int]:
+    """Give the numbers of a valid list of values and ranges; a range may go round, as NOV-FEB does."""
+    size = field.last - field.first + 1
+    for item in text.split(","):
+        base, slash, step = item.partition("/")
+        first, dash, last = base.partition("-")
+        begin = field.first if first in ("*", "?") else field.number(first)
+        end = field.number(last) if dash else field.last if slash or first in ("*", "?") else begin
+        count = (end - begin) % size + 1
+        yield from (field.first + (begin - field.first + at) % size for at in range(0, count, int(step or 1)))
 
 
 def rate_problem(expression: str) -> str | None:
     """Say the same of what stands between ``rate(`` and ``)``."""
     if wrapped := _wrapped(expression):
         return wrapped
-    if not (found := _RATE.fullmatch(expression)):
-        return "is no rate; write a whole number and a unit of minutes, hours or days, as in 5 minutes"
-    # "1 hours" is right here: it is the rate of a rule that tells one from many.
-    return None if int(found[1]) else "never fires; write 1 or more"
+    if not (rate := _RATE.fullmatch(expression)):
+        return "is not a rate; write a whole number and a unit of minutes, hours or days, as in 5 minutes"
+    # "1 hours" is right here; only the rate of a rule distinguishes hour and hours.
+    return None if int(rate[1]) else "never fires; write 1 or more"
 
 
 def _wrapped(expression: str) -> str | None:
-    if found := _WRAPPED.fullmatch(expression):
-        return f"has {found[1]}(…) around it, which is added when it is compiled; write {found[2].strip()}"
+    if wrapped := _WRAPPED.fullmatch(expression):
+        return f"has {wrapped[1]}(…) around it, which the compiler adds; write {wrapped[2].strip()}"
     return None
 
 
@@ -92,7 +129,7 @@ def _problems(written: list[str]) -> Iterator[str]:
     if len(written) != len(_FIELDS):
         names = ", ".join(field.name for field in _FIELDS)
         unix = ", as in 0 2 * * ? *" if len(written) == 5 else ""
-        yield f"has {len(written)} fields, not six; write {names}{unix}"
+        yield f"has {len(written)} fields instead of six; write {names}{unix}"
         return
     for field, text in zip(_FIELDS, written, strict=True):
         if wrong := _field_problem(field, text):
@@ -110,27 +147,27 @@ def _field_problem(field: _Field, text: str) -> str | None:
         return None
     if text == "?":
         return "only the days take ?; write *"
-    if field.special and (found := field.special.fullmatch(text)):
-        return _special_problem(field, found)
+    if field.special and (special := field.special.fullmatch(text)):
+        return _special_problem(field, special)
     for item in text.split(","):
         if wrong := _item_problem(field, item):
             return wrong
     return None
 
 
-def _special_problem(field: _Field, found: re.Match[str]) -> str | None:
-    """Judge what stands alone in a field: ``L``, ``LW``, ``L-3``, ``15W``, ``6L``, ``TUE#2``."""
+def _special_problem(field: _Field, special: re.Match[str]) -> str | None:
+    """Judge a value that takes a field for itself: ``L``, ``LW``, ``L-3``, ``15W``, ``6L``, ``TUE#2``."""
     if field is _DAY_OF_MONTH:
-        before, nearest = found.groups()
+        before, nearest = special.groups()
         if before and not 1 <= int(before) <= 30:
-            return "no month has a day so long before its last; write L-1 to L-30"
+            return "no month is that long; write L-1 to L-30"
         if nearest and field.value(nearest) is None:
-            return f"there is no such day; write {field.values}"
+            return f"that day does not exist; write {field.values}"
         return None
-    day = found[1] or found[2]
+    day = special[1] or special[2]
     if day and field.value(day) is None:
-        return f"{day} is no day; write {field.values}"
-    if found[3] and not 1 <= int(found[3]) <= 5:
+        return f"{day} is not a day; write {field.values}"
+    if special[3] and not 1 <= int(special[3]) <= 5:
         return "a month has a weekday five times at most; write #1 to #5"
     return None
 
@@ -138,21 +175,21 @@ def _special_problem(field: _Field, found: re.Match[str]) -> str | None:
 def _item_problem(field: _Field, item: str) -> str | None:
     """Judge one of a list: a value, a range, or either with a step."""
     if field.special and field.special.fullmatch(item):
-        return f"{item} stands alone; write a schedule for each"
+        return f"{item} can't be part of a list; write a schedule for each"
     base, slash, step = item.partition("/")
     if slash:
         if not field.takes_steps:
-            return "it takes no steps; write a list, as in MON,WED,FRI"
+            return "it does not take steps; write a list, as in MON,WED,FRI"
         if not _NUMBER.fullmatch(step) or int(step) < 1:
-            return "after / stands how many to go on by; write 1 or more, as in 0/15"
+            return "the number after / is the step; write 1 or more, as in 0/15"
         if int(step) > field.last:
-            return f"{step} goes beyond its values, which are {field.values}; write less"
+            return f"the step {step} is beyond its values, {field.values}; write a smaller one"
         if base == "*":
             return None
     first, dash, last = base.partition("-")
     ends = [field.value(end) for end in ((first, last) if dash else (first,))]
     if None in ends:
-        return f"there is no such value; write {field.values}"
+        return f"that value does not exist; write {field.values}"
     # Any other range may go round, as 20-2 does for hours.
     if field is _YEAR and ends[0] > ends[-1]:  # type: ignore[operator]
         return "its years go backwards; write the earlier one first"

@@ -1,6 +1,6 @@
 """``delivery: direct``: EventBridge or Scheduler starts the pipelines itself, with what their targets can carry.
 
-Whatever needs computing, or a look at what has happened before, needs a handler of ours, and is refused here.
+Whatever has to be computed, or depends on earlier events, needs a handler, and is refused here.
 """
 
 from __future__ import annotations
@@ -33,35 +33,35 @@ _NEEDS_A_HANDLER = (
     *("steps", "source_execution", "version", "mlflow_experiment"),
 )
 
-_NO_TARGET = {"sns": "a topic starts no pipeline", "drift": "the event does not say what the monitor found"}
+_NO_TARGET = {"sns": "a topic can't start a pipeline", "drift": "the event does not say what the monitor found"}
 
-_REMEDY = "leave out delivery: direct"
+_REMEDY = "remove delivery: direct"
 
 
-def direct_problems(raw: Mapping[str, Any], when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Give (where in the trigger, what can't be had directly, and why) besides the values."""
+def problems(raw: Mapping[str, Any], when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Give (a path in the trigger, what is wrong there with direct delivery), except for the values."""
     if why := _NO_TARGET.get(when.source):
-        yield ("delivery",), f"can't be direct for {when.source}: {why}; leave it out"
+        yield ("delivery",), f"can't be direct for {when.source}: {why}; remove it"
     for name in _NEEDS_A_HANDLER:
         if name in raw:
-            yield (name,), f"is for a handler, and direct delivery goes past them; leave it out, or {_REMEDY}"
+            yield (name,), f"needs a handler, which direct delivery does without; remove it, or {_REMEDY}"
     if when.source == "schedule" and isinstance(raw.get("start"), dict) and len(raw["start"]) > 1:
-        yield ("start",), f"names several pipelines, and a schedule starts one; write a trigger for each, or {_REMEDY}"
+        yield ("start",), f"names several pipelines, but a schedule starts one; write a trigger for each, or {_REMEDY}"
     yield from _glob_problems(when)
     if when.source != "schedule":
         for path in _parameters(raw):
             if not _RULE_PARAMETER.fullmatch(str(path[-1])):
-                told = "EventBridge takes names of letters, digits and inner dashes only"
-                yield path, f"can't be sent directly: {told}; rename it, or {_REMEDY}"
+                rule = "EventBridge only takes names of letters, digits and inner dashes"
+                yield path, f"can't be sent directly: {rule}; rename it, or {_REMEDY}"
 
 
 def _glob_problems(when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Give a glob of which a rule matches a part only, and a handler the rest."""
+    """Give each glob that a rule can't match without a handler."""
     for name, field in SOURCES[when.source].fields.items():
         star = "**" if field.glob is globs.matches else "*"
         if field.glob and "*" in when.fields.get(name, "").removesuffix(star):
-            told = f"a rule matches a whole name, or one with {star} at its end"
-            yield ("when", when.source, name), f"can't be matched directly: {told}; write such a one, or {_REMEDY}"
+            rule = f"a rule matches a whole name, or one with {star} at its end"
+            yield ("when", when.source, name), f"can't be matched directly: {rule}; write such a name, or {_REMEDY}"
 
 
 def _parameters(raw: Mapping[str, Any]) -> Iterator[tuple[str | int, ...]]:
@@ -76,28 +76,28 @@ def value_problem(source: str, value: str) -> str | None:
     if source == "schedule":
         if computed and sent(value) == value:
             known = " and ".join(f"{{% {name} %}}" for name in _ATTRIBUTES)
-            return f"is computed, and Scheduler knows {known} only; write one, or {_REMEDY}"
+            return f"is computed, but Scheduler only knows {known}; write one of them, or {_REMEDY}"
         if unknown := [name for name in _ATTRIBUTE.findall(value) if name not in _FILLED_IN]:
-            told = did_you_mean(unknown[0], _FILLED_IN)
-            return f"has <aws.scheduler.{unknown[0]}>, which Scheduler does not fill in; {told}"
+            remedy = did_you_mean(unknown[0], _FILLED_IN)
+            return f"has <aws.scheduler.{unknown[0]}>, which Scheduler does not fill in; {remedy}"
     elif expression(value) is not None:
-        return f"is computed, and EventBridge picks values out of the event only; write $.a.b, or {_REMEDY}"
+        return f"is computed, but EventBridge only picks values out of the event; write $.a.b, or {_REMEDY}"
     elif computed and "*" in value:
         return f"may give several values; name one, as in [0], or {_REMEDY}"
     elif value.startswith("$") and not computed:
-        return f"would be taken for a path by EventBridge; write another text, or {_REMEDY}"
+        return f"looks like a path to EventBridge; write another text, or {_REMEDY}"
     return None
 
 
 def attribute_problem(source: str, value: str) -> str | None:
-    """Say that nobody fills in what stands in a value for Scheduler to fill in, or None."""
+    """Say that a value asks Scheduler to fill something in, which it does with direct delivery only, or None."""
     if source == "schedule" and "<aws.scheduler." in value:
-        return f"is filled in with delivery: direct only; write {{% {next(iter(_ATTRIBUTES))} %}}"
+        return f"is only filled in with delivery: direct; write {{% {next(iter(_ATTRIBUTES))} %}}"
     return None
 
 
 def sent(value: str) -> str:
-    """Write a value as a target has it."""
+    """Return a value as the target sends it."""
     return _ATTRIBUTES.get((expression(value) or "").strip(), value)
 
 
@@ -105,5 +105,5 @@ def told(triggers: Iterable[Trigger]) -> Iterator[str]:
     """Say what direct delivery gives up."""
     for trigger in triggers:
         if trigger.direct:
-            lacking = "no verdict, no check of its values, and an event that AWS delivers twice starts twice"
-            yield f"{trigger.id} is delivered directly: {lacking}"
+            given_up = "no verdict, no check of its values, and an event that AWS delivers twice starts twice"
+            yield f"{trigger.id} is delivered directly: {given_up}"

@@ -1,4 +1,4 @@
-"""Event patterns as EventBridge knows them: what could never match, or would fail the deploy."""
+"""Event patterns and filter policies: what could never match, or would fail the deploy."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline_triggers.documents.document import FieldPath
+from pipeline_triggers.documents.literal import intrinsics
 from pipeline_triggers.text import did_you_mean
-
-Path = tuple[str | int, ...]
 
 FIELDS = ("version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail", "replay-name")
 
 OPERATORS = ("prefix", "suffix", "equals-ignore-case", "wildcard", "anything-but", "numeric", "exists", "cidr")
 
 
-def problems(pattern: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Give (the way to it, what is wrong and how to mend it); EventBridge itself knows the operators' values."""
+def problems(pattern: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    """Give (a path in it, what is wrong and how to fix it); EventBridge itself checks the operators' values."""
+    yield from intrinsics(pattern)
     yield from _fields(pattern, ())
     yield from _in_object(pattern, ())
 
 
-def filter_problems(policy: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def filter_problems(policy: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
     """Give the same of a filter policy of SNS, which is written like a pattern."""
+    yield from intrinsics(policy)
     yield from _in_object(policy, ())
 
 
 def uses(pattern: object, operator: str) -> bool:
-    """Whether an operator stands anywhere in a pattern."""
+    """Whether a pattern uses an operator anywhere."""
     match pattern:
         case dict():
             return operator in pattern or any(uses(value, operator) for value in pattern.values())
@@ -37,7 +39,7 @@ def uses(pattern: object, operator: str) -> bool:
             return False
 
 
-def _fields(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
+def _fields(pattern: Mapping[str, Any], path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     for name, value in pattern.items():
         here = (*path, name)
         match value:
@@ -46,7 +48,7 @@ def _fields(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]
                     if isinstance(alternative, dict):
                         yield from _fields(alternative, (*here, at))
             case _ if name not in (*FIELDS, "$or"):
-                yield here, f"is no field of an event; {did_you_mean(name, (*FIELDS, '$or'))}"
+                yield here, f"is not a field of an event; {did_you_mean(name, (*FIELDS, '$or'))}"
             case [_, *_] if name == "detail":
                 yield here, "is a list; write fields and their values, as in {status: [failed]}"
             case dict() if value and name not in ("detail", "$or"):
@@ -54,23 +56,21 @@ def _fields(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]
             case list():  # outside of its detail, an event holds texts only
                 for at, matcher in enumerate(value):
                     if not isinstance(matcher, str | dict | list):
-                        told = f'is {_json(matcher)}, and {name} is a text; write "{_json(matcher)}"'
-                        yield (*here, at), told
+                        message = f'is {_json(matcher)}, but {name} is a text; write "{_json(matcher)}"'
+                        yield (*here, at), message
 
 
-def _in_object(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str]]:
+def _in_object(pattern: Mapping[str, Any], path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     for name, value in pattern.items():
         here = (*path, name)
         match value:
             case list() | dict() | "" if not value:
-                yield here, "is empty, and EventBridge refuses that; leave it out, or write what to match"
+                yield here, "is empty, which EventBridge refuses; leave it out, or write what to match"
             case list() if name == "$or":
                 yield from _alternatives(value, here)
             case _ if name == "$or":
-                yield (
-                    here,
-                    "is no list; write patterns side by side, as in [{source: [acme]}, {account: ['123456789012']}]",
-                )
+                example = "[{source: [acme]}, {account: ['123456789012']}]"
+                yield here, f"is not a list; write patterns side by side, as in {example}"
             case list():
                 for at, matcher in enumerate(value):
                     if wrong := _matcher(matcher):
@@ -81,14 +81,14 @@ def _in_object(pattern: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, s
                 yield here, f"is {_json(value)}; a pattern's values are lists: {_json([value])}"
 
 
-def _alternatives(value: list[Any], path: Path) -> Iterator[tuple[Path, str]]:
+def _alternatives(value: list[Any], path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     if len(value) == 1:
-        yield path, "has one alternative; write two or more, or what it says without $or"
+        yield path, "has one alternative; write two or more, or leave out $or"
     for at, alternative in enumerate(value):
         if isinstance(alternative, dict) and alternative:
             yield from _in_object(alternative, (*path, at))
         else:
-            yield (*path, at), "is no pattern; write fields and their values, as in {source: [acme]}"
+            yield (*path, at), "is not a pattern; write fields and their values, as in {source: [acme]}"
 
 
 def _matcher(matcher: object) -> str | None:

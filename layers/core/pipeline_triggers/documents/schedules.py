@@ -21,12 +21,36 @@ MAX_JITTER = 1440  # minutes: MaximumWindowInMinutes
 
 # Scheduler knows whole seconds.
 _DATE_TIME = re.compile(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?")
+# Abbreviations are ambiguous, and few are IANA names. Each with the zone that most people mean by it.
+ABBREVIATIONS = {
+    **dict.fromkeys(("PST", "PDT", "PT"), "America/Los_Angeles"),
+    **dict.fromkeys(("MDT", "MT"), "America/Denver"),
+    **dict.fromkeys(("CST", "CDT", "CT"), "America/Chicago"),
+    **dict.fromkeys(("EDT", "ET"), "America/New_York"),
+    **dict.fromkeys(("AKST", "AKDT"), "America/Anchorage"),
+    **dict.fromkeys(("BRT", "BRST"), "America/Sao_Paulo"),
+    "BST": "Europe/London",
+    "WEST": "Europe/Lisbon",
+    "CEST": "Europe/Berlin",
+    "EEST": "Europe/Helsinki",
+    "MSK": "Europe/Moscow",
+    "SAST": "Africa/Johannesburg",
+    "IST": "Asia/Kolkata",
+    "SGT": "Asia/Singapore",
+    "HKT": "Asia/Hong_Kong",
+    "JST": "Asia/Tokyo",
+    "KST": "Asia/Seoul",
+    "AWST": "Australia/Perth",
+    **dict.fromkeys(("ACST", "ACDT"), "Australia/Adelaide"),
+    **dict.fromkeys(("AEST", "AEDT"), "Australia/Sydney"),
+    **dict.fromkeys(("NZST", "NZDT"), "Pacific/Auckland"),
+}
+
 _LAST_TIMES = ("at", "cron", "end")
-_NAIVE = "its reader takes it for its own local time (as boto3 takes datetime.utcnow()), so it means another time each"
 
 
 def problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Give (the field, what is wrong and how to mend it) of a schedule as one stage sees it."""
+    """Give (the field, what is wrong and how to fix it) of a schedule as one stage sees it."""
     for name, problem in (("cron", cron_problem), ("rate", rate_problem)):
         if name in fields and (wrong := _too_long(name, fields[name]) or problem(fields[name])):
             yield name, f"{brief(fields[name])} {wrong}"
@@ -45,22 +69,25 @@ def _too_long(name: str, written: str) -> str | None:
 def _zone_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     zone = fields.get("timezone")
     if zone is not None and zone not in zones():
-        close = get_close_matches(zone, zones(), n=1)
-        told = f"did you mean {close[0]}?" if close else "write its name in the IANA database, as in Europe/Berlin"
-        yield "timezone", f"{brief(zone)} is no time zone; {told}"
+        yield "timezone", f"{brief(zone)} is not a time zone; {_zone_remedy(zone)}"
     if zone is None and "rate" not in fields:
-        yield "", "lacks timezone: a time of day is another one in each; add one, as in Europe/Berlin or UTC"
+        yield "", "needs a timezone, as in Europe/Berlin or UTC"
     if "at" in fields:
-        yield from (("at", told) for told in _at_problems(fields["at"], zone))
+        yield from (("at", message) for message in _at_problems(fields["at"], zone))
+
+
+def _zone_remedy(zone: str) -> str:
+    meant = ABBREVIATIONS.get(zone.upper()) or next(iter(get_close_matches(zone, zones(), n=1)), None)
+    return f"did you mean {meant}?" if meant else "write its name in the IANA database, as in Europe/Berlin"
 
 
 def _at_problems(written: str, zone: str | None) -> Iterator[str]:
-    if (found := _date_time(written)) is None:
-        yield f"{brief(written)} is no date-time; write one as in 2027-12-13T10:15:20"
-    elif found.tzinfo:
-        yield f"{brief(written)} has an offset; write the time on the clock of its zone, and the zone as timezone"
-    elif zone in zones() and _moment(written, zone or "").replace(tzinfo=None) != found:
-        yield f"{written} does not exist in {zone}: the clocks go forward then; write another time"
+    if (time := _date_time(written)) is None:
+        yield f"{brief(written)} is not a date-time; write one as in 2027-12-13T10:15:20"
+    elif time.tzinfo:
+        yield f"{brief(written)} has an offset; write the time without it, and the zone as timezone"
+    elif zone in zones() and _moment(written, zone or "").replace(tzinfo=None) != time:
+        yield f"{written} does not exist in {zone}, where the clocks go forward then; write another time"
 
 
 def _bound_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -68,15 +95,15 @@ def _bound_problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in ("start", "end"):
         if (written := fields.get(name)) is None:
             continue
-        found = _date_time(written)
+        time = _date_time(written)
         if "at" in fields:
-            yield name, "is ignored by Scheduler for a schedule that fires once; leave it out"
-        elif found is None:
-            yield name, f"{brief(written)} is no date-time; write one as in 2027-12-13T10:15:20Z"
-        elif found.tzinfo is None:
-            yield name, f"{written} is a date-time without an offset: {_NAIVE}; write {written}Z, or +01:00 at its end"
+            yield name, "does not apply to a schedule that fires once; leave it out"
+        elif time is None:
+            yield name, f"{brief(written)} is not a date-time; write one as in 2027-12-13T10:15:20Z"
+        elif time.tzinfo is None:
+            yield name, f"{written} is a date-time without an offset; write {written}Z, or +01:00 at its end"
         else:
-            bounds[name] = found
+            bounds[name] = time
     if len(bounds) == 2 and bounds["start"] >= bounds["end"]:
         yield "end", "is not after start; write a later one"
 

@@ -12,6 +12,9 @@ from pipeline_triggers.models import Trigger
 
 STAGES_FILE = "stages.yaml"
 
+# The values that differ, by stage and name.
+Stages = Mapping[str, Mapping[str, str]]
+
 # CloudFormation's own, which stages.yaml does not have.
 PSEUDO_PARAMETERS = frozenset({"AWS::AccountId", "AWS::Region"})
 

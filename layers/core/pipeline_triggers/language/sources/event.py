@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pipeline_triggers.language.sources import sagemaker
 from pipeline_triggers.language.sources.source import Field, Fields, Pattern, Source, Write
+from pipeline_triggers.text import brief
 
 
 def written(value: Any, write: Write) -> Any:
@@ -19,6 +21,13 @@ def written(value: Any, write: Write) -> Any:
             return [written(item, write) for item in value]
         case _:
             return value
+
+
+_BUS = re.compile(r"(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9._/-]{1,256}")
+
+
+def _bus_problem(bus: str) -> str | None:
+    return None if _BUS.fullmatch(bus) else f"{brief(bus)} is not an event bus; write its name or its ARN"
 
 
 def _pattern(fields: Fields, write: Write) -> Pattern:
@@ -36,7 +45,7 @@ SOURCE = Source(
             required=True,
             schema={"type": "object", "minProperties": 1},
         ),
-        "bus": Field("The name or ARN of the event bus. The default bus when left out."),
+        "bus": Field("The name or ARN of the event bus. The default bus when left out.", problem=_bus_problem),
     },
     pattern=_pattern,
     # Detail-types of the other sources are read as there; these have no source of their own.

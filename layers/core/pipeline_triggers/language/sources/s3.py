@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,26 @@ from pipeline_triggers.language.sources.source import (
     name_matchers,
 )
 from pipeline_triggers.models import Occurrence
+from pipeline_triggers.text import brief
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_MAX_KEY_BYTES = 1024
+
+
+def _bucket_problem(bucket: str) -> str | None:
+    if _BUCKET.fullmatch(bucket) and ".." not in bucket:
+        return None
+    if ":" in bucket or "/" in bucket:
+        return f"{brief(bucket)} is not the name of a bucket; write the name alone, without s3:// or arn:"
+    return f"{brief(bucket)} is not the name of a bucket; use lower-case letters, digits, dots and dashes"
+
+
+def _key_problem(glob: str) -> str | None:
+    if glob.startswith(("s3://", "/", "{%", "$.")):
+        return f"{brief(glob)} is not a key; write it as S3 lists it, without s3://, the bucket or a leading /"
+    if len(glob.replace("*", "").encode()) > _MAX_KEY_BYTES:
+        return f"matches nothing; a key of S3 has {_MAX_KEY_BYTES} bytes at most"
+    return globs.check(glob)
 
 
 def _pattern(fields: Fields, write: Write) -> Pattern:
@@ -84,10 +105,13 @@ SOURCE = Source(
     description="An object was created in a bucket that sends its events to EventBridge.",
     handler="OnS3Upload",
     fields={
-        "bucket": Field("The bucket's name.", required=True, value=in_detail("bucket", "name")),
+        "bucket": Field(
+            "The bucket's name.", required=True, problem=_bucket_problem, value=in_detail("bucket", "name")
+        ),
         "key": Field(
             "A glob for the whole key: * stays within a path segment, ** stands for whole segments."
             " Every key when left out.",
+            problem=_key_problem,
             value=in_detail("object", "key"),
             glob=globs.matches,
         ),

@@ -1,0 +1,31 @@
+"""SNS topics that several triggers use: their queue has one subscription to each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from pipeline_triggers.documents.document import FieldPath
+from pipeline_triggers.language.sources import topic, topic_filter
+from pipeline_triggers.models import Trigger
+
+
+def problems(written: Iterable[Trigger], of_stage: Iterable[Trigger]) -> Iterator[tuple[str, FieldPath, str]]:
+    """Give (a trigger, a path in it, what is wrong there); the triggers as the documents and as a stage have them."""
+    spellings: dict[str, str] = {}
+    users: dict[str, list[Trigger]] = defaultdict(list)
+    for trigger, resolved in zip(written, of_stage, strict=True):
+        arn, spelt = topic(resolved.when), topic(trigger.when)
+        if arn is None or spelt is None:
+            continue
+        # Each spelling is compiled into a subscription, and SNS refuses the second one to a topic.
+        if spellings.setdefault(arn, spelt) != spelt:
+            message = f"is the topic that another trigger writes as {spellings[arn]}; write it the same way"
+            yield trigger.id, ("when", "sns", "topic"), message
+        if trigger.enabled:
+            users[arn].append(trigger)
+    for arn, triggers in users.items():
+        for trigger in triggers if len(triggers) > 1 else ():
+            if topic_filter(trigger.when):
+                message = f"filters {arn}, which other triggers use as well; write an if instead"
+                yield trigger.id, ("when", "sns"), message
