@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from pipeline_triggers.documents import loader
-from pipeline_triggers.documents.sample import MONITOR
 from pipeline_triggers.language.sources import HANDLERS, SOURCES
+from pipeline_triggers.language.sources.drift import SAMPLE_RUN
 
 from tests import PROJECT
 from tests.localaws.local_aws import LocalAws, pipeline_definition
@@ -98,8 +98,8 @@ def project(aws: LocalAws, new_project: Callable[[], Project]) -> Project:
         "churn-training", pipeline_definition(dict.fromkeys(("InputDataUrl", "Month", "Bucket"), "String"))
     )
     aws.client("sns").create_topic(Name="raw-uploads")
-    output = MONITOR["violations_uri"].rpartition("/")[0]
-    aws.run_monitor(MONITOR["job"], MONITOR["schedule"], MONITOR["message"], output)
+    output = SAMPLE_RUN["violations_uri"].rpartition("/")[0]
+    aws.run_monitor(SAMPLE_RUN["job"], SAMPLE_RUN["schedule"], SAMPLE_RUN["message"], output)
     project = new_project()
     project.compile(TRIGGERS)
     project.deploy(aws, STACK)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pipeline_triggers.account.home import Home
 from pipeline_triggers.documents import loader
-from pipeline_triggers.documents.sample import MONITOR
+from pipeline_triggers.language.sources.drift import SAMPLE_RUN
 from pipeline_triggers.operations.check_account import triggers_of
 
 from tests import PROJECT
@@ -24,8 +24,8 @@ def shipped() -> Iterator[LocalAws]:
     with LocalAws.running() as aws:
         for pipeline in {start.pipeline for trigger in triggers for start in trigger.start}:
             aws.create_pipeline(pipeline, run.definition(pipeline, triggers))
-        output = MONITOR["violations_uri"].rpartition("/")[0]
-        aws.run_monitor(MONITOR["job"], MONITOR["schedule"], MONITOR["message"], output)
+        output = SAMPLE_RUN["violations_uri"].rpartition("/")[0]
+        aws.run_monitor(SAMPLE_RUN["job"], SAMPLE_RUN["schedule"], SAMPLE_RUN["message"], output)
         yield aws
 
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline_triggers.documents import schedules
-from pipeline_triggers.documents.sample import MONITOR, sample
+from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.language import globs
 from pipeline_triggers.language.sources import topic, topic_filter
+from pipeline_triggers.language.sources.drift import SAMPLE_RUN
 from pipeline_triggers.models import Trigger
 
 from tests.localaws import ACCOUNT, REGION, STACK
@@ -142,8 +143,8 @@ def _event(trigger: Trigger, event: Mapping[str, Any]) -> Happening:
     def do(aws: LocalAws) -> None:
         if trigger.when.source == "drift":
             schedule = trigger.when.fields["monitoring_schedule"].replace("*", STAND_INS[0])
-            output = MONITOR["violations_uri"].rpartition("/")[0]
-            aws.run_monitor(event["detail"]["ProcessingJobName"], schedule, MONITOR["message"], output)
+            output = SAMPLE_RUN["violations_uri"].rpartition("/")[0]
+            aws.run_monitor(event["detail"]["ProcessingJobName"], schedule, SAMPLE_RUN["message"], output)
         aws.put_event(event, trigger.when.fields.get("bus", "default"))
 
     subject = next(iter(event.get("resources", [])), event["detail-type"])

@@ -16,14 +16,6 @@ _FILES = resources.files("pipeline_triggers.documents") / "samples"
 
 _REQUESTED = "churn/requests"  # the trigger that sns.json names
 
-# What SageMaker adds to the event of drift.json (DescribeProcessingJob).
-MONITOR = {
-    "schedule": "churn-prod",
-    "job": "model-monitoring-202611010300-4f1c2a",
-    "message": "CompletedWithViolations: Job completed successfully with 2 violations.",
-    "violations_uri": "s3://acme-monitoring/churn-prod/2026/11/01/03/constraint_violations.json",
-}
-
 
 def sample(when: When) -> Occurrence | None:
     """Return an event as the trigger's source sends them, with its looked-up fields; None where nobody can know."""
@@ -35,7 +27,8 @@ def sample(when: When) -> Occurrence | None:
         reader = Trigger(_REQUESTED, When("sns", {"topic": event["TopicArn"]} if topic(when) else {}), ())
         return from_topic(None, json.dumps(event), {_REQUESTED: reader})[0].occurrence()
     occurrence = eventbridge.read(source.fit(event, when.fields), when.source)
-    bindings = {**occurrence.bindings, **({"monitor": MONITOR} if when.source == "drift" else {})}
-    return replace(
-        occurrence, bindings={name: bound | lookups.samples(name, when.source) for name, bound in bindings.items()}
-    )
+    bindings = {
+        name: {**fields, **lookups.samples(name, when.source)}
+        for name, fields in {**occurrence.bindings, **source.sample_bindings}.items()
+    }
+    return replace(occurrence, bindings=bindings)

@@ -11,6 +11,14 @@ def _pattern(_fields: Fields, _write: Write) -> Pattern:
     return sagemaker.pattern("Processing Job", {"ProcessingJobStatus": ["Completed"]})
 
 
+# What SageMaker says of the run that ``documents/samples/drift.json`` is about (DescribeProcessingJob).
+SAMPLE_RUN = {
+    "schedule": "churn-prod",
+    "job": "model-monitoring-202611010300-4f1c2a",
+    "message": "CompletedWithViolations: Job completed successfully with 2 violations.",
+    "violations_uri": "s3://acme-monitoring/churn-prod/2026/11/01/03/constraint_violations.json",
+}
+
 SOURCE = Source(
     name="drift",
     description="A run of a Model Monitor schedule ended with violations.",
@@ -27,4 +35,5 @@ SOURCE = Source(
     pattern=_pattern,
     detail_types={"SageMaker Processing Job State Change": sagemaker.job("ProcessingJob")},
     grants=(Grant(("sagemaker:DescribeProcessingJob",), (f"{sagemaker.ARN}:processing-job/*",)),),
+    sample_bindings={"monitor": SAMPLE_RUN},
 )
