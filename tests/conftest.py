@@ -13,12 +13,11 @@ import pytest
 from hypothesis import settings
 
 from tests import PROJECT
+from tests.effort import QUICK, THOROUGH, is_thorough
 
 if TYPE_CHECKING:
     from tests.localaws.local_aws import LocalAws
     from tests.localaws.project import Project
-
-QUICK, THOROUGH = "quick", "thorough"
 
 # The same examples every time: a test must not need luck. `make thorough` looks further, and elsewhere each night.
 settings.register_profile(QUICK, derandomize=True, deadline=None)
@@ -28,9 +27,8 @@ settings.load_profile(QUICK)
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave thorough tests to the thorough profile; keep tests of one embedded AWS, and of one stack, together."""
-    thorough = settings.get_current_profile_name() == THOROUGH
-    skipped = [item for item in items if item.get_closest_marker("thorough") and not thorough]
-    if skipped:
+    skipped = [item for item in items if item.get_closest_marker("thorough")]
+    if skipped and not is_thorough():
         config.hook.pytest_deselected(items=skipped)
         items[:] = [item for item in items if item not in skipped]
     for item in items:

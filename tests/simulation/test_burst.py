@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.simulation.burst import Burst, Mapped, best, compared, longest_wait, receives_needed
 
-UPLOADS = 1_000  # `make burst` plays 100,000
+UPLOADS = 300  # `make burst` plays 100,000
 
 
 def test_the_template_s_concurrency_and_batch_are_the_best() -> None:
@@ -28,9 +28,9 @@ def test_giving_throttled_events_back_at_once_would_lose_them() -> None:
 def test_the_template_s_receives_are_those_of_the_longest_wait() -> None:
     """However long all executions are taken, SQS does not move what waits; only its age ends it."""
     written = Mapped.of_template()
-    waited = longest_wait(written, 20)
-    assert (waited.dead, len(waited.started)) == ([], 20)
+    waited = longest_wait(written, 4)
+    assert (waited.dead, len(waited.started)) == ([], 4)
     assert receives_needed(waited) == written.max_receives
-    given_up = Burst(written, 20, full_for=30, give_up_after=1).play()
-    assert len(given_up.dead) == 20
+    given_up = Burst(written, 4, full_for=30, give_up_after=1).play()
+    assert len(given_up.dead) == 4
     assert all(reason.startswith("could not be started within 1 hours") for reason in given_up.dead)

@@ -118,4 +118,4 @@ class History(RuleBasedStateMachine):
 
 
 TestAnyHistory = History.TestCase
-TestAnyHistory.settings = settings(max_examples=300, stateful_step_count=40)
+TestAnyHistory.settings = settings(stateful_step_count=40)

@@ -50,18 +50,23 @@ def _transformed() -> dict[str, Any]:
     return cast("dict[str, Any]", yaml.safe_load(validator.get_translated_template_if_valid()))
 
 
+def findings(template: str) -> list[str]:
+    """Return what cfn-lint finds in a template, each with its rule first."""
+    from cfnlint.api import lint  # takes seconds to import
+
+    return [f"{finding.rule.id} {finding}" for finding in lint(template)]
+
+
 def main() -> int:
     """Print every finding; the exit code says whether there was one."""
-    from cfnlint.api import lint
-
     texts = {
         "template.yaml, transformed": json.dumps(transformed()),
         "compiled/stack.yaml": COMPILED_STACK.read_text(encoding="utf-8"),
     }
-    findings = [f"{name}: {finding}" for name, text in texts.items() for finding in lint(text)]
-    for finding in findings:
-        print(finding, file=sys.stderr)  # noqa: T201 - a command's output
-    return 1 if findings else 0
+    problems = [f"{name}: {finding}" for name, text in texts.items() for finding in findings(text)]
+    for problem in problems:
+        print(problem, file=sys.stderr)  # noqa: T201 - a command's output
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

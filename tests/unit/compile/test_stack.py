@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
-from cfnlint.api import lint
 from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.models import Options, Start, Trigger, When
+
+from tests.effort import CFN_LINT
+from tests.tools.templates import findings
 
 POLICY = "AWS::IAM::ManagedPolicy"
 STAGES = {"dev": {"Bucket": "raw-dev", "Name": "Dev"}, "prod": {"Bucket": "raw-prod", "Name": "Prod"}}
@@ -213,6 +215,7 @@ def test_a_disabled_trigger_keeps_its_rule_switched_off() -> None:
     assert rule["State"] == "DISABLED"
 
 
+@CFN_LINT
 @pytest.mark.parametrize(
     ("triggers", "stages"),
     [
@@ -240,7 +243,7 @@ def test_a_disabled_trigger_keeps_its_rule_switched_off() -> None:
 def test_cloudformation_accepts_the_stack(triggers: tuple[Trigger, ...], stages: Any) -> None:
     """cfn-lint knows CloudFormation's schemas, which the embedded AWS does not check."""
     text = compiler.compile_documents(Documents(triggers, stages))["stack.yaml"]
-    assert [str(finding) for finding in lint(text)] == []
+    assert findings(text) == []
 
 
 def test_the_compiled_files_go_stale_by_a_byte(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import botocore.exceptions
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
-from cfnlint.api import lint
 from pipeline_triggers import aws
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.delivery.admission import admitted
@@ -24,6 +23,9 @@ from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.language import lookups
 from pipeline_triggers.language.values import evaluate
 from pipeline_triggers.models import Occurrence, Options, Start, Trigger, When
+
+from tests.effort import CFN_LINT
+from tests.tools.templates import findings
 
 OBJECT = {"bucket": "raw", "key": "a b+c", "uri": "s3://raw/a b+c"}
 ENDPOINT = {"name": "churn-prod", "config": "churn-prod-1", "status": "InService"}
@@ -182,6 +184,7 @@ def test_what_only_a_filtered_event_s_values_need_is_not_asked(asked: Aws) -> No
     assert [operation for operation, _ in asked.calls] == ["get_object_tagging"]
 
 
+@CFN_LINT
 def test_a_grant_is_for_the_trigger_s_own_bucket_and_endpoint() -> None:
     """And for no other; SageMaker's ARNs may be lower-cased."""
     tags = granted(trigger("{% $object.tags %}"))
@@ -194,7 +197,7 @@ def test_a_grant_is_for_the_trigger_s_own_bucket_and_endpoint() -> None:
     assert arns == ["endpoint/Churn-*", "endpoint/churn-*"]
     of_stage = replace(named, when=When("endpoint", {"name": "${Prefix}-*", "status": ["InService"]}))
     documents_ = Documents((of_stage,), {"dev": {"Prefix": "Churn"}})
-    assert [str(finding) for finding in lint(compiler.compile_documents(documents_)["stack.yaml"])] == []
+    assert findings(compiler.compile_documents(documents_)["stack.yaml"]) == []
 
 
 def test_what_many_triggers_ask_for_is_divided_between_policies() -> None:

@@ -14,9 +14,10 @@ from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.telemetry import logger
 
 from functions import on_sns_message
+from tests.effort import cases
 from tests.simulation.invocation import ENVIRONMENT, TakesAll, context, record, taking_all
 
-MESSAGES = 10_000
+MESSAGES = cases(10_000)
 OWN = ENVIRONMENT["REQUESTS_TOPIC_ARN"]
 ACCEPT: dict[str, Any] = {"Url": "s3://raw/**", "Size": ["small", "large"]}
 WHEN = When("sns", {})

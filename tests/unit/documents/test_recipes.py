@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cfnlint.api import lint
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.delivery.admission import match_fields, meet_condition
 from pipeline_triggers.delivery.requests import targets
@@ -23,7 +22,11 @@ from pipeline_triggers.models import Occurrence, Trigger
 from pipeline_triggers.starts import start
 
 from tests import PROJECT
+from tests.effort import CFN_LINT
 from tests.localaws.scenarios import ALARM
+from tests.tools.templates import findings
+
+pytestmark = CFN_LINT
 
 ACCOUNT = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
 MONTH_CLOSED = {"id": "i", "detail-type": "Month closed", "source": "acme.shop", "detail": {"month": 3, "orders": 7}}
@@ -110,7 +113,7 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Trigger]:
     (directory / "recipes.yaml").write_text(recipes, encoding="utf-8")
     (directory / "stages.yaml").write_text("dev: {Environment: dev}\n", encoding="utf-8")
     compiled = compiler.compile_documents(loader.load(directory))
-    assert [str(finding) for finding in lint(compiled["stack.yaml"])] == []
+    assert findings(compiled["stack.yaml"]) == []
     loaded = triggers_json.load(compiled["triggers.json"], "dev", ACCOUNT)
     return {name.partition("/")[2]: trigger for name, trigger in loaded.items()}
 

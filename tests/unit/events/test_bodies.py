@@ -20,10 +20,11 @@ from pipeline_triggers.telemetry import logger
 
 from functions import on_endpoint_status, on_event, on_s3_upload, on_sns_message
 from tests import PROJECT
+from tests.effort import cases
 from tests.simulation.invocation import ENVIRONMENT, TakesAll, context, record, taking_all
 from tests.simulation.sagemaker_model import misfits
 
-BODIES, KEYS = 10_000, 10_000
+BODIES, KEYS = cases(10_000), cases(10_000)
 OTHER_TOPIC = f"{ENVIRONMENT['REQUESTS_TOPIC_ARN']}-other"
 
 # Each handler, what it is for, and a trigger of that.

@@ -18,6 +18,7 @@ from pipeline_triggers.janitor import snapshots
 from pipeline_triggers.janitor.cleanups import Orphan
 
 from tests.localaws.local_aws import deletion
+from tests.simulation import sweep
 from tests.simulation.janitor_world import (
     DENIED,
     HOME,
@@ -35,7 +36,6 @@ from tests.simulation.janitor_world import (
     targets,
     universal,
 )
-from tests.simulation.sweep import sweep
 
 SWEEP = '{"sweep": "remove"}'
 DELETED = json.dumps({"deletion": deletion("Train")})
@@ -819,11 +819,20 @@ def test_an_event_that_comes_twice_changes_nothing_more(account: Account) -> Non
     assert (schedules(), targets()) == NEIGHBOURS
 
 
-def test_ten_thousand_schedules_are_swept_though_aws_throttles(account: Account) -> None:
+@pytest.mark.parametrize(
+    ("schedules", "universal", "orphans"),
+    [(2_000, 200, 100), pytest.param(10_000, 1_000, 300, marks=pytest.mark.thorough)],
+)
+def test_thousands_of_schedules_are_swept_though_aws_throttles(
+    account: Account, monkeypatch: pytest.MonkeyPatch, schedules: int, universal: int, orphans: int
+) -> None:
     """Every orphan is removed and nothing else, in several invocations, with no more calls than allowed."""
-    swept = sweep(account)
+    monkeypatch.setattr(sweep, "SCHEDULES", schedules)
+    monkeypatch.setattr(sweep, "UNIVERSAL_TARGETS", universal)
+    monkeypatch.setattr(sweep, "ORPHANS", orphans)
+    swept = sweep.sweep(account)
     assert swept.left == swept.expected
-    assert swept.invocations > 3
-    assert swept.throttled > 100
+    assert swept.invocations > 1
+    assert swept.throttled > orphans / 3
     allowed = swept.allowed()
     assert {name: count for name, count in swept.calls.items() if count > allowed.get(name, 0)} == {}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +13,6 @@ from pipeline_triggers import aws
 from pipeline_triggers.account.home import Home
 from pipeline_triggers.operations.inventory import ExistingRule, ExistingSchedule, existing, pipeline_names
 
-from tests import PROJECT
 from tests.simulation.janitor_world import CloudFormation
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
@@ -106,13 +102,3 @@ def test_pipelines_are_known_by_their_lower_case() -> None:
         PipelineName="Train", PipelineDefinition="{}", RoleArn=ROLE, ClientRequestToken="t" * 32
     )
     assert pipeline_names() == {"train": "Train"}
-
-
-def test_no_unit_test_asks_the_aws_that_the_shell_names() -> None:
-    """After the exports of ``make run KEEP=1`` it would make things there; port 9 answers nobody."""
-    exported = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_EVENTS": "http://127.0.0.1:9"}
-    test = f"{__file__}::{test_only_what_is_wanted_is_asked_for_in_full.__name__}"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
-    environment = {**os.environ, **exported, "AWS_PROFILE": "none", "AWS_CA_BUNDLE": "/none"}
-    run = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout
