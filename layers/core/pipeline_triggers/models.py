@@ -88,7 +88,8 @@ class Occurrence:
     ``$object``; ``event`` is the whole EventBridge event, as it arrived. ``subject`` names it for people: an object's
     URI, a resource's ARN. ``request`` is the publisher's, on the stack's own topic. ``depth`` counts the executions
     that led to it, each started by the end of the one before. ``again`` tells it from the same occurrence before, when
-    somebody runs it once more by hand.
+    somebody runs it once more by hand. ``memo`` keeps what was made of it once, also for the occurrences that are made
+    of this one.
     """
 
     event_id: str
@@ -99,6 +100,7 @@ class Occurrence:
     request: Request | None = None
     depth: int = 0
     again: str = ""
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -613,8 +613,8 @@ def test_a_wrong_option_is_told(tmp_path: Path, option: str, problem: str) -> No
         ),
         (
             "'{% $uppercase($object.size) %}'",
-            "'{% $uppercase($object.size) %}' can't be evaluated on such an event: Argument 1 of Object "
-            "uppercase does not match Object signature; convert what it gets, as with $string or $number",
+            "'{% $uppercase($object.size) %}' calls $uppercase with a number, which it does not take; "
+            "convert what it gets, as with $string or $number",
         ),
         (
             "'{% $random() %}'",
@@ -622,8 +622,7 @@ def test_a_wrong_option_is_told(tmp_path: Path, option: str, problem: str) -> No
         ),
         (
             "'{% $uppercas($object.key) %}'",
-            "'{% $uppercas($object.key) %}' calls $uppercas, which is not a function that can be called here; "
-            "use a function of JSONata",
+            "'{% $uppercas($object.key) %}' calls $uppercas, which is not a function; did you mean $uppercase?",
         ),
         (
             "s3://{% $object.key %}",

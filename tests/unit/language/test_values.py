@@ -73,7 +73,7 @@ def test_a_value_is_spelt_as_the_sagemaker_sdk_spells_it(source: str, expected: 
         ("{% $uppercase %}", "does not give text, a finite number"),
         ("{% 'a' + 1 %}", "can't be evaluated on this event"),
         ("{% $number('x') %}", "can't be evaluated on this event"),
-        ("{% $uppercase(5) %}", "can't be evaluated on this event"),
+        ("{% $uppercase(5) %}", "calls $uppercase with a number, which it does not take"),
         ("$.empty", "is empty on this event"),
         ("$.long", "has 1025 characters on this event"),
         ("$.huge", "does not give text, a finite number"),
@@ -133,7 +133,7 @@ def test_the_longest_value_is_accepted() -> None:
         ("{% detail.bukcet.name %}", "asks for detail.bukcet, which such an event does not have"),
         ("{% $object.kye & 'x' %}", "asks for $object.kye, which such an event does not have"),
         ("{% $objekt.key %}", "uses $objekt, which is not a variable here; use $object"),
-        ("{% $uppercase($object.size) %}", "can't be evaluated on such an event"),
+        ("{% $uppercase($object.size) %}", "calls $uppercase with a number, which it does not take; convert"),
         ("{% $now() %}", "uses $now, which differs on a retry"),
     ],
 )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.jsonata import compile_expression
+from pipeline_triggers.language.jsonata import Scope, compile_expression
+from pipeline_triggers.language.jsonata.data import WrongType
 from pipeline_triggers.language.jsonata.rules import FUNCTIONS
 from pipeline_triggers.language.jsonata.tree import Node, children, text, walk
 from pipeline_triggers.language.lookups import LOOKUPS, FieldName, named_in
@@ -25,15 +26,20 @@ _OPEN = frozenset({"tags", *(field for (_, field), entry in LOOKUPS.items() if e
 
 
 def problem_on_sample(
-    source: str, event: Mapping[str, Any], bindings: Mapping[str, Any], wrong: Callable[[Any], str | None]
+    source: str,
+    event: Mapping[str, Any],
+    bindings: Mapping[str, Any],
+    unusable: Callable[[Any], str | None],
+    *,
+    condition: bool = False,
 ) -> str | None:
     """Say why an expression can't work on events like this sample, or None.
 
     A value that the sample happens not to give (the third segment of a key) is not a problem; a name that such events
-    do not have, and a function that can't take what they hold, is one. So is what ``wrong`` says of a result.
+    do not have, and a function that can't take what they hold, is one. So is what ``unusable`` says of a result.
     """
     expression = compile_expression(source)
-    ast = expression.jsonata.ast
+    ast = expression.tree
     # By another way than by its name, such a field is not there.
     known = named_in(ast)
     for variable, field in sorted(known):
@@ -56,11 +62,11 @@ def problem_on_sample(
     constant = is_constant(source)
     free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(ast))
     try:
-        result = expression.evaluate(event, bindings)
+        result = expression.evaluate(Scope(event, bindings), condition=condition)
         if constant and result in (None, ""):
             return "gives nothing, on any event; write a value"
         if result is not None:
-            return None if free else wrong(result)
+            return None if free else unusable(result)
         if _is_plain_path(ast) and not free:
             return "resolves to nothing on such an event; see the samples in events/, or guard it with $exists"
     except Rejected as error:
@@ -68,7 +74,8 @@ def problem_on_sample(
             return f"{error}; fix it".replace("this event", "any event")
         if free:
             return None
-        if getattr(error.__cause__, "error", "").startswith("T"):  # JSONata's type errors
+        if isinstance(error.__cause__, WrongType) or getattr(error.__cause__, "error", "").startswith("T"):
+            # What JSONata calls a type error.
             return f"{error}; convert what it gets, as with $string or $number".replace("this event", "such an event")
     return None
 
@@ -82,7 +89,7 @@ def _remedy(missing: str, bindings: Mapping[str, Any]) -> str:
 
 def is_constant(source: str) -> bool:
     """Whether an expression gives the same on every event."""
-    nodes = list(walk(compile_expression(source).jsonata.ast))
+    nodes = list(walk(compile_expression(source).tree))
     own = {argument.value for node in nodes if node.type == "lambda" for argument in node.arguments}
     own |= {node.lhs.value for node in nodes if node.type == "bind"}
     of_event = ("name", "wildcard", "descendant")

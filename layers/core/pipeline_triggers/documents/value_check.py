@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from pipeline_triggers.documents.dry_evaluation import FREE, is_constant, problem_on_sample
@@ -16,7 +15,7 @@ _LIKE_A_VARIABLE = re.compile(r"\s*\$[A-Za-z$\[]|\s+\$")
 _PATH = re.compile(r"\$(?:\.(?:[A-Za-z0-9_/-]+|\*)|\[(?:[0-9]+|\*)\])+")
 
 
-def check(source: str, sample: Occurrence | None, wrong: Callable[[Any], str | None] | None = None) -> str | None:
+def check(source: str, sample: Occurrence | None, *, condition: bool = False) -> str | None:
     """Say what is wrong with the value as the document writes it, or None.
 
     ``sample`` is an occurrence as the trigger's source makes them, where that is known; it must have what the value
@@ -27,7 +26,8 @@ def check(source: str, sample: Occurrence | None, wrong: Callable[[Any], str | N
             if sample is None:
                 compile_expression(expression[1])
                 return None
-            return problem_on_sample(expression[1], sample.event, sample.bindings, wrong or _unsendable)
+            unusable = _undecided if condition else _unsendable
+            return problem_on_sample(expression[1], sample.event, sample.bindings, unusable, condition=condition)
         except ExpressionError as error:
             return str(error)
     if "{%" in source or source.rstrip().endswith("%}"):
@@ -74,7 +74,7 @@ def check_condition(source: str, sample: Occurrence | None) -> str | None:
     """Say what is wrong with a document's ``if``, or None."""
     if not values.JSONATA.fullmatch(source):
         return "is not an expression; write {% … %} around it, as in {% $object.size > 0 %}"
-    return check(source, sample, _undecided)
+    return check(source, sample, condition=True)
 
 
 def check_key(source: str, sample: Occurrence | None) -> str | None:

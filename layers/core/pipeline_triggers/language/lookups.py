@@ -201,9 +201,7 @@ def named_by(values: Iterable[str]) -> set[FieldName]:
     """Return the looked-up fields that values, as a document writes them, name."""
     # What a stage puts into an expression is a value, and names no field.
     expressions = (expression(REFERENCE.sub("0", value)) for value in values)
-    return {
-        field for text in expressions if text is not None for field in named_in(compile_expression(text).jsonata.ast)
-    }
+    return {field for text in expressions if text is not None for field in named_in(compile_expression(text).tree)}
 
 
 def needed(trigger: Trigger) -> set[FieldName]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.jsonata import compile_expression
+from pipeline_triggers.language.jsonata import Scope, compile_expression
 from pipeline_triggers.language.jsonata.rules import ExpressionError
 from pipeline_triggers.models import Occurrence
 
@@ -40,13 +40,13 @@ def no_experiment(text: str) -> str | None:
 
 
 def holds(source: str, occurrence: Occurrence) -> bool:
-    """Evaluate a document's ``if``.
+    """Evaluate a document's ``if``, in which a comparison with something that is not there is false.
 
     Raises:
         Rejected: it does not give true or false.
 
     """
-    match _computed(source, occurrence):
+    match _computed(source, occurrence, condition=True):
         case bool(answer):
             return answer
     raise Rejected(f"if: {source} does not give true or false on this event")
@@ -73,13 +73,23 @@ def evaluate(source: str, occurrence: Occurrence) -> str:
     return spell(source, _computed(source, occurrence))
 
 
-def _computed(source: str, occurrence: Occurrence) -> object:
+def _computed(source: str, occurrence: Occurrence, *, condition: bool = False) -> object:
     if expression := JSONATA.fullmatch(source):
         try:
-            return compile_expression(expression[1]).evaluate(occurrence.event, occurrence.bindings)
+            return compile_expression(expression[1]).evaluate(_scope(occurrence), condition=condition)
         except (ExpressionError, Rejected) as error:
             raise Rejected(f"{source} {error}") from error
     return _at(source, occurrence.event) if source.startswith("$.") else source
+
+
+def _scope(occurrence: Occurrence) -> Scope:
+    """Return what expressions see of an occurrence, made ready once for all of them."""
+    if "scope" not in occurrence.memo:
+        occurrence.memo["scope"] = Scope(occurrence.event, occurrence.bindings)
+    scope: Scope = occurrence.memo["scope"]
+    # What AWS was asked since then is bound, too.
+    scope.bind(occurrence.event, occurrence.bindings)
+    return scope
 
 
 def _at(path: str, event: object) -> object:

@@ -2,114 +2,44 @@
 
 from __future__ import annotations
 
-import re
+from difflib import get_close_matches
 
 from pipeline_triggers.errors import PipelineTriggersError
-from pipeline_triggers.language.jsonata.tree import Node, children, text
+from pipeline_triggers.language.jsonata import dates, pictures
+from pipeline_triggers.language.jsonata.data import Failure
+from pipeline_triggers.language.jsonata.evaluator import MAX_RANGE, NATIVES
+from pipeline_triggers.language.jsonata.tree import Node, children, text, walk
 
 MAX_DEPTH = 100  # of parts within parts
-MAX_RANGE = 1000  # items of [1..n]
-MAX_LITERAL = 100  # characters or width where a function multiplies what it gets
+MAX_WIDTH = 1000  # of $pad, where it is written out
 
-# Bounded by the size of what they get (``$replace`` by its square, which is counted). Higher-order ones call a function
-# per item, and each call is a step.
-FUNCTIONS = frozenset(
-    [
-        "abs",
-        "append",
-        "assert",
-        "average",
-        "base64decode",
-        "base64encode",
-        "boolean",
-        "ceil",
-        "contains",
-        "count",
-        "decodeUrl",
-        "decodeUrlComponent",
-        "each",
-        "encodeUrl",
-        "encodeUrlComponent",
-        "error",
-        "exists",
-        "filter",
-        "floor",
-        "formatBase",
-        "formatNumber",
-        "fromMillis",
-        "join",
-        "keys",
-        "length",
-        "lookup",
-        "lowercase",
-        "map",
-        "max",
-        "merge",
-        "min",
-        "not",
-        "number",
-        "pad",
-        "reduce",
-        "replace",
-        "reverse",
-        "round",
-        "sift",
-        "single",
-        "sort",
-        "split",
-        "sqrt",
-        "string",
-        "substring",
-        "substringAfter",
-        "substringBefore",
-        "sum",
-        "toMillis",
-        "trim",
-        "type",
-        "uppercase",
-        "zip",
-    ]
-)
-
-# Functions that take a function; nothing else may.
-HIGHER_ORDER = frozenset({"each", "filter", "map", "reduce", "sift", "single", "sort"})
-
-# Where an argument multiplies the result: its position (from 0), which must be a short literal.
-SHORT_LITERALS = {"pad": (1, 2), "replace": (1, 2), "join": (1,), "formatNumber": (1,), "fromMillis": (1, 2)}
-
-# Further arguments are refused: they become a regular expression, and a time without its day would be today's.
-MOST_ARGUMENTS = {"formatNumber": 2, "toMillis": 1}
-
-HUGE_WIDTH = re.compile(r"\d{5}")  # of a picture; the library takes 10 to the power of it
+FUNCTIONS = frozenset(NATIVES)
 
 REFUSED = {
     "now": "differs on a retry; take the time from the event",
     "millis": "differs on a retry; take the time from the event",
     "random": "differs on a retry; take what differs from the event, as in id",
     "shuffle": "differs on a retry; use $sort",
-    "eval": "runs what was never checked; write the expression itself",
+    "eval": "runs text that was not checked; write the expression itself",
     "match": "takes a regular expression; use $split, $substringBefore or $substringAfter",
-    "power": "can grow without bound; multiply",
-    "distinct": "takes time by the square of what it gets; leave it out",
-    "spread": "takes time by the square of what it gets; use $each",
+    "power": "is not exact everywhere; multiply",
     "clone": "changes nothing here; leave it out",
-    "formatInteger": "can grow without bound; use $formatNumber",
-    "parseInteger": "takes a regular expression; use $number",
 }
 
 _NODES = frozenset(
     {
-        *("apply", "binary", "bind", "block", "condition", "descendant", "filter", "function", "index", "lambda"),
-        *("name", "number", "path", "sort", "string", "unary", "value", "variable", "wildcard"),
+        *("apply", "binary", "bind", "block", "condition", "descendant", "filter", "function", "lambda", "name"),
+        *("number", "operator", "partial", "path", "sort", "string", "unary", "value", "variable", "wildcard"),
     }
 )
 
 _REFUSED_NODES = {
-    "regex": "a regular expression can take exponential time; use $contains, $split or $substringBefore with a text",
-    "partial": "partial application is not supported; write function($x) {…}",
-    "transform": "the transform operator is not supported; build the value with {…}",
-    "parent": "the parent operator is not supported; write the path from the event",
+    "regex": "a regular expression, which can take exponential time; use $contains or $split with text",
+    "transform": "the transform operator, which is not supported; build the value with {…}",
+    "parent": "the parent operator, which is not supported; write the path from the event",
 }
+
+COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "in"})
 
 
 class ExpressionError(PipelineTriggersError):
@@ -119,8 +49,8 @@ class ExpressionError(PipelineTriggersError):
 class Check:
     """Look at every node before anything runs.
 
-    ``operands``: the nodes that must not resolve to nothing, by id, with their text. ``keys``: the nodes that items
-    are grouped by.
+    ``operands``: the nodes that must not resolve to nothing, by id, with their text. ``compared``: those of them that
+    are compared.
     """
 
     def __init__(self, tree: Node) -> None:
@@ -131,22 +61,19 @@ class Check:
 
         """
         self.operands: dict[int, str] = {}
-        self.keys: set[int] = set()
-        self._check(tree, 0, may_be_function=False, selecting=False)
+        self.compared: set[int] = set()
+        self._check(tree, 0, selecting=False)
+        _check_calls(tree)
 
-    def _check(self, node: Node, depth: int, *, may_be_function: bool, selecting: bool) -> None:
+    def _check(self, node: Node, depth: int, *, selecting: bool) -> None:
         if depth > MAX_DEPTH:
             raise ExpressionError(f"is nested deeper than {MAX_DEPTH} levels; write it flatter")
         _check_kind(node)
-        # The parser wraps a call at the end of a function in a function of its own, a thunk.
-        if node.type == "lambda" and not (may_be_function or node.thunk):
-            takers = ", ".join(f"${name}" for name in sorted(HIGHER_ORDER))
-            raise ExpressionError(f"uses a function as a value, which only {takers} take; write a value")
         match node.type:
-            case "function":
-                _check_call(node)
             case "variable" if node.value in REFUSED:
                 raise ExpressionError(f"uses ${node.value}, which {REFUSED[node.value]}")
+            case "function" | "partial":
+                _check_literals(node)
             case "bind":
                 _check_new_name(node.lhs.value)
             case "lambda":
@@ -154,12 +81,20 @@ class Check:
                     _check_new_name(argument.value)
             case "binary" if node.value == "..":
                 _check_range(node)
-        self.keys.update(id(key) for key, _ in node.lhs_object or ())
         if not selecting:
-            self.operands.update((id(operand), text(operand)) for operand in _operands(node))
-        takes_functions = node.type == "function" and node.procedure.value in HIGHER_ORDER
+            # A comparison itself gives nothing only in a condition, where that is false.
+            operands = [operand for operand in _operands(node) if not is_comparison(operand)]
+            self.operands.update((id(operand), text(operand)) for operand in operands)
+            self.compared.update(id(operand) for operand in operands if is_comparison(node))
         for child, selects in children(node):
-            self._check(child, depth + 1, may_be_function=takes_functions, selecting=selecting or selects)
+            self._check(child, depth + 1, selecting=selecting or selects)
+
+
+def is_comparison(node: Node) -> bool:
+    """Whether a node compares, or is a comparison in brackets."""
+    if node.type == "block" and node.expressions:
+        return is_comparison(node.expressions[-1])
+    return node.type == "binary" and node.value in COMPARISONS
 
 
 def _check_kind(node: Node) -> None:
@@ -169,51 +104,69 @@ def _check_kind(node: Node) -> None:
         raise ExpressionError(f"uses {node.type}, which is not supported; leave it out")
     if node.focus or node.index:
         raise ExpressionError("uses @ or #, which are not supported; use $map or $filter")
+    if node.type == "path" and node.steps[0].consarray and node.steps[0].group:
+        raise ExpressionError("goes on from {…} after a list that is written out; put that into a variable first")
+    if node.type == "lambda" and node.signature:
+        raise ExpressionError("gives a function a signature, as in <s:s>, which is not supported; leave it out")
 
 
-def _check_call(node: Node) -> None:
-    called = node.procedure
-    if called.type != "variable" or called.value not in FUNCTIONS:
-        if called.type == "variable" and called.value in REFUSED:
-            return  # the variable itself says why
-        name = f"${called.value}" if called.type == "variable" else "a computed value"
-        raise ExpressionError(
-            f"calls {name}, which is not a function that can be called here; use a function of JSONata"
-        )
-    most = MOST_ARGUMENTS.get(called.value)
-    if most is not None and len(node.arguments) > most:
-        takes = f"takes {most} argument{'s' * (most > 1)} here"
-        raise ExpressionError(f"gives ${called.value} too many arguments: it {takes}; leave the others out")
-    for position in SHORT_LITERALS.get(called.value, ()):
-        if position < len(node.arguments) and not _is_short_literal(node.arguments[position]):
-            raise ExpressionError(
-                f"gives ${called.value} an argument {position + 1} that is not a literal of at most {MAX_LITERAL};"
-                " write it out"
-            )
+def _check_calls(tree: Node) -> None:
+    """Refuse the call of a function that there is not."""
+    nodes = list(walk(tree))
+    own = {node.lhs.value for node in nodes if node.type == "bind"}
+    own |= {argument.value for node in nodes if node.type == "lambda" for argument in node.arguments}
+    for node in nodes:
+        called = node.procedure if node.type in ("function", "partial") else None
+        if called is None or (called.type == "variable" and called.value in FUNCTIONS | own):
+            continue
+        if called.type == "variable" and called.value:
+            raise ExpressionError(f"calls ${called.value}, which is not a function; {_remedy(called.value)}")
+        if called.type == "path" and len(called.steps) == 1 and called.steps[0].type == "name":
+            name = called.steps[0].value
+            raise ExpressionError(f"calls {name}, which is not a function; {_remedy(name)}")
+
+
+def _remedy(name: str) -> str:
+    by_lower = {function.lower(): function for function in FUNCTIONS}
+    close = get_close_matches(name.lower(), by_lower, n=1)
+    close += [function for function in sorted(by_lower) if function.startswith(name.lower())]
+    return f"did you mean ${by_lower[close[0]]}?" if close else "use a function of JSONata"
+
+
+def _check_literals(node: Node) -> None:
+    """Refuse what is wrong as it is written, before an event shows it."""
+    name = node.procedure.value if node.procedure.type == "variable" else None
+    if name == "formatNumber" and len(node.arguments) > 2:
+        raise ExpressionError("calls $formatNumber with options, which are not supported; leave them out")
+    literals = [argument.value if argument.type in ("string", "number") else None for argument in node.arguments[:3]]
+    _, second, third = (*literals, None, None, None)[:3]
+    try:
+        match name, second:
+            case "pad", int() | float() if abs(second) > MAX_WIDTH:
+                raise ExpressionError(f"calls $pad with a width of more than {MAX_WIDTH}; write a smaller one")
+            case "formatNumber", str():
+                pictures.number_pictures(second)
+            case "formatInteger" | "parseInteger", str():
+                pictures.integer_picture(second)
+            case "fromMillis", str():
+                dates.read_picture(second)
+            case "toMillis", str():
+                dates.reader(second)
+        if name == "fromMillis" and isinstance(third, str):
+            dates.zone_offset(third)
+    except Failure as failure:
+        raise ExpressionError(str(failure)) from failure
 
 
 def _check_new_name(name: str) -> None:
-    # A function under another name could be called by way of it, and call itself.
-    if name in FUNCTIONS or name in REFUSED or name.startswith("__"):
+    if name in FUNCTIONS or name in REFUSED:
         raise ExpressionError(f"redefines ${name}, the name of a function; choose another name")
 
 
 def _check_range(node: Node) -> None:
     ends = (node.lhs, node.rhs)
-    if any(end.type != "number" for end in ends) or node.rhs.value - node.lhs.value > MAX_RANGE:
-        raise ExpressionError(f"has a range that is not between two numbers, at most {MAX_RANGE} apart; write them out")
-
-
-def _is_short_literal(node: Node) -> bool:
-    match node.type:
-        case "string":
-            return len(str(node.value)) <= MAX_LITERAL
-        case "number":
-            return bool(abs(node.value) <= MAX_LITERAL)
-        case "unary":
-            return str(node.value) == "-" and _is_short_literal(node.expression)
-        case _:
-            return False
+    if all(end.type == "number" for end in ends) and node.rhs.value - node.lhs.value >= MAX_RANGE:
+        raise ExpressionError(f"has a range of more than {MAX_RANGE} items; write a smaller one")
 
 
 def _operands(node: Node) -> list[Node]:
@@ -221,7 +174,7 @@ def _operands(node: Node) -> list[Node]:
     match node.type:
         case "binary":
             return [node.lhs, node.rhs]
-        case "condition":
+        case "condition" if not getattr(node, "condition_may_be_missing", False):
             return [node.condition]
         case "unary" if node.value == "[":
             return list(node.expressions)
