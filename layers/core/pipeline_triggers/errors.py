@@ -22,12 +22,16 @@ class PipelineTriggersError(Exception):
 
 @dataclass(frozen=True, order=True, slots=True)
 class Problem:
-    """One thing wrong in a trigger document: where it stands, what it is, how to mend it."""
+    """One thing wrong in a trigger document: where it is, what it is, how to fix it.
+
+    A problem whose ``severity`` is ``warning`` or ``note`` does not keep the documents from being deployed.
+    """
 
     file: str
     line: int
     field: str
     message: str
+    severity: str = "error"
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (f"{self.file}:{self.line}", self.field, self.message)))

@@ -303,7 +303,7 @@ def test_the_commands_say_what_direct_delivery_gives_up(tmp_path: Path, command:
     ended = CliRunner(mix_stderr=False).invoke(main, [command, "--documents", str(tmp_path)])
     assert ended.exit_code == 0
     assert ended.stderr == (
-        "Note: team/one is delivered directly: no verdict, no check of its values, "
+        f"Note: {tmp_path}/team.yaml:5: triggers.one: is delivered directly: no verdict, no check of its values, "
         "and an event that AWS delivers twice starts twice\n"
     )
 

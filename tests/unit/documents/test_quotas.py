@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipeline_triggers.compile import size
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import loader, quotas
 from pipeline_triggers.documents.loader import Documents
@@ -23,7 +24,7 @@ def trigger(number: int = 0, pipeline: str = "p", **fields: object) -> Trigger:
     return Trigger(f"t/t{number}", When("event", {"pattern": {"source": ["x"]}, **fields}), (Start(pipeline, {}),))
 
 
-def told(*triggers: Trigger) -> list[str]:
+def exceeded(*triggers: Trigger) -> list[str]:
     """Return what exceeds a quota."""
     return [message for _, message in quotas.exceeded(triggers)]
 
@@ -31,9 +32,10 @@ def told(*triggers: Trigger) -> list[str]:
 def test_a_pattern_may_have_2048_characters() -> None:
     """EventBridge counts the pattern's JSON."""
     bare = len(json.dumps({"source": [""]}, separators=(",", ":")))
-    assert told(trigger(pattern={"source": ["x" * (2048 - bare)]})) == []
-    (problem,) = told(trigger(pattern={"source": ["x" * (2049 - bare)]}))
-    assert problem.startswith("its event pattern has 2049 characters; EventBridge's quota 'event pattern size' is 2048")
+    assert exceeded(trigger(pattern={"source": ["x" * (2048 - bare)]})) == []
+    (problem,) = exceeded(trigger(pattern={"source": ["x" * (2049 - bare)]}))
+    quota = "EventBridge's quota 'event pattern size' is 2048, so match fewer values"
+    assert problem == f"has an event pattern of 2049 characters; {quota}"
 
 
 def test_a_policy_fits_into_iam_s_quota_in_every_stage() -> None:
@@ -66,20 +68,20 @@ def sub_longest(arn: dict[str, Any], values: dict[str, str]) -> str:
 
 
 def test_more_policies_than_a_role_takes_need_a_raised_quota() -> None:
-    """It can be had, so it is a note."""
+    """It can be had, so it is a warning; it is at the last trigger."""
     many = [trigger(number, f"{number:03d}" + "x" * 253) for number in range(91)]
     assert list(quotas.to_raise(many[:90], STAGES)) == []
     (note,) = quotas.to_raise(many, STAGES)
     quota = "IAM's quota 'managed policies attached to a role' (10)"
-    assert note == f"91 pipelines need 11 policies at OnEvent's role: have {quota} raised"
+    assert note == ("t/t90", f"91 pipelines need 11 policies at the role of OnEvent; have {quota} raised")
 
 
 def test_who_starts_directly_has_policies_of_its_own() -> None:
     """They count at EventBridge's role, and no more at the handler's."""
     many = [trigger(number, f"{number:03d}" + "x" * 253) for number in range(91)]
     directly = [replace(one, direct=True) for one in many]
-    (note,) = quotas.to_raise(directly, STAGES)
-    assert "policies at DirectRules's role" in note
+    ((_, note),) = quotas.to_raise(directly, STAGES)
+    assert "policies at the role of DirectRules" in note
     assert list(quotas.to_raise([*directly[:45], *many[45:]], STAGES)) == []
 
 
@@ -87,28 +89,52 @@ def test_a_template_may_have_500_resources() -> None:
     """Beyond that, no quota can be raised."""
     most = tuple(trigger(number) for number in range(497))
     compiler.compile_documents(Documents(most, STAGES))
-    with pytest.raises(DocumentsError, match="CloudFormation's quota 'resources per template' is 500"):
-        compiler.compile_documents(Documents((*most, trigger(498)), STAGES))
+    with pytest.raises(DocumentsError) as error:
+        compiler.compile_documents(Documents((*most, trigger(497), trigger(498)), STAGES))
+    assert [str(problem) for problem in error.value.problems] == [
+        "t/t497:1: triggers.t497: is where the stack gets too large: all triggers need 502 resources, and "
+        "CloudFormation takes 500; move it and the triggers after it to a second stack (docs/operations.md)"
+    ]
 
 
-def test_a_template_may_have_a_million_bytes() -> None:
-    """Counted as UTF-8."""
-    assert quotas.of_template(1, 1_000_000) == []
-    (problem,) = quotas.of_template(1, 1_000_001)
-    assert problem == (
-        "the triggers need 1000001 bytes of template; CloudFormation's quota 'template body size' is 1000000; "
-        "split the triggers between two stacks"
-    )
+def test_the_trigger_that_does_not_fit_is_named_in_the_documents_order(tmp_path: Path) -> None:
+    """Whatever handles it: the triggers after it are those to move."""
+    (tmp_path / "stages.yaml").write_text("dev:\n")
+    whens = ("{event: {pattern: {source: [a]}}}", "{s3: {bucket: raw}}", "{schedule: {rate: 1 day}}")
+    triggers = "".join(f"  t{number}: {{start: p, when: {whens[number % 3]}}}\n" for number in range(520))
+    (tmp_path / "t.yaml").write_text(f"version: 1\nowner: t\npipelines: [p]\ntriggers:\n{triggers}")
+    loaded = loader.load(tmp_path)
+    with pytest.raises(DocumentsError) as error:
+        compiler.compile_documents(loaded)
+    (problem,) = error.value.problems
+    left = replace(loaded, triggers=loaded.triggers[: problem.line - 5])
+    assert problem.field == f"triggers.t{problem.line - 5}"
+    assert len(compiler.template(left)["Resources"]) == 500
+
+
+def test_a_template_may_have_a_million_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted as UTF-8; the trigger is the first whose resource does not fit any more."""
+    triggers = tuple(trigger(number, pattern={"source": ["é" * 50]}) for number in range(9))
+    length = len(compiler.compile_documents(Documents(triggers, STAGES))["stack.yaml"].encode())
+    monkeypatch.setattr(size, "TEMPLATE_BYTES", length)
+    compiler.compile_documents(Documents(triggers, STAGES))
+    monkeypatch.setattr(size, "TEMPLATE_BYTES", length - 1)
+    with pytest.raises(DocumentsError, match=f"t/t8:1: .* all triggers need {length} bytes, and CloudFormation takes"):
+        compiler.compile_documents(Documents(triggers, STAGES))
+    monkeypatch.setattr(size, "TEMPLATE_BYTES", length // 2)
+    with pytest.raises(DocumentsError, match=r"t/t[1-7]:1: triggers\.t[1-7]: is where the stack gets too large"):
+        compiler.compile_documents(Documents(triggers, STAGES))
 
 
 def test_many_rules_on_a_bus_may_need_a_raised_quota() -> None:
-    """That is a note, not an error: it can be had, and only the account knows what else is on the bus."""
+    """That is a warning, not an error: it can be had, and only the account knows what else is on the bus."""
     assert list(quotas.to_raise([trigger(number) for number in range(100)], STAGES)) == []
     quota = "have EventBridge's quota 'rules per event bus' (300, in some Regions 100) raised"
     (note,) = quotas.to_raise([trigger(number) for number in range(101)], STAGES)
-    assert note == f"101 rules on the bus default: {quota} where they do not fit beside the account's other rules"
-    (note,) = quotas.to_raise([trigger(number) for number in range(301)], STAGES)
-    assert note == f"301 rules on the bus default: {quota}"
+    where = "where they do not fit beside the account's other rules"
+    assert note == ("t/t100", f"101 rules are on the bus default; {quota} {where}")
+    (note,) = quotas.to_raise([trigger(number) for number in range(310)], STAGES)
+    assert note == ("t/t300", f"310 rules are on the bus default; {quota}")
     apart = [trigger(number, bus="mine") for number in range(100)]
     assert list(quotas.to_raise([*apart, trigger()], STAGES)) == []
 
@@ -116,9 +142,9 @@ def test_many_rules_on_a_bus_may_need_a_raised_quota() -> None:
 def test_a_bus_takes_30_rules_with_wildcard() -> None:
     """That quota can't be raised; the rules are counted bus by bus."""
     wild = {"source": ["x"], "detail": {"name": [{"wildcard": "a*b"}]}}
-    assert told(*(trigger(number, pattern=wild) for number in range(30)), trigger(30)) == []
-    assert told(*(trigger(number, pattern=wild) for number in range(31))) == [
-        "is rule 31 with wildcard on the bus default; EventBridge has 30 at most; use prefix or suffix, and write an if"
+    assert exceeded(*(trigger(number, pattern=wild) for number in range(30)), trigger(30)) == []
+    assert exceeded(*(trigger(number, pattern=wild) for number in range(31))) == [
+        "is rule 31 with wildcard on the bus default; EventBridge takes 30, so use prefix or suffix, and an if"
     ]
 
 
@@ -137,5 +163,7 @@ def test_a_document_beyond_a_quota_is_told_where_it_stands(tmp_path: Path) -> No
         "version: 1\nowner: t\npipelines: [p]\ntriggers:\n  one:\n    start: p\n"
         f"    when: {{event: {{pattern: {{source: [{'x' * 2048}]}}}}}}\n"
     )
-    with pytest.raises(DocumentsError, match=r"t\.yaml:7: triggers\.one\.when: its event pattern has 2063 characters"):
+    with pytest.raises(
+        DocumentsError, match=r"t\.yaml:7: triggers\.one\.when: has an event pattern of 2063 characters"
+    ):
         loader.load(tmp_path)

@@ -204,9 +204,9 @@ def test_what_is_over_makes_no_schedule_and_is_told() -> None:
         past = schedules.past([trigger], NOW)
         assert compiled(trigger)
         assert not compiled(trigger, past)
-        (told,) = schedules.told([trigger], past)
         (name,) = fields.keys() & {"at", "cron", "end"}
-        assert told == f"team/one is done: its {name}, {fields[name]}, has passed; its schedule is not made again"
+        note = f"has ended: its {name}, {fields[name]}, has passed, so it gets no schedule"
+        assert list(schedules.notes([trigger], past)) == [("team/one", note)]
 
 
 def test_a_start_that_has_passed_is_left_out_and_told() -> None:
@@ -217,10 +217,11 @@ def test_a_start_that_has_passed_is_left_out_and_told() -> None:
     assert (before["StartDate"], before["EndDate"]) == ("2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z")
     assert "StartDate" not in after
     assert after["EndDate"] == "2028-01-01T00:00:00Z"
-    assert list(schedules.told([trigger], past)) == [
-        "team/one has begun: its start, 2027-01-01T01:00:00+01:00, has passed, and is left out;"
-        " its rate counts from the deploy that leaves it out"
-    ]
+    note = (
+        "has begun: its start, 2027-01-01T01:00:00+01:00, has passed and is left out; "
+        "its rate counts from the deploy that leaves it out"
+    )
+    assert list(schedules.notes([trigger], past)) == [("team/one", note)]
 
 
 # ---- what is compiled
@@ -309,14 +310,17 @@ def run(directory: Path, *arguments: str) -> Result:
     return CliRunner(mix_stderr=False).invoke(main, [*arguments, "--documents", str(directory)])
 
 
-DONE = "Note: team/one is done: its at, 2020-01-01T00:00:00, has passed; its schedule is not made again\n"
+def ended_note(directory: Path) -> str:
+    """Return what a command says about the document of ``directory``."""
+    what = "has ended: its at, 2020-01-01T00:00:00, has passed, so it gets no schedule"
+    return f"Note: {directory}/team.yaml:5: triggers.one: {what}\n"
 
 
 @pytest.mark.parametrize("command", ["compile", "check"])
 def test_the_commands_say_what_has_passed(directory: Path, command: str) -> None:
     """It is nothing wrong: they succeed."""
     ended = run(directory, command)
-    assert (ended.exit_code, ended.stderr) == (0, DONE)
+    assert (ended.exit_code, ended.stderr) == (0, ended_note(directory))
     assert ended.output.startswith("1 trigger")
 
 
@@ -331,7 +335,7 @@ def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch:
     monkeypatch.setattr(overlaps, "overlaps", lambda *_: iter([]))
     monkeypatch.setattr(cloudtrail, "reports_deletions", lambda: True)
     checked = run(directory, "check", "--aws")
-    assert (checked.exit_code, checked.stderr) == (0, DONE)
+    assert (checked.exit_code, checked.stderr) == (0, ended_note(directory))
 
 
 def test_time_alone_makes_no_compiled_file_stale(directory: Path) -> None:
@@ -339,7 +343,7 @@ def test_time_alone_makes_no_compiled_file_stale(directory: Path) -> None:
     loaded = Documents((schedule(at="2020-01-01T00:00:00", timezone="UTC"),), {"dev": {}})
     files.write(directory, compiler.compile_documents(loaded))
     checked = run(directory, "compile", "--check")
-    assert (checked.exit_code, checked.stderr) == (0, DONE)
+    assert (checked.exit_code, checked.stderr) == (0, ended_note(directory))
     assert "at(2020" in (directory / "compiled" / "stack.yaml").read_text()
     assert run(directory, "compile").output == "1 trigger, compiled files changed\n"
     assert "at(2020" not in (directory / "compiled" / "stack.yaml").read_text()

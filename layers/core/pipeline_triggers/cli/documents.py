@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,8 @@ from pipeline_triggers.cli import output
 from pipeline_triggers.cli.options import check_stage, documents_option, json_option, stage_option
 from pipeline_triggers.compile import files
 from pipeline_triggers.compile.stack import compile_documents
-from pipeline_triggers.documents import direct, loader, quotas, schedules
+from pipeline_triggers.documents import loader, schedules
+from pipeline_triggers.documents.warnings import warnings
 from pipeline_triggers.errors import DocumentsError
 
 
@@ -36,8 +36,8 @@ def compile_command(directory: Path, check: bool) -> None:
         raise output.Failed(
             f"{error.filename or 'a file'}: {error.strerror}; make room for the compiled files"
         ) from error
-    output.note(*quotas.to_raise(loaded.triggers, loaded.stages), *_notes(loaded, past))
-    output.line(f"{_count(loaded)}, compiled files {'changed' if stale else 'up to date'}")
+    output.problems(warnings(loaded, past))
+    output.line(f"{_count(len(loaded.triggers), 'trigger')}, compiled files {'changed' if stale else 'up to date'}")
 
 
 @click.command("check")
@@ -62,11 +62,14 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
             raise
         output.data([asdict(problem) for problem in error.problems])
         raise click.exceptions.Exit(1) from error
-    output.note(*_notes(loaded, past))
+    problems = warnings(loaded, past)
     if as_json:
-        output.data([])
-    else:
-        output.line(f"{_count(loaded)} OK")
+        output.data([asdict(problem) for problem in problems])
+        return
+    output.problems(problems)
+    checked = _count(len(loaded.triggers), "trigger") + (" OK" if loaded.triggers else "")
+    warned = sum(problem.severity == "warning" for problem in problems)
+    output.line(f"{checked}, {_count(warned, 'warning')}" if warned else checked)
 
 
 @click.command("list")
@@ -92,14 +95,8 @@ def _as_json(trigger: dict[str, object]) -> dict[str, object]:
     return {"trigger": trigger.pop("id"), **trigger}
 
 
-def _notes(loaded: loader.Documents, past: frozenset[str]) -> Iterator[str]:
-    """Give what is right, and yet good to know."""
-    yield from schedules.told(loaded.triggers, past)
-    yield from direct.told(loaded.triggers)
-
-
-def _count(loaded: loader.Documents) -> str:
-    return f"{len(loaded.triggers)} trigger{'' if len(loaded.triggers) == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _plain(value: object) -> str:

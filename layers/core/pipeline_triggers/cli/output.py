@@ -74,6 +74,12 @@ def note(*notes: str) -> None:
         aside("Note", text)
 
 
+def problems(found: Iterable[Problem]) -> None:
+    """Print warnings and notes about documents, on standard error."""
+    for problem in found:
+        aside(problem.severity.capitalize(), str(problem))
+
+
 def aside(label: str, text: str) -> None:
     """Print a line that is not the command's result, on standard error."""
     _print(f"{label}: {text}", stderr=True)

@@ -63,7 +63,7 @@ def _lookups(handler: str, role: Intrinsic, triggers: Iterable[Trigger], stages:
         for grant in lookups.grants(trigger):
             for resource in lookups.arns(grant, trigger):
                 actions.setdefault(resource, {}).update(dict.fromkeys(grant.actions))
-    divided = quotas.asked({resource: tuple(names) for resource, names in actions.items()}, stages)
+    divided = quotas.lookups({resource: tuple(names) for resource, names in actions.items()}, stages)
     return {
         _numbered(f"{handler}Asks", number): _policy(
             role, [_allowed(list(actions[resource]), spellings(resource)) for resource in resources]

@@ -10,17 +10,16 @@ from typing import Any
 
 import yaml
 
+from pipeline_triggers.compile import size
 from pipeline_triggers.compile.cloudformation import Resource, mappings
 from pipeline_triggers.compile.policies import direct_policies, direct_role, handler_policies
 from pipeline_triggers.compile.rules import rules
 from pipeline_triggers.compile.schedules import schedules
 from pipeline_triggers.compile.subscriptions import subscriptions
-from pipeline_triggers.documents import quotas
 from pipeline_triggers.documents.loader import Documents
-from pipeline_triggers.errors import DocumentsError, Problem
+from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.language.sources import DIRECT_RULES, DIRECT_SCHEDULES, HANDLERS, starter
-from pipeline_triggers.language.stages import STAGES_FILE
 
 STACK = "stack.yaml"
 PAST = "Past"  # in the stack's Metadata
@@ -42,13 +41,13 @@ def compile_documents(documents: Documents, past: frozenset[str] = frozenset()) 
     """
     stack = template(documents, past)
     text = _HEADER + yaml.dump(stack, Dumper=_WithoutAliases, sort_keys=False, width=110, allow_unicode=True)
-    if exceeded := quotas.of_template(len(stack["Resources"]), len(text.encode())):
-        raise DocumentsError([Problem(STAGES_FILE, 1, "", message) for message in exceeded])
+    if problems := list(size.problems(documents, stack["Resources"], text)):
+        raise DocumentsError(problems)
     return {"triggers.json": triggers_json.dump(documents.triggers, documents.stages), STACK: text}
 
 
 class _WithoutAliases(yaml.SafeDumper):
-    """CloudFormation reads no YAML aliases, which PyYAML writes for what stands twice."""
+    """CloudFormation reads no YAML aliases, which PyYAML writes for equal values."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True

@@ -101,9 +101,9 @@ def sent(value: str) -> str:
     return _ATTRIBUTES.get((expression(value) or "").strip(), value)
 
 
-def told(triggers: Iterable[Trigger]) -> Iterator[str]:
-    """Say what direct delivery gives up."""
+def notes(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
+    """Give (a trigger, what its direct delivery gives up)."""
     for trigger in triggers:
         if trigger.direct:
             given_up = "no verdict, no check of its values, and an event that AWS delivers twice starts twice"
-            yield f"{trigger.id} is delivered directly: {given_up}"
+            yield trigger.id, f"is delivered directly: {given_up}"

@@ -54,7 +54,8 @@ class Document:
         self._wrong.add(path)
         self._wrong_below |= {path[:end] for end in range(len(path) + 1)}
 
-    def located(self, path: FieldPath, message: str) -> Problem:
+    def located(self, path: FieldPath, message: str, severity: str = "error") -> Problem:
         """Return a problem at a path, on the line of the path or of its nearest parent."""
         nearest = next((path[:end] for end in range(len(path), -1, -1) if path[:end] in self.lines), ())
-        return Problem(self.file, self.lines.get(nearest, 1), printable(".".join(map(str, path))), printable(message))
+        name = printable(".".join(map(str, path)))
+        return Problem(self.file, self.lines.get(nearest, 1), name, printable(message), severity)

@@ -35,10 +35,10 @@ class Documents:
     files: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
     stages_file: str = field(default=STAGES_FILE, compare=False, repr=False)
 
-    def problem(self, trigger_id: str, path: FieldPath, message: str) -> Problem:
+    def problem(self, trigger_id: str, path: FieldPath, message: str, severity: str = "error") -> Problem:
         """Return a problem at a path in a trigger."""
         document = self.files.get(trigger_id, Document(trigger_id))
-        return document.located(("triggers", trigger_id.partition("/")[2], *path), message)
+        return document.located(("triggers", trigger_id.partition("/")[2], *path), message, severity)
 
 
 def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents:

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline_triggers.documents.cron import cron_problem, last_year, rate_problem
+from pipeline_triggers.documents.cron import cron_problem, last_year, never_fires, rate_problem
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.text import brief
 
@@ -157,13 +157,21 @@ def is_over(trigger: Trigger, past: frozenset[str]) -> bool:
     return any(f"{trigger.id}.{name}" in past for name in _LAST_TIMES)
 
 
-def told(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[str]:
-    """Say what of the schedules is left out, because its time has passed."""
+def notes(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Give (a trigger, what of its schedule is left out because its time has passed)."""
     for trigger in triggers:
         fields = trigger.when.fields
         for name in _LAST_TIMES:
             if f"{trigger.id}.{name}" in past:
-                yield f"{trigger.id} is done: its {name}, {fields[name]}, has passed; its schedule is not made again"
+                yield trigger.id, f"has ended: its {name}, {fields[name]}, has passed, so it gets no schedule"
         if f"{trigger.id}.start" in past and not is_over(trigger, past):
             since = "; its rate counts from the deploy that leaves it out" if "rate" in fields else ""
-            yield f"{trigger.id} has begun: its start, {fields['start']}, has passed, and is left out{since}"
+            yield trigger.id, f"has begun: its start, {fields['start']}, has passed and is left out{since}"
+
+
+def warnings(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
+    """Give (a trigger, why its cron never fires)."""
+    for trigger in triggers:
+        cron = trigger.when.fields.get("cron") if trigger.when.source == "schedule" else None
+        if cron and (message := never_fires(cron)):
+            yield trigger.id, f"{brief(cron)} {message}; write another day or month"

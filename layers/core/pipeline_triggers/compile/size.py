@@ -1,0 +1,45 @@
+"""CloudFormation's quotas for one template, and the trigger at which the compiled stack exceeds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from pipeline_triggers.compile.cloudformation import Resource, logical_id
+from pipeline_triggers.documents.loader import Documents
+from pipeline_triggers.errors import Problem
+
+RESOURCES = 500  # quota "resources per template"; it can't be raised
+TEMPLATE_BYTES = 1_000_000  # quota "template body size"
+
+_REMEDY = "move it and the triggers after it to a second stack (docs/operations.md)"
+
+
+def problems(documents: Documents, resources: Mapping[str, Resource], text: str) -> Iterator[Problem]:
+    """Give what a compiled stack exceeds, at the first trigger in the documents' order that does not fit any more."""
+    own = {
+        trigger.id: name
+        for trigger in documents.triggers
+        for name in (logical_id(trigger.id, "Rule"), logical_id(trigger.id, "Schedule"))
+        if name in resources
+    }
+    lengths = _lengths(text)
+    for total, of_resource, limit, what in (
+        (len(resources), dict.fromkeys(resources, 1), RESOURCES, "resources"),
+        (len(text.encode()), lengths, TEMPLATE_BYTES, "bytes"),
+    ):
+        if total > limit:
+            room = limit - total + sum(of_resource[name] for name in own.values())
+            for trigger_id, name in own.items():
+                room -= of_resource[name]
+                if room < 0:
+                    message = f"is where the stack gets too large: all triggers need {total} {what}, and CloudFormation"
+                    yield documents.problem(trigger_id, (), f"{message} takes {limit}; {_REMEDY}")
+                    break
+
+
+def _lengths(text: str) -> dict[str, int]:
+    """Return the bytes of each resource by its name."""
+    _, *names_and_bodies = re.split(r"^  (\w+):\n", text, flags=re.MULTILINE)
+    pairs = zip(names_and_bodies[::2], names_and_bodies[1::2], strict=True)
+    return {name: len(f"  {name}:\n{body}".encode()) for name, body in pairs}

@@ -1,0 +1,40 @@
+"""What works, and is probably not what the author of the documents wants to happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline_triggers.documents import direct, quotas, schedules
+from pipeline_triggers.documents.double_starts import double_starts
+from pipeline_triggers.documents.loader import Documents
+from pipeline_triggers.documents.section import EXAMPLES
+from pipeline_triggers.errors import Problem
+from pipeline_triggers.language.stages import resolve_trigger
+
+
+def warnings(documents: Documents, past: frozenset[str]) -> list[Problem]:
+    """Return the warnings and notes about documents that are right.
+
+    ``past`` says which times of schedules have passed (``schedules.past``).
+    """
+    found = {
+        *(documents.problem(trigger_id, ("when",), message, "warning") for trigger_id, message in _warnings(documents)),
+        *(documents.problem(trigger_id, (), message, "note") for trigger_id, message in _notes(documents, past)),
+    }
+    if not documents.triggers:
+        message = "the folder has no triggers; write them into a <team>.yaml"
+        found.add(Problem(documents.stages_file, 1, "", message, "warning"))
+    return sorted(found)
+
+
+def _warnings(documents: Documents) -> Iterator[tuple[str, str]]:
+    for values in documents.stages.values():
+        triggers = [resolve_trigger(trigger, {**EXAMPLES, **values}) for trigger in documents.triggers]
+        yield from double_starts(triggers)
+        yield from schedules.warnings(triggers)
+    yield from quotas.to_raise(documents.triggers, documents.stages)
+
+
+def _notes(documents: Documents, past: frozenset[str]) -> Iterator[tuple[str, str]]:
+    yield from schedules.notes(documents.triggers, past)
+    yield from direct.notes(documents.triggers)
