@@ -59,6 +59,18 @@ def layers(aws: LocalAws, stack: str) -> list[str]:
     return [layer["Arn"] for layer in configuration["Layers"]]
 
 
+def left_of(aws: LocalAws, stack: str) -> list[str]:
+    """Return the names of what there is of a stack."""
+    names = list(aws.client("dynamodb").list_tables()["TableNames"])
+    names += [rule["Name"] for rule in aws.client("events").list_rules()["Rules"]]
+    names += [url.rpartition("/")[2] for url in aws.client("sqs").list_queues().get("QueueUrls", [])]
+    names += [role["RoleName"] for role in aws.client("iam").list_roles()["Roles"]]
+    names += [function["FunctionName"] for function in aws.client("lambda").list_functions()["Functions"]]
+    names += [group["logGroupName"] for group in aws.client("logs").describe_log_groups()["logGroups"]]
+    names += [one["StackName"] for one in aws.client("cloudformation").describe_stacks()["Stacks"]]
+    return [name for name in names if name == stack or name.startswith(f"{stack}-")]
+
+
 def break_template(project: Project) -> None:
     """Let the next deploy fail after the triggers are deployed."""
     template = project.path / "template.yaml"
@@ -91,26 +103,27 @@ def test_a_changed_document_adds_changes_and_removes_rules(aws: LocalAws, new_pr
 
 
 def test_a_first_deploy_that_fails_leaves_nothing(aws: LocalAws, new_project: Callable[[], Project]) -> None:
-    """The stack and its rules are gone, so that the mended project can be deployed at once."""
+    """The stack and its rules are gone, so that the fixed project can be deployed at once."""
     project = new_project()
     project.compile(ONE)
     break_template(project)
     with pytest.raises(CommandFailed):
         project.deploy(aws, "broken")
-    assert aws.client("events").list_rules(NamePrefix="broken")["Rules"] == []
-    assert not [url for url in aws.client("sqs").list_queues().get("QueueUrls", []) if "/broken-" in url]
-    assert not [role for role in aws.client("iam").list_roles()["Roles"] if role["RoleName"].startswith("broken-")]
-    stacks = aws.client("cloudformation").describe_stacks()["Stacks"]
-    assert not [stack["StackName"] for stack in stacks if stack["StackName"].startswith("broken")]
+    assert left_of(aws, "broken") == []
 
 
-def test_the_stage_decides_the_bucket(aws: LocalAws, new_project: Callable[[], Project]) -> None:
-    """The same compiled files deploy as dev and as prod."""
+def test_each_stage_is_a_stack_of_its_own(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+    """The same compiled files deploy as dev and as prod, each with its bucket; one is deleted without the other."""
     project = new_project()
     project.compile(ONE)
     project.deploy(aws, "as-dev", "dev")
     project.deploy(aws, "as-prod", "prod")
     assert '"raw-dev"' in rules(aws, "as-dev")["team/stays"]
+    assert '"raw-prod"' in rules(aws, "as-prod")["team/stays"]
+
+    aws.client("cloudformation").delete_stack(StackName="as-dev")
+    aws.client("cloudformation").get_waiter("stack_delete_complete").wait(StackName="as-dev")
+    assert left_of(aws, "as-dev") == []
     assert '"raw-prod"' in rules(aws, "as-prod")["team/stays"]
 
 
