@@ -1,0 +1,67 @@
+"""Which events a trigger admits: by the fields of its ``when``, and by its ``if``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pipeline_triggers.delivery.admission import admitted
+from pipeline_triggers.documents import value_check
+from pipeline_triggers.documents.sample import sample
+from pipeline_triggers.errors import Filtered, Rejected
+from pipeline_triggers.events import eventbridge
+from pipeline_triggers.models import Occurrence, Start, Trigger, When
+
+from tests import PROJECT
+
+WHEN = When("training_job", {"status": ["Completed"]})
+
+
+def job(tags: dict[str, Any] | None) -> Occurrence:
+    """Return the end of a training job with these tags."""
+    event = json.loads((PROJECT / "events" / "training_job.json").read_text(encoding="utf-8"))
+    del event["detail"]["Tags"]
+    return eventbridge.read(
+        {**event, "detail": {**event["detail"], **({"Tags": tags} if tags else {})}}, "training_job"
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "tags", "is_met"),
+    [
+        ("$job.tags.project = 'sales'", {"project": "sales"}, True),
+        ("$job.tags.project = 'sales'", {"project": "churn"}, False),
+        ("$job.tags.project = 'sales'", {"team": "sales"}, False),
+        ("$job.tags.project = 'sales'", None, False),
+        ("'sales' = $job.tags.project", None, False),
+        ("$job.tags.project != 'sales'", None, False),
+        ("$job.tags.priority > '3'", None, False),
+        ("'3' <= $job.tags.priority", None, False),
+        ("$job.tags.project in ['sales']", None, False),
+        ("$job.tags.project = 'sales' or $job.status = 'Completed'", None, True),
+        ("$job.tags.project = 'sales' and $job.status = 'Completed'", None, False),
+        ("$job.status = 'Completed' and $not($job.tags.project = 'sales')", None, True),
+        ("$job.tags.project = 'sales' ? true : false", None, False),
+        ("$exists($job.tags.project) and $job.tags.project = 'sales'", None, False),
+    ],
+)
+def test_a_comparison_with_something_missing_is_false(
+    condition: str, tags: dict[str, Any] | None, is_met: bool
+) -> None:
+    """An untagged job is not an error: it is an event that the trigger does not ask for."""
+    trigger = Trigger("team/one", WHEN, (Start("p", {}),), condition=f"{{% {condition} %}}")
+    assert value_check.check_condition(trigger.condition or "", sample(WHEN)) is None
+    if is_met:
+        assert admitted(trigger, job(tags))
+    else:
+        with pytest.raises(Filtered, match="condition not met"):
+            admitted(trigger, job(tags))
+
+
+@pytest.mark.parametrize("condition", ["'a' & $job.tags.project = 'a'", "$job.tags.count + 1 > 2"])
+def test_a_value_that_is_computed_from_something_missing_rejects(condition: str) -> None:
+    """It would compare something else than the document means."""
+    trigger = Trigger("team/one", WHEN, (Start("p", {}),), condition=f"{{% {condition} %}}")
+    with pytest.raises(Rejected, match="needs "):
+        admitted(trigger, job(None))
