@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from tests import PROJECT
 from tests.effort import QUICK, THOROUGH, is_thorough
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=skipped)
         items[:] = [item for item in items if item not in skipped]
     for item in items:
-        folder = item.path.parent.relative_to(PROJECT / "tests").parts[0]
-        if folder in ("integration", "localaws", "sdk") and not item.get_closest_marker("xdist_group"):
+        needs_engine = item.path.parent.name in ("integration", "localaws", "sdk")
+        if needs_engine and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests import PROJECT
+from tests.localaws.commands import triggers
 from tests.localaws.local_aws import LocalAws, pipeline_definition
 from tests.localaws.project import Project
 
@@ -65,7 +66,7 @@ class Deployed:
     def triggers(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command as its users do."""
         where = () if "--stack" in arguments else ("--stack", STACK)
-        return self.aws.triggers(*arguments, *where, "--documents", str(self.project.documents))
+        return triggers(self.aws, *arguments, *where, "--documents", str(self.project.documents))
 
     def json(self, *arguments: str) -> Any:
         """Run a command for machines."""

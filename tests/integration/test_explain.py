@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +14,7 @@ from pipeline_triggers.language.sources import HANDLERS, SOURCES
 from pipeline_triggers.language.sources.drift import SAMPLE_RUN
 
 from tests import PROJECT
+from tests.localaws.commands import triggers
 from tests.localaws.local_aws import LocalAws, pipeline_definition
 from tests.localaws.project import Project
 
@@ -108,14 +106,7 @@ def project(aws: LocalAws, new_project: Callable[[], Project]) -> Project:
 
 def explain(aws: LocalAws, project: Project, event: Path, *options: str) -> str:
     """Run ``triggers explain``."""
-    command = [str(Path(sys.executable).with_name("triggers")), "explain", str(event), *options]
-    done = subprocess.run(
-        [*command, "--documents", str(project.documents)],
-        env={"PATH": os.environ["PATH"], **aws.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = triggers(aws, "explain", str(event), *options, "--documents", str(project.documents))
     assert done.returncode == 0, done.stderr
     return done.stdout
 

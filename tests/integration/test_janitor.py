@@ -9,23 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.integration import STACK
 from tests.localaws import ACCOUNT, REGION
 from tests.localaws.local_aws import LocalAws, deletion, pipeline_definition
-from tests.localaws.project import Project
 
-STACK = "janitor"
+pytestmark = pytest.mark.xdist_group(STACK)
+
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pipelines"
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/"
-
-TRIGGERS = """
-  one:
-    when: {s3: {bucket: raw-dev}}
-    start: echo
-  two:
-    when: {schedule: {cron: "0 2 * * ? *", timezone: Europe/Berlin}}
-    start: direct
-    delivery: direct
-"""
 
 # What the SDK's users write: a pipeline and its neighbour, each with three ways to start it by the clock.
 SDK = """
@@ -48,17 +39,6 @@ print("done")
 
 # How a schedule that was made long ago would be kept.
 LONG_AGO = "2026-01-01T06:00:00+00:00"
-
-
-@pytest.fixture(scope="module")
-def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
-    """The stack, whose janitor does not wait."""
-    project = new_project()
-    project.compile(TRIGGERS)
-    for name in ("echo", "direct"):
-        aws.create_pipeline(name, pipeline_definition({}))
-    project.deploy(aws, STACK, "dev", "JanitorDelaySeconds=0", "JanitorIgnore=etl-*")
-    return aws
 
 
 def rules(aws: LocalAws) -> set[str]:
@@ -184,6 +164,6 @@ def test_a_sweep_tells_what_it_would_remove_and_what_cloudformation_owns(deploye
     assert "schedule default/missed" in {one["what"] for one in told["found"]}
     assert told["removed"] == []
     (owned,) = [one for one in told["kept"] if one["pipeline"] == "direct"]
-    assert owned["reason"].startswith("it belongs to the stack janitor-TriggersStack")
+    assert owned["reason"].startswith(f"it belongs to the stack {STACK}-TriggersStack")
     listed = json.loads(deployed.triggers("orphans", "--stack", STACK, "--json").stdout)
     assert {line["what"] for line in listed if line["outcome"] == "orphan"} == {one["what"] for one in told["found"]}

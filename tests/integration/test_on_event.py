@@ -3,62 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from tests import PROJECT
-from tests.localaws.local_aws import LocalAws, pipeline_definition
-from tests.localaws.project import Project
+from tests.integration import STACK
+from tests.localaws.local_aws import LocalAws
 
-STACK = "events"
-
-TRIGGERS = """
-  endpoint:
-    when: {endpoint: {name: "churn-*", status: in-service}}
-    start: echo
-    parameters: {Value: "{% $endpoint.name & ' ' & $endpoint.status %}"}
-  drift:
-    when: {drift: {monitoring_schedule: "Churn-*"}}
-    start: echo
-    parameters: {Value: "{% $monitor.schedule & ' ' & $monitor.violations_uri %}"}
-  deployment:
-    when: {endpoint: {name: churn-prod, deployment: baking}}
-    start: echo
-    parameters: {Value: "{% $endpoint.next_config & ' ' & $join($endpoint.deployment) %}"}
-  described:
-    when: {endpoint: {name: "asked-*", status: in-service}}
-    start: echo
-    parameters: {Value: "{% $endpoint.models[0] & ' ' & $endpoint.data_capture_uri %}"}
-  training-job:
-    when: {training_job: {name: "churn-*", status: [completed]}}
-    start: echo
-    parameters: {Value: "{% detail.ModelArtifacts.S3ModelArtifacts %}"}
-  model-package:
-    when: {model_package: {group: churn, approval: approved}}
-    start: echo
-    parameters: {Value: $.detail.ModelPackageArn}
-  pipeline:
-    when: {pipeline: {name: Churn-Training, status: succeeded}}
-    start: echo
-    parameters: {Value: $.detail.pipelineExecutionArn}
-  alarm:
-    when: {alarm: {name: churn-drift, state: alarm}}
-    start: echo
-    parameters: {Value: "{% detail.configuration.metrics[0].metricStat.metric.dimensions.Endpoint %}"}
-  closed:
-    when: {event: {bus: shop, pattern: {detail-type: [Month closed]}}}
-    start: echo
-    parameters: {Value: $.detail.month}
-  tuned:
-    when: {event: {pattern: {source: [aws.sagemaker], detail-type: [SageMaker HyperParameter Tuning Job State Change]}}}
-    start: echo
-    parameters: {Value: "{% $job.name & ' ' & $job.status %}"}
-  order:
-    when: {event: {pattern: {source: [acme.shop], detail: {amount: [{numeric: [">", 100]}]}}}}
-    start: echo
-    parameters: {Value: "{% detail.amount * 2 %}"}
-"""
+pytestmark = pytest.mark.xdist_group(STACK)
 
 EXPECTED = {
     "endpoint_deployment": "churn-prod-2026-12 Baking",
@@ -70,17 +22,6 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(scope="module")
-def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
-    """The stack with a trigger per source."""
-    aws.create_pipeline("echo", pipeline_definition({"Value": "String"}))
-    aws.client("events").create_event_bus(Name="shop")
-    project = new_project()
-    project.compile(TRIGGERS)
-    project.deploy(aws, STACK)
-    return aws
-
-
 @pytest.mark.parametrize("source", EXPECTED)
 def test_the_sample_of_each_source_starts_its_trigger(deployed: LocalAws, source: str) -> None:
     """The rule matches it, and the values are computed from it."""
@@ -88,7 +29,7 @@ def test_the_sample_of_each_source_starts_its_trigger(deployed: LocalAws, source
     deployed.put_event(event)
     handler = "OnEndpointStatus" if source.startswith("endpoint") else "OnEvent"
     trigger = "deployment" if source == "endpoint_deployment" else source.replace("_", "-")
-    (verdict,) = deployed.new_verdicts(STACK, f"team/{trigger}", 1, handler)
+    (verdict,) = deployed.new_verdicts(STACK, f"events/{trigger}", 1, handler)
     assert verdict["outcome"] == "STARTED"
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": EXPECTED[source]}
 
@@ -97,7 +38,7 @@ def test_a_pattern_of_one_s_own_starts_what_it_matches(deployed: LocalAws) -> No
     """An event that the pattern does not match has no verdict, because it reaches no handler."""
     for amount in (50, 150):
         deployed.put_event({"source": "acme.shop", "detail-type": "Order", "detail": {"amount": amount}})
-    (verdict,) = deployed.new_verdicts(STACK, "team/order", 1, "OnEvent")
+    (verdict,) = deployed.new_verdicts(STACK, "events/order", 1, "OnEvent")
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "300"}
 
 
@@ -119,7 +60,7 @@ def test_an_endpoint_is_described_where_an_expression_asks_for_it(deployed: Loca
     sagemaker.create_endpoint(EndpointName="asked-prod", EndpointConfigName="asked-1")
     text = (PROJECT / "events" / "endpoint.json").read_text(encoding="utf-8")
     deployed.put_event(json.loads(text.replace("churn-prod-2026-11", "asked-1").replace("churn-prod", "asked-prod")))
-    (verdict,) = deployed.new_verdicts(STACK, "team/described", 1, "OnEndpointStatus")
+    (verdict,) = deployed.new_verdicts(STACK, "events/described", 1, "OnEndpointStatus")
     assert verdict.get("reason") is None
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "churn-7 s3://capture/asked"}
 
@@ -142,7 +83,7 @@ def test_drift_is_a_monitor_s_run_that_found_violations(
     event["detail"]["ProcessingJobName"] = job
     deployed.run_monitor(job, schedule, message, "s3://monitoring/churn-prod/")
     deployed.put_event(event)
-    (verdict,) = deployed.new_verdicts(STACK, "team/drift", 1, "OnEndpointStatus")
+    (verdict,) = deployed.new_verdicts(STACK, "events/drift", 1, "OnEndpointStatus")
     assert verdict["outcome"] == ("FILTERED" if reason else "STARTED")
     assert verdict.get("reason") == reason
     if not reason:
@@ -154,7 +95,7 @@ def test_an_event_on_a_bus_of_one_s_own_starts_what_asks_for_it(deployed: LocalA
     """The same event on the default bus does not."""
     for bus, month in (("default", "10"), ("shop", "11")):
         deployed.put_event({"source": "acme.shop", "detail-type": "Month closed", "detail": {"month": month}}, bus)
-    (verdict,) = deployed.new_verdicts(STACK, "team/closed", 1, "OnEvent")
+    (verdict,) = deployed.new_verdicts(STACK, "events/closed", 1, "OnEvent")
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "11"}
 
 
@@ -166,7 +107,7 @@ def test_jobs_of_other_kinds_come_as_events(deployed: LocalAws) -> None:
     ended = {"HyperParameterTuningJobStatus": "Completed", "LastModifiedTime": 1793506329000}
     event = {"source": "aws.sagemaker", "detail-type": kind, "resources": [arn]}
     deployed.put_event({**event, "detail": {**detail, **ended}})
-    (verdict,) = deployed.new_verdicts(STACK, "team/tuned", 1, "OnEvent")
+    (verdict,) = deployed.new_verdicts(STACK, "events/tuned", 1, "OnEvent")
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "churn Completed"}
 
 
@@ -177,5 +118,5 @@ def test_other_updates_of_a_model_package_do_not_fire(deployed: LocalAws) -> Non
         arn = f"arn:aws:sagemaker:eu-central-1:123456789012:model-package/churn/{version}"
         event["detail"] |= {"ModelPackageArn": arn, "UpdatedModelPackageFields": changed}
         deployed.put_event(event)
-    (verdict,) = deployed.new_verdicts(STACK, "team/model-package", 1, "OnEvent")
+    (verdict,) = deployed.new_verdicts(STACK, "events/model-package", 1, "OnEvent")
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": arn}

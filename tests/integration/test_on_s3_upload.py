@@ -3,59 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
+from tests.integration import STACK
 from tests.localaws.local_aws import LocalAws, pipeline_definition
-from tests.localaws.project import Project
 
-STACK = "uploads"
-
-TRIGGERS = """
-  echo:
-    when: {s3: {bucket: "${RawBucket}", key: "echo/**"}}
-    start: echo
-    parameters:
-      ByExpression: "{% $object.key %}"
-      ByPath: $.detail.object.key
-      Uri: "{% $object.uri %}"
-      Size: "{% $object.size %}"
-  only-csv:
-    when: {s3: {bucket: "${RawBucket}", key: "months/*/data.csv"}}
-    start:
-      echo: {ByExpression: "{% $split($object.key, '/')[1] %}"}
-      report: {Version: "{% $object.version_id %}"}
-  once:
-    when: {s3: {bucket: "${RawBucket}", key: "once/*"}}
-    start: echo
-    parameters: {ByPath: $.detail.object.key}
-  mistyped:
-    when: {s3: {bucket: "${RawBucket}", key: "mistyped/*"}}
-    start: echo
-    parameters: {Size: "{% $object.key %}"}
-  gone:
-    when: {s3: {bucket: "${RawBucket}", key: "gone/*"}}
-    start: never-created
-  mended:
-    when: {s3: {bucket: "${RawBucket}", key: "mended/*"}}
-    start:
-      echo: {ByPath: $.detail.object.key}
-      made-later: {}
-  parts:
-    when: {s3: {bucket: "${RawBucket}", key: "parts/*"}}
-    if: "{% $object.reason = 'CompleteMultipartUpload' %}"
-    start: echo
-    parameters: {Size: "{% $object.size %}"}
-  labelled:
-    when: {s3: {bucket: "${RawBucket}", key: "labelled/*"}}
-    start: echo
-    parameters: {ByExpression: "{% $object.metadata.team & ' ' & $object.tags.stage & ' ' & $object.reason %}"}
-  switched-off:
-    enabled: false
-    when: {s3: {bucket: "${RawBucket}", key: "echo/**"}}
-    start: echo
-"""
+pytestmark = pytest.mark.xdist_group(STACK)
 
 ODD_KEYS = [
     "a space",
@@ -78,21 +32,6 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def deployed(aws: LocalAws, new_project: Callable[[], Project]) -> LocalAws:
-    """The stack with this module's triggers and their pipelines."""
-    names = {"ByExpression": "String", "ByPath": "String", "Uri": "String", "Size": "Integer"}
-    optional = json.loads(pipeline_definition(names))
-    for parameter in optional["Parameters"]:
-        parameter["DefaultValue"] = 0 if parameter["Type"] == "Integer" else "none"
-    aws.create_pipeline("echo", json.dumps(optional))
-    aws.create_pipeline("report", pipeline_definition({"Version": "String"}))
-    project = new_project()
-    project.compile(TRIGGERS)
-    project.deploy(aws, STACK)
-    return aws
-
-
 def upload(aws: LocalAws, key: str, body: bytes = b"a,b\n") -> None:
     """Put an object into the dev bucket."""
     aws.client("s3").put_object(Bucket="raw-dev", Key=key, Body=body)
@@ -111,7 +50,7 @@ def test_metadata_and_tags_are_asked_of_s3(deployed: LocalAws) -> None:
     """The event does not carry them; the handler may read this bucket because an expression names them."""
     s3 = deployed.client("s3")
     s3.put_object(Bucket="raw-dev", Key="labelled/x", Body=b"1", Metadata={"team": "churn"}, Tagging="stage=gold")
-    (verdict,) = deployed.new_verdicts(STACK, "team/labelled", 1)
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/labelled", 1)
     assert deployed.execution_parameters(verdict["execution_arn"])["ByExpression"] == "churn gold PutObject"
 
 
@@ -122,7 +61,7 @@ def test_a_multipart_upload_is_one_upload(deployed: LocalAws) -> None:
     part = s3.upload_part(**key, UploadId=upload_id, PartNumber=1, Body=b"x" * 1000)
     parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
     s3.complete_multipart_upload(**key, UploadId=upload_id, MultipartUpload=parts)
-    (verdict,) = deployed.new_verdicts(STACK, "team/parts", 1)
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/parts", 1)
     assert deployed.execution_parameters(verdict["execution_arn"])["Size"] == "1000"
 
 
@@ -131,7 +70,7 @@ def test_a_key_arrives_byte_exact(deployed: LocalAws, odd: str) -> None:
     """Whatever an object's key holds, the execution's parameters hold the same characters."""
     key = f"echo/{odd}"
     upload(deployed, key)
-    (verdict,) = deployed.new_verdicts(STACK, "team/echo", 1)
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/echo", 1)
     assert verdict["outcome"] == "STARTED"
     received = deployed.execution_parameters(verdict["execution_arn"])
     uri = f"s3://raw-dev/{key}"
@@ -141,7 +80,7 @@ def test_a_key_arrives_byte_exact(deployed: LocalAws, odd: str) -> None:
 def test_a_value_that_is_too_long_is_rejected(deployed: LocalAws) -> None:
     """SageMaker takes 1,024 characters; what is longer is not sent, and the event is kept."""
     upload(deployed, "echo/" + "x" * 1019)
-    (verdict,) = deployed.new_verdicts(STACK, "team/echo", 1)
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/echo", 1)
     assert verdict["outcome"] == "REJECTED"
     assert verdict["reason"].startswith("parameter Uri: {% $object.uri %} has 1037 characters on this event")
     assert deployed.quarantined(STACK)["event_id"] == verdict["event_id"]
@@ -150,16 +89,16 @@ def test_a_value_that_is_too_long_is_rejected(deployed: LocalAws) -> None:
 def test_an_execution_says_where_it_comes_from(deployed: LocalAws) -> None:
     """Its description names the trigger and the event, its display name the trigger."""
     upload(deployed, "echo/origin")
-    (verdict,) = deployed.new_verdicts(STACK, "team/echo", 1)
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/echo", 1)
     execution = deployed.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=verdict["execution_arn"])
-    assert f"trigger team/echo, event {verdict['event_id']}, identity " in execution["PipelineExecutionDescription"]
-    assert execution["PipelineExecutionDisplayName"].startswith("team-echo-")
+    assert f"trigger uploads/echo, event {verdict['event_id']}, identity " in execution["PipelineExecutionDescription"]
+    assert execution["PipelineExecutionDisplayName"].startswith("uploads-echo-")
 
 
 def test_a_key_that_only_the_rule_matches_is_filtered(deployed: LocalAws) -> None:
     """The rule matches the glob's beginning, the handler the rest: a verdict, and no start."""
     upload(deployed, "months/2026-10/notes.txt")
-    (verdict,) = deployed.new_verdicts(STACK, "team/only-csv", 1)
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/only-csv", 1)
     assert verdict["outcome"] == "FILTERED"
     assert verdict["reason"] == "the key does not match months/*/data.csv"
 
@@ -167,12 +106,12 @@ def test_a_key_that_only_the_rule_matches_is_filtered(deployed: LocalAws) -> Non
 def test_one_pipeline_starts_though_the_other_can_not(deployed: LocalAws) -> None:
     """Each pipeline of a trigger has its own verdict, and the event is quarantined for the one that failed."""
     upload(deployed, "months/2026-11/data.csv")
-    echo, report = deployed.new_verdicts(STACK, "team/only-csv", 2)
+    echo, report = deployed.new_verdicts(STACK, "uploads/only-csv", 2)
     assert (echo["pipeline"], echo["outcome"]) == ("echo", "STARTED")
     assert deployed.execution_parameters(echo["execution_arn"]) == {"ByExpression": "2026-11"}
     assert (report["pipeline"], report["outcome"]) == ("report", "REJECTED")
     message = deployed.quarantined(STACK)
-    assert message["trigger"] == "team/only-csv"
+    assert message["trigger"] == "uploads/only-csv"
     assert message["event_id"] == report["event_id"]
     assert message["reason"].startswith("parameter Version: {% $object.version_id %} resolves to nothing")
     assert json.loads(message["body"])["event"]["detail"]["object"]["key"] == "months/2026-11/data.csv"
@@ -181,7 +120,7 @@ def test_one_pipeline_starts_though_the_other_can_not(deployed: LocalAws) -> Non
 def test_a_value_of_a_wrong_type_is_rejected_before_the_call(deployed: LocalAws) -> None:
     """The pipeline's own definition says what it takes."""
     upload(deployed, "mistyped/x")
-    (verdict,) = deployed.new_verdicts(STACK, "team/mistyped", 1)
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/mistyped", 1)
     assert verdict["outcome"] == "REJECTED"
     assert verdict["reason"] == "parameter Size is 'mistyped/x', which is no Integer; write a whole number"
     assert deployed.quarantined(STACK)["event_id"] == verdict["event_id"]
@@ -190,7 +129,7 @@ def test_a_value_of_a_wrong_type_is_rejected_before_the_call(deployed: LocalAws)
 def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws) -> None:
     """Nothing is retried for it, and nothing is lost."""
     upload(deployed, "gone/x")
-    (verdict,) = deployed.new_verdicts(STACK, "team/gone", 1)
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/gone", 1)
     assert verdict["outcome"] == "REJECTED"
     assert "pipeline never-created does not exist in eu-central-1" in deployed.quarantined(STACK)["reason"]
 
@@ -201,7 +140,7 @@ def test_a_pipeline_that_does_not_exist_quarantines_the_event(deployed: LocalAws
         ("{", "the message is not valid JSON"),
         ("[" * 100_000, "the message is not valid JSON"),
         ("[]", "the message is not"),
-        ('{"trigger": "team/echo", "event": {"id": "e1"}}', "the event is not an S3 Object Created"),
+        ('{"trigger": "uploads/echo", "event": {"id": "e1"}}', "the event is not an S3 Object Created"),
     ],
 )
 def test_a_poison_message_is_quarantined_with_its_reason(deployed: LocalAws, body: str, reason: str) -> None:
@@ -215,22 +154,22 @@ def test_a_poison_message_is_quarantined_with_its_reason(deployed: LocalAws, bod
 def test_a_trigger_that_is_not_deployed_is_looked_for_once_more(deployed: LocalAws) -> None:
     """A rule may be deployed a moment before the functions know its trigger."""
     event = {"id": "e2", "detail": {"bucket": {"name": "b"}, "object": {"key": "k"}}}
-    send(deployed, json.dumps({"trigger": "team/never", "event": event}))
-    (verdict,) = deployed.new_verdicts(STACK, "team/never", 1)
+    send(deployed, json.dumps({"trigger": "uploads/never", "event": event}))
+    (verdict,) = deployed.new_verdicts(STACK, "uploads/never", 1)
     assert (verdict["outcome"], verdict["event_id"]) == ("WAITING", "e2")
 
 
 def test_what_was_rejected_is_redriven_after_the_fix(deployed: LocalAws) -> None:
     """The pipeline that was missing is started; the other one, which was started then, is not started twice."""
     upload(deployed, "mended/x")
-    started, rejected = deployed.new_verdicts(STACK, "team/mended", 2)
+    started, rejected = deployed.new_verdicts(STACK, "uploads/mended", 2)
     assert (started["outcome"], rejected["outcome"]) == ("STARTED", "REJECTED")
     deployed.create_pipeline("made-later", pipeline_definition({}))
-    redrive = ("redrive", "--stack", STACK, "--trigger", "team/mended")
+    redrive = ("redrive", "--stack", STACK, "--trigger", "uploads/mended")
     assert "would be sent again" in deployed.triggers(*redrive, "--dry-run").stdout
     redriven = deployed.triggers(*redrive)
     assert "sent again" in redriven.stdout, redriven.stderr
-    duplicate, mended = deployed.new_verdicts(STACK, "team/mended", 2)
+    duplicate, mended = deployed.new_verdicts(STACK, "uploads/mended", 2)
     assert (duplicate["outcome"], duplicate["execution_arn"]) == ("DUPLICATE", started["execution_arn"])
     assert (mended["outcome"], mended["pipeline"]) == ("STARTED", "made-later")
     again = deployed.triggers("redrive", "--stack", STACK, "--reason", "made-later")
@@ -244,8 +183,8 @@ def test_a_repeated_delivery_asks_for_the_same_execution(deployed: LocalAws) -> 
         "detail": {"bucket": {"name": "raw-dev"}, "object": {"key": "once/twice", "etag": "e", "sequencer": "01"}},
     }
     for _ in range(2):
-        send(deployed, json.dumps({"trigger": "team/once", "event": event}))
-    first, second = deployed.new_verdicts(STACK, "team/once", 2)
+        send(deployed, json.dumps({"trigger": "uploads/once", "event": event}))
+    first, second = deployed.new_verdicts(STACK, "uploads/once", 2)
     assert first["outcome"] == "STARTED"
     assert second["execution_arn"] == first["execution_arn"]
 
@@ -266,4 +205,4 @@ def test_a_handler_may_start_what_its_policy_names_and_nothing_else(deployed: Lo
     finally:
         iam.attach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
     assert "AccessDenied" in denied["exception"]
-    assert denied["trigger"] == "team/once"
+    assert denied["trigger"] == "uploads/once"

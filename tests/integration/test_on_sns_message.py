@@ -3,70 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests import PROJECT
+from tests.integration import STACK
 from tests.localaws.local_aws import LocalAws
-from tests.localaws.project import Project
 from tests.localaws.scenarios import ALARM
 
-STACK = "messages"
+pytestmark = pytest.mark.xdist_group(STACK)
+
 HANDLER = "OnSnsMessage"
 
-TRIGGERS = """
-  requests:
-    when: {{sns: {{}}}}
-    start_one_of: [asked, other]
-    accept:
-      Value: "s3://raw-dev/**"
-      Size: [small, large]
-    parameters: {{Size: small}}
-  not-for-publishers:
-    when: {{s3: {{bucket: raw-dev, key: "never/*"}}}}
-    start: asked
-  uploads:
-    when: {{sns: {{topic: "{topic}"}}}}
-    if: "{{% $exists($object) %}}"
-    start: asked
-    parameters: {{Value: "{{% $object.uri %}}"}}
-  alarms:
-    when: {{sns: {{topic: "{topic}"}}}}
-    if: "{{% $exists($message.body.NewStateValue) %}}"
-    start: asked
-    parameters: {{Value: "{{% $message.body.AlarmName & ' ' & $message.attributes.team & ' ' & $message.subject %}}"}}
-"""
-
-
-FILTERED = """
-  filtered:
-    when: {{sns: {{topic: "{topic}-filtered", attributes: {{team: [churn]}}}}}}
-    start: asked
-    parameters: {{Value: "{{% $message.text %}}"}}
-"""
-
 
 @pytest.fixture(scope="module")
-def topic(aws: LocalAws) -> str:
+def topic(deployed: LocalAws) -> str:
     """A topic of somebody else."""
-    return str(aws.client("sns").create_topic(Name="others")["TopicArn"])
-
-
-@pytest.fixture(scope="module")
-def deployed(aws: LocalAws, new_project: Callable[[], Project], topic: str) -> LocalAws:
-    """The stack with a trigger for publishers, and two on one topic of somebody else."""
-    for pipeline in ("asked", "other"):
-        aws.create_pipeline(
-            pipeline, json.dumps({"Version": "2020-12-01", "Steps": [], "Parameters": [
-                {"Name": "Value", "Type": "String"}, {"Name": "Size", "Type": "String", "DefaultValue": "none"}]})
-        )  # fmt: skip
-    project = new_project()
-    aws.client("sns").create_topic(Name="others-filtered")
-    project.compile((TRIGGERS + FILTERED).format(topic=topic))
-    project.deploy(aws, STACK)
-    return aws
+    return str(deployed.client("sns").create_topic(Name="others")["TopicArn"])
 
 
 def ask(aws: LocalAws, request: object) -> str:
@@ -79,8 +33,8 @@ def ask(aws: LocalAws, request: object) -> str:
 def test_a_publisher_starts_what_the_document_lets_them_start(deployed: LocalAws) -> None:
     """The pipeline that they name, with the values that they may set in place of the document's."""
     wanted = {"Value": "s3://raw-dev/{% 1 %}/$.x", "Size": "large"}
-    message = ask(deployed, {"trigger": "team/requests", "pipeline": "other", "parameters": wanted})
-    (verdict,) = deployed.new_verdicts(STACK, "team/requests", 1, HANDLER)
+    message = ask(deployed, {"trigger": "messages/requests", "pipeline": "other", "parameters": wanted})
+    (verdict,) = deployed.new_verdicts(STACK, "messages/requests", 1, HANDLER)
     assert (verdict["outcome"], verdict["pipeline"], verdict["event_id"]) == ("STARTED", "other", message)
     assert deployed.execution_parameters(verdict["execution_arn"]) == wanted
 
@@ -90,19 +44,27 @@ def test_a_publisher_starts_what_the_document_lets_them_start(deployed: LocalAws
     [
         ({"pipeline": "secret"}, "the request's pipeline 'secret' is not one of asked, other"),
         ({"pipeline": "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/asked"}, "the request's pipeline 'arn:"),
-        ({"parameters": {"RoleArn": "x"}}, "the request's parameter RoleArn may not be set; team/requests accepts "),
+        (
+            {"parameters": {"RoleArn": "x"}},
+            "the request's parameter RoleArn may not be set; messages/requests accepts ",
+        ),
         ({"parameters": {"Value": "s3://raw-devil/x"}}, "the request's parameter Value does not match s3://raw-dev/**"),
         ({"parameters": {"Size": "huge"}}, "the request's parameter Size is not one of small, large"),
         ({"RoleArn": "x"}, "the request sets RoleArn; it may set trigger, pipeline, parameters, dedupe"),
-        ({"trigger": "team/not-for-publishers"}, "team/not-for-publishers takes no requests; "),
-        ({"trigger": "team/gone"}, "trigger 'team/gone' does not exist; use "),
+        ({"trigger": "messages/not-for-publishers"}, "messages/not-for-publishers takes no requests; "),
+        ({"trigger": "messages/gone"}, "trigger 'messages/gone' does not exist; did you mean messages/requests?"),
     ],
 )
 def test_a_publisher_s_refused_request_is_told_and_kept(
     deployed: LocalAws, changed: dict[str, Any], reason: str
 ) -> None:
     """Nothing starts; the message waits in the dead-letter queue with the reason."""
-    request = {"trigger": "team/requests", "pipeline": "asked", "parameters": {"Value": "s3://raw-dev/a"}, **changed}
+    request = {
+        "trigger": "messages/requests",
+        "pipeline": "asked",
+        "parameters": {"Value": "s3://raw-dev/a"},
+        **changed,
+    }
     message = ask(deployed, request)
     (verdict,) = deployed.new_verdicts(STACK, request["trigger"], 1, HANDLER)
     assert verdict["outcome"] == "REJECTED"
@@ -114,10 +76,10 @@ def test_a_publisher_s_refused_request_is_told_and_kept(
 
 def test_a_business_key_starts_once(deployed: LocalAws) -> None:
     """Two messages with one ``dedupe`` ask for one execution."""
-    request = {"trigger": "team/requests", "pipeline": "asked", "parameters": {"Value": "s3://raw-dev/a"}}
+    request = {"trigger": "messages/requests", "pipeline": "asked", "parameters": {"Value": "s3://raw-dev/a"}}
     for _ in range(2):
         ask(deployed, {**request, "dedupe": "order 17"})
-    first, second = deployed.new_verdicts(STACK, "team/requests", 2, HANDLER)
+    first, second = deployed.new_verdicts(STACK, "messages/requests", 2, HANDLER)
     assert first["execution_arn"] == second["execution_arn"]
 
 
@@ -125,10 +87,10 @@ def test_a_topic_s_message_goes_to_each_of_its_triggers(deployed: LocalAws, topi
     """One subscription brings it; S3's keys are url-encoded here, and a verdict names the object."""
     envelope = json.loads((PROJECT / "events" / "sns_topic.json").read_text(encoding="utf-8"))
     deployed.client("sns").publish(TopicArn=topic, Message=envelope["Message"])
-    (upload,) = deployed.new_verdicts(STACK, "team/uploads", 1, HANDLER)
+    (upload,) = deployed.new_verdicts(STACK, "messages/uploads", 1, HANDLER)
     assert upload["subject"] == "s3://acme-raw-dev/churn/2026-10/März 100%.csv"
     assert deployed.execution_parameters(upload["execution_arn"])["Value"] == upload["subject"]
-    (alarm,) = deployed.new_verdicts(STACK, "team/alarms", 1, HANDLER)
+    (alarm,) = deployed.new_verdicts(STACK, "messages/alarms", 1, HANDLER)
     assert alarm["outcome"] == "FILTERED"
 
 
@@ -140,9 +102,9 @@ def test_body_attributes_and_subject_are_bound(deployed: LocalAws, topic: str) -
         Message=json.dumps(ALARM),
         MessageAttributes={"team": {"DataType": "String", "StringValue": "churn"}},
     )
-    (alarm,) = deployed.new_verdicts(STACK, "team/alarms", 1, HANDLER)
+    (alarm,) = deployed.new_verdicts(STACK, "messages/alarms", 1, HANDLER)
     assert deployed.execution_parameters(alarm["execution_arn"])["Value"] == "churn-drift churn ALARM"
-    assert deployed.new_verdicts(STACK, "team/uploads", 1, HANDLER)[0]["outcome"] == "FILTERED"
+    assert deployed.new_verdicts(STACK, "messages/uploads", 1, HANDLER)[0]["outcome"] == "FILTERED"
 
 
 def test_sns_filters_a_topic_of_one_trigger(deployed: LocalAws, topic: str) -> None:
@@ -153,7 +115,7 @@ def test_sns_filters_a_topic_of_one_trigger(deployed: LocalAws, topic: str) -> N
             Message=f"for {team}",
             MessageAttributes={"team": {"DataType": "String", "StringValue": team}},
         )
-    (verdict,) = deployed.new_verdicts(STACK, "team/filtered", 1, HANDLER)
+    (verdict,) = deployed.new_verdicts(STACK, "messages/filtered", 1, HANDLER)
     assert deployed.execution_parameters(verdict["execution_arn"])["Value"] == "for churn"
 
 
@@ -167,8 +129,8 @@ def test_sns_filters_a_topic_of_one_trigger(deployed: LocalAws, topic: str) -> N
 def test_what_is_no_upload_is_filtered(deployed: LocalAws, topic: str, message: str, reason: str) -> None:
     """S3's test of the topic, and a text that only looks like JSON."""
     deployed.client("sns").publish(TopicArn=topic, Message=message)
-    for trigger in ("team/uploads", "team/alarms"):
+    for trigger in ("messages/uploads", "messages/alarms"):
         (verdict,) = deployed.new_verdicts(STACK, trigger, 1, HANDLER)
         assert verdict["outcome"] == "FILTERED"
-        if trigger == "team/uploads":
+        if trigger == "messages/uploads":
             assert verdict["reason"] == reason

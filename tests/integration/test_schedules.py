@@ -3,66 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from tests.localaws.local_aws import LocalAws, pipeline_definition
-from tests.localaws.project import Project
+from tests.integration import STACK
+from tests.localaws.local_aws import LocalAws
 
-STACK = "schedules"
-
-LEAD = timedelta(seconds=60)  # a deploy takes several on an idle machine
-
-TRIGGERS = """
-  soon:
-    when: {schedule: {at: SOON, timezone: UTC}}
-    start: echo
-    parameters: {Value: "{% $scheduled.time & ' ' & $scheduled.date %}"}
-  nightly:
-    description: For the day in Tokyo
-    when: {schedule: {cron: "0 2 L * ? 2199", timezone: Asia/Tokyo}}
-    start: echo
-    parameters: {Value: "{% $scheduled.date & ' ' & $scheduled.local & ' ' & $scheduled.timezone %}"}
-  often:
-    enabled: false
-    when:
-      schedule: {rate: 12 hours, start: 2190-01-01T01:00:00+01:00, end: 2199-12-31T00:00:00Z, jitter: 30}
-    start: echo
-    parameters: {Value: $.time}
-  direct-schedule:
-    when: {schedule: {at: SOON, timezone: UTC}}
-    delivery: direct
-    start: direct-schedule
-    parameters: {Scheduled_at: "{% $scheduled.time %}", Kind: daily}
-  direct-rule:
-    when: {event: {pattern: {source: [acme.shop], detail-type: [Closed]}}}
-    delivery: direct
-    start:
-      direct-one: {Month: "$.detail.months[0]", Kind: monthly}
-      direct-two: {}
-"""
-
-
-@pytest.fixture(scope="module")
-def soon(aws: LocalAws) -> datetime:  # noqa: ARG001 - started before, not meanwhile
-    """A time that is still to come when the stack is deployed."""
-    return datetime.now(UTC).replace(microsecond=0) + LEAD
-
-
-@pytest.fixture(scope="module")
-def deployed(aws: LocalAws, new_project: Callable[[], Project], soon: datetime) -> LocalAws:
-    """The stack with a schedule of each kind."""
-    aws.create_pipeline("echo", pipeline_definition({"Value": "String"}))
-    aws.create_pipeline("direct-schedule", pipeline_definition({"Scheduled_at": "String", "Kind": "String"}))
-    aws.create_pipeline("direct-one", pipeline_definition({"Month": "String", "Kind": "String"}))
-    aws.create_pipeline("direct-two", pipeline_definition({}))
-    project = new_project()
-    project.compile(TRIGGERS.replace("SOON", f"{soon:%Y-%m-%dT%H:%M:%S}"))
-    project.deploy(aws, STACK)
-    assert datetime.now(UTC) < soon, "the deploy took longer than LEAD"
-    return aws
+pytestmark = pytest.mark.xdist_group(STACK)
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +31,8 @@ def creation_time(aws: LocalAws, execution: str) -> datetime:
 def test_the_date_is_that_of_the_schedule_s_zone(deployed: LocalAws) -> None:
     """New year comes to Tokyo nine hours earlier; a second delivery for the same time starts nothing."""
     for outcome in ("STARTED", "DUPLICATE"):
-        deployed.fire(STACK, "team/nightly", datetime(2025, 12, 31, 17, tzinfo=UTC))
-        (verdict,) = deployed.new_verdicts(STACK, "team/nightly", 1, "OnEvent")
+        deployed.fire(STACK, "schedules/nightly", datetime(2025, 12, 31, 17, tzinfo=UTC))
+        (verdict,) = deployed.new_verdicts(STACK, "schedules/nightly", 1, "OnEvent")
         assert verdict["outcome"] == outcome
     value = "2026-01-01 2026-01-01T02:00:00+09:00 Asia/Tokyo"
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": value}
@@ -92,12 +40,12 @@ def test_the_date_is_that_of_the_schedule_s_zone(deployed: LocalAws) -> None:
 
 def test_what_is_deployed_is_what_the_document_says(deployed: LocalAws) -> None:
     """Read back from Scheduler."""
-    nightly, often = (deployed.schedule(STACK, f"team/{name}") for name in ("nightly", "often"))
+    nightly, often = (deployed.schedule(STACK, f"schedules/{name}") for name in ("nightly", "often"))
     assert nightly["ScheduleExpression"] == "cron(0 2 L * ? 2199)"
     assert nightly["ScheduleExpressionTimezone"] == "Asia/Tokyo"
     assert nightly["State"] == "ENABLED"
     assert nightly["FlexibleTimeWindow"] == {"Mode": "OFF"}
-    assert nightly["Description"] == "team/nightly: For the day in Tokyo"
+    assert nightly["Description"] == "schedules/nightly: For the day in Tokyo"
     assert often["ScheduleExpression"] == "rate(12 hours)"
     assert often["StartDate"] == datetime(2190, 1, 1, tzinfo=UTC)
     assert often["EndDate"] == datetime(2199, 12, 31, tzinfo=UTC)
@@ -112,9 +60,9 @@ def test_what_is_deployed_is_what_the_document_says(deployed: LocalAws) -> None:
 
 def test_a_schedule_fires_once_at_its_time(due: LocalAws, soon: datetime) -> None:
     """The execution gets the time that was asked for, and none is started before it."""
-    (verdict,) = due.new_verdicts(STACK, "team/soon", 1, "OnEvent")
+    (verdict,) = due.new_verdicts(STACK, "schedules/soon", 1, "OnEvent")
     assert verdict["outcome"] == "STARTED"
-    assert verdict["subject"] == due.schedule(STACK, "team/soon")["Arn"]
+    assert verdict["subject"] == due.schedule(STACK, "schedules/soon")["Arn"]
     assert creation_time(due, verdict["execution_arn"]) >= soon
     value = f"{soon:%Y-%m-%dT%H:%M:%SZ} {soon:%Y-%m-%d}"
     assert due.execution_parameters(verdict["execution_arn"]) == {"Value": value}
@@ -126,7 +74,7 @@ def test_a_direct_schedule_starts_its_pipeline_by_itself(due: LocalAws, soon: da
     assert creation_time(due, execution) >= soon
     at = f"{soon:%Y-%m-%dT%H:%M:%SZ}"
     assert due.execution_parameters(execution) == {"Scheduled_at": at, "Kind": "daily"}
-    assert "-DirectSchedule" in due.schedule(STACK, "team/direct-schedule")["Target"]["RoleArn"]
+    assert "-DirectSchedule" in due.schedule(STACK, "schedules/direct-schedule")["Target"]["RoleArn"]
 
 
 def test_a_direct_rule_starts_its_pipelines_by_itself(deployed: LocalAws) -> None:
@@ -136,4 +84,4 @@ def test_a_direct_rule_starts_its_pipelines_by_itself(deployed: LocalAws) -> Non
     assert deployed.execution_parameters(one) == {"Month": "2026-10", "Kind": "monthly"}
     assert deployed.execution_parameters(two) == {}
     lines = deployed.log_lines(STACK, "OnEvent")
-    assert not [line for line in lines if str(line.get("trigger")).startswith("team/direct")]
+    assert not [line for line in lines if str(line.get("trigger")).startswith("schedules/direct")]

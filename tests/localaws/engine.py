@@ -37,7 +37,8 @@ def main() -> None:
         listener = socket.create_server((HOST, 0))
         port = listener.getsockname()[1]
         _configure(arguments.directory, port)
-        asyncio.run(_serve(listener, port))
+        # asyncio.run would wait for the threads of requests that are still waiting for messages.
+        asyncio.new_event_loop().run_until_complete(_serve(listener, port))
     except BaseException:
         traceback.print_exc()
     finally:

@@ -40,11 +40,12 @@ class Project:
         """The folder of the trigger documents."""
         return self.path / "layers" / "triggers"
 
-    def compile(self, triggers: str) -> None:
-        """Write the team document ``team.yaml`` with these triggers, and compile them as the command does."""
-        (self.documents / "team.yaml").write_text(
-            f'version: 1\nowner: team\npipelines: ["*"]\ntriggers:\n{triggers}', encoding="utf-8"
-        )
+    def compile(self, triggers: str = "") -> None:
+        """Compile the documents as the command does, with one ``team.yaml`` of these triggers if there are any."""
+        if triggers:
+            (self.documents / "team.yaml").write_text(
+                f'version: 1\nowner: team\npipelines: ["*"]\ntriggers:\n{triggers}', encoding="utf-8"
+            )
         loaded = loader.load(self.documents)
         past = schedules.past(loaded.triggers, datetime.now(UTC))
         files.write(self.documents, stack.compile_documents(loaded, past))
