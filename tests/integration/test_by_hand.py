@@ -139,7 +139,7 @@ def test_a_request_and_a_message_are_run_like_published_ones(deployed: Deployed,
     path.write_text(json.dumps({**envelope, "Message": json.dumps({**asked, "trigger": "team/x"})}), encoding="utf-8")
     refused = deployed.triggers("run", "requests", "--event", str(path))
     assert refused.returncode == 1
-    assert "REJECTED the message is not for team/requests" in refused.stdout
+    assert "team/requests would reject it: the message is not for team/requests" in refused.stderr
 
 
 def test_what_is_deployed_of_a_trigger_is_told(deployed: Deployed) -> None:
