@@ -360,7 +360,7 @@ GUARDS = (
         "schedule: what is over is not made again",
         "compile.schedules:schedules",
         never("is_over"),
-        ("tests/unit/documents/test_schedules.py::test_what_is_over_makes_no_schedule_and_is_told",),
+        ("tests/unit/documents/test_schedules.py::test_a_schedule_that_has_ended_is_left_out_with_a_note",),
     ),
     SymbolGuard(
         "direct: nothing that needs a handler is left out in silence",
@@ -372,7 +372,7 @@ GUARDS = (
         "direct: a value that a target can't carry is refused",
         "documents.direct:value_problem",
         returns("attribute_problem(source, value)"),
-        ("tests/unit/documents/test_direct.py::test_what_it_can_not_is_told_with_the_reason",),
+        ("tests/unit/documents/test_direct.py::test_what_can_not_be_direct_is_refused_with_the_reason",),
     ),
     Guard(
         "janitor: a failed delete is none",

@@ -66,7 +66,7 @@ def test_a_rule_matches_as_much_of_the_key_as_it_can(key: str | None, matcher: A
 
 
 def test_a_target_gets_the_whole_event_and_keeps_what_it_can_not_deliver() -> None:
-    """The trigger's id is a literal, the event is whole, and a dead-letter queue stands behind."""
+    """The trigger's id is a literal, the event is whole, and a dead-letter queue is behind it."""
     (rule,) = resources(stack(trigger()), "AWS::Events::Rule")
     (target,) = rule["Targets"]
     template = target["InputTransformer"]["InputTemplate"]
@@ -177,7 +177,7 @@ def test_tags_are_those_of_the_rule() -> None:
 
 
 def test_only_drift_may_look_at_processing_jobs() -> None:
-    """A permission stands where a trigger uses it."""
+    """A permission is there where a trigger uses it."""
     drift = trigger(when=When("drift", {"monitoring_schedule": "churn"}))
     allowed = [policy["PolicyDocument"]["Statement"][0]["Action"] for policy in resources(stack(drift), POLICY)]
     assert ["sagemaker:DescribeProcessingJob"] in allowed

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
+
 import pytest
-from pipeline_triggers.documents.cron import cron_problem, rate_problem
+from hypothesis import given
+from hypothesis import strategies as st
+from pipeline_triggers.documents.cron import cron_problem, never_fires, rate_problem
 
 
 def _expressions(table: str) -> list[str]:
@@ -96,14 +100,14 @@ def test_what_scheduler_takes_is_taken(expression: str) -> None:
 
 
 @pytest.mark.parametrize("expression", BAD)
-def test_what_scheduler_refuses_is_told_with_a_remedy(expression: str) -> None:
+def test_what_scheduler_refuses_is_refused_with_a_remedy(expression: str) -> None:
     """Before a deploy fails on it."""
     assert (cron_problem(expression) or "").partition("; ")[2]
 
 
 @pytest.mark.parametrize("value", ["MON#", "L-", "0/", ""])
 def test_a_number_may_be_of_any_length(value: str) -> None:
-    """Python itself reads none of more than 4,300 digits."""
+    """Python itself refuses to read more than 4,300 digits."""
     for at in range(6):
         fields = ["0", "0", "1", "1", "?", "*"]
         fields[at] = value + "1" * 5000
@@ -116,7 +120,7 @@ def test_fields_stand_apart_by_any_white_space() -> None:
 
 
 def test_the_tables_are_long_enough_to_mean_something() -> None:
-    """Each expression stands in them once."""
+    """Each expression is in them once."""
     assert len(GOOD) >= 75
     assert len(BAD) >= 75
     assert len({*GOOD, *BAD}) == len(GOOD) + len(BAD)
@@ -129,7 +133,7 @@ def test_a_rate_has_a_number_and_a_unit(expression: str) -> None:
 
 
 @pytest.mark.parametrize("expression", NO_RATES)
-def test_what_is_no_rate_is_told_with_a_remedy(expression: str) -> None:
+def test_what_is_not_a_rate_is_refused_with_a_remedy(expression: str) -> None:
     """AWS knows neither seconds nor weeks."""
     assert (rate_problem(expression) or "").partition("; ")[2]
 
@@ -160,3 +164,54 @@ def test_what_is_no_rate_is_told_with_a_remedy(expression: str) -> None:
 def test_a_problem_names_the_field_and_what_to_write(expression: str, problem: str) -> None:
     """In the words of AWS's own reference."""
     assert cron_problem(expression) == problem
+
+
+@pytest.mark.parametrize(
+    ("expression", "days"),
+    [
+        ("0 6 31 2 ? *", 31),
+        ("0 6 31 4,6,SEP,nov ? *", 31),
+        ("0 6 30-31 2 ? *", 30),
+        ("0 6 30/1 FEB ? *", 30),
+        ("0 6 29 2 ? 2027", 29),
+        ("0 6 29 2 ? 2025/4", 29),
+        ("0 6 L-29 2 ? *", 30),
+        ("0 6 ? 2 TUE#5 2025-2027", 29),
+    ],
+)
+def test_a_cron_on_a_day_that_no_month_has_never_fires(expression: str, days: int) -> None:
+    """Scheduler's grammar allows it."""
+    assert cron_problem(expression) is None
+    assert never_fires(expression) == f"never fires: no month that it names has {days} days"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *(expression for expression in GOOD if expression != "0 0 31 2 ? *"),
+        "0 6 31 4,5 ? *",
+        "0 6 29 2 ? *",
+        "0 6 29 2 ? 2025-2028",
+        "0 6 30-1 2 ? *",
+        "0 6 31 NOV-FEB ? *",
+        "0 6 L-28 2 ? *",
+        "0 6 31W 2 ? *",
+        "0 6 ? 2 TUE#5 *",
+    ],
+)
+def test_any_other_cron_may_fire(expression: str) -> None:
+    """Leap years, ranges that go round, and what AWS does not document."""
+    assert never_fires(expression) is None
+
+
+_days = st.lists(st.integers(25, 31), min_size=1, max_size=3)
+_months = st.lists(st.integers(1, 12), min_size=1, max_size=3)
+_years = st.lists(st.integers(2024, 2031), min_size=1, max_size=2)
+
+
+@given(_days, _months, _years)
+def test_a_cron_never_fires_when_none_of_its_dates_exists(days: list[int], months: list[int], years: list[int]) -> None:
+    """Held against the calendar."""
+    day, month, year = (",".join(map(str, numbers)) for numbers in (days, months, years))
+    exists = any(monthrange(year, month)[1] >= day for year in years for month in months for day in days)
+    assert (never_fires(f"0 6 {day} {month} ? {year}") is None) == exists

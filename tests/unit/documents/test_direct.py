@@ -25,7 +25,7 @@ SCHEDULE = "    when: {schedule: {rate: 1 day}}\n    delivery: direct\n"
 
 
 def problems(directory: Path, trigger: str) -> list[str]:
-    """Return what is told of a document with this trigger, without its file and the trigger's name."""
+    """Return the problems of a document with this trigger, without its file and the trigger's name."""
     (directory / "stages.yaml").write_text("dev: {Name: x}\n")
     (directory / "team.yaml").write_text(HEAD + trigger)
     try:
@@ -151,7 +151,7 @@ def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
         ),
     ],
 )
-def test_what_it_can_not_is_told_with_the_reason(tmp_path: Path, trigger: str, problem: str) -> None:
+def test_what_can_not_be_direct_is_refused_with_the_reason(tmp_path: Path, trigger: str, problem: str) -> None:
     """Before anything is deployed."""
     assert problems(tmp_path, trigger) == [problem]
 
@@ -286,14 +286,14 @@ def test_as_many_policies_as_its_pipelines_need_come_before_a_rule() -> None:
     assert all(rule["DependsOn"] == names for rule in found.values() if rule["Type"] == "AWS::Events::Rule")
 
 
-# ---- what is told
+# ---- what the commands say
 
 
 def test_a_direct_trigger_can_close_a_loop(tmp_path: Path) -> None:
     """It starts pipelines like any other."""
     trigger = "    when: {pipeline: {name: p, status: succeeded}}\n    delivery: direct\n    start: p\n"
-    (told,) = problems(tmp_path, trigger)
-    assert told == f"start: would run forever: p → p; {loops.REMEDY}"
+    (message,) = problems(tmp_path, trigger)
+    assert message == f"start: would run forever: p → p; {loops.REMEDY}"
 
 
 @pytest.mark.parametrize("command", ["compile", "check"])

@@ -206,11 +206,13 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             "",
-            "5: triggers.retrain: is empty; write names with values under them: When what happens, start this.",
+            "5: triggers.retrain: is empty; write names with values under them: A trigger: what fires it, and what it "
+            "starts.",
         ),
         (
             "    a text\n",
-            "5: triggers.retrain: is 'a text'; write names with values under them: When what happens, start this.",
+            "5: triggers.retrain: is 'a text'; write names with values under them: A trigger: what fires it, and what "
+            "it starts.",
         ),
         (
             "    start: churn-training\n",
@@ -322,8 +324,8 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trigger: str, problem: str) -> None:
-    """The message is all that the author needs to mend it."""
+def test_a_wrong_trigger_is_refused_with_line_field_and_remedy(tmp_path: Path, trigger: str, problem: str) -> None:
+    """The message is all that the author needs to fix it."""
     assert problems(tmp_path, HEAD + trigger) == [f"churn.yaml:{problem}"]
 
 
@@ -434,7 +436,7 @@ def test_a_wrong_trigger_is_told_with_line_field_and_remedy(tmp_path: Path, trig
         ),
     ],
 )
-def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> None:
+def test_a_wrong_request_is_refused(tmp_path: Path, trigger: str, problem: str) -> None:
     """What publishers may ask for, and what is for their topic only."""
     assert problems(tmp_path, HEAD + f"    {trigger}") == [f"churn.yaml:{problem}"]
 
@@ -476,15 +478,15 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
         (
             "max_starts: 0",
-            "max_starts: is '0'; write a whole number from 1 on",
+            "max_starts: is '0'; write a whole number, 1 or more",
         ),
         (
             "max_starts: [1]",
-            "max_starts: is a list; write a whole number: How many executions it may start in an hour.",
+            "max_starts: is a list; write a whole number: The most executions that it may start in an hour.",
         ),
         (
             "max_parallel_steps: two",
-            "max_parallel_steps: is 'two'; write a whole number from 1 on",
+            "max_parallel_steps: is 'two'; write a whole number, 1 or more",
         ),
         (
             "steps: Train",
@@ -567,7 +569,7 @@ def test_a_wrong_request_is_told(tmp_path: Path, trigger: str, problem: str) -> 
         ),
     ],
 )
-def test_a_wrong_option_is_told(tmp_path: Path, option: str, problem: str) -> None:
+def test_a_wrong_option_is_refused(tmp_path: Path, option: str, problem: str) -> None:
     """What a trigger may say besides ``when`` and ``start``."""
     assert problems(tmp_path, HEAD + GOOD + f"    {option}\n") == [f"churn.yaml:8: triggers.retrain.{problem}"]
 
@@ -631,7 +633,7 @@ def test_a_wrong_option_is_told(tmp_path: Path, option: str, problem: str) -> No
         ),
     ],
 )
-def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None:
+def test_a_wrong_value_is_refused(tmp_path: Path, value: str, problem: str) -> None:
     """On the line of the value, which need not be that of ``parameters``."""
     text = HEAD + GOOD + f"    parameters:\n      A: {value}\n"
     assert problems(tmp_path, text) == [f"churn.yaml:9: triggers.retrain.parameters.A: {problem}"]
@@ -715,7 +717,7 @@ def test_a_wrong_value_is_told(tmp_path: Path, value: str, problem: str) -> None
         ),
     ],
 )
-def test_a_wrong_pattern_is_told(tmp_path: Path, pattern: str, problem: str) -> None:
+def test_a_wrong_pattern_is_refused(tmp_path: Path, pattern: str, problem: str) -> None:
     """What EventBridge would refuse, and what could never match."""
     text = HEAD + f"    when: {{event: {{pattern: {pattern}}}}}\n    start: churn-training\n"
     assert problems(tmp_path, text) == [f"churn.yaml:6: triggers.retrain.when.event.pattern{problem}"]
@@ -726,7 +728,7 @@ def test_a_wrong_pattern_is_told(tmp_path: Path, pattern: str, problem: str) -> 
     [
         ("churn.yaml", "", "churn.yaml:1: is empty; write version, owner, pipelines and triggers, or remove the file"),
         ("churn.yaml", "- a", "churn.yaml:1: is a list; write names with values under them: "
-         "What starts which SageMaker pipelines with which parameters, for one team."),
+         "The triggers of one team: which events start which SageMaker pipelines, with which parameters."),
         ("churn.yaml", "a:\n---\nb:", "churn.yaml:2: holds a second YAML document; write one per file, without ---"),
         ("churn.yaml", "a: [1", "churn.yaml:1: a: is not valid YAML: while parsing a flow sequence expected ',' or "
          "']', but got '<stream end>'; check its quotes, brackets and indentation"),
@@ -739,7 +741,7 @@ def test_a_wrong_pattern_is_told(tmp_path: Path, pattern: str, problem: str) -> 
          "write version: 1"),
         ("churn.yaml", HEAD.replace("owner: churn-team\n", "") + GOOD, "churn.yaml:1: needs owner"),
         ("churn.yaml", HEAD.replace("[churn-*]", "churn-*") + GOOD, "churn.yaml:3: pipelines: is 'churn-*'; "
-         "write a list: What this file may start at all: pipeline names; * stands for any characters."),
+         "write a list: The pipelines that this file may start: names, in which * stands for any characters."),
         ("churn.yaml", HEAD.replace("churn-*", "churn-*, '${Market}'") + GOOD, "churn.yaml:3: pipelines.1: "
          "${Market} has no value in stages.yaml; use one of AWS::AccountId, AWS::Region, RawBucket"),
         ("churn.yaml", HEAD.replace("  retrain:\n", ""), "churn.yaml:4: triggers: is empty; "
@@ -749,7 +751,7 @@ def test_a_wrong_pattern_is_told(tmp_path: Path, pattern: str, problem: str) -> 
          "use lower-case letters, digits, dashes and .yaml: churn.yaml"),
     ],
 )  # fmt: skip
-def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str) -> None:
+def test_a_wrong_file_is_refused(tmp_path: Path, name: str, text: str, problem: str) -> None:
     """What is wrong with a file as a whole names the file."""
     assert problems(tmp_path, text, name) == [problem]
 
@@ -801,7 +803,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, name: str, text: str, problem: str
         ),
     ],
 )
-def test_what_is_wrong_in_one_stage_is_told(tmp_path: Path, trigger: str, stages: str, problem: str) -> None:
+def test_what_is_wrong_in_one_stage_only_is_refused(tmp_path: Path, trigger: str, stages: str, problem: str) -> None:
     """A document is right when it is so in every stage."""
     assert problems(tmp_path, HEAD + trigger, stages=stages) == [f"churn.yaml:{problem}"]
 
@@ -835,7 +837,7 @@ def test_what_is_no_team_s_file_is_not_passed_over(tmp_path: Path, name: str, pr
     assert found == [f"{name}:1: {problem}"]
 
 
-def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     """Not a traceback: which byte, and on which line."""
     (tmp_path / "stages.yaml").write_text(STAGES)
     (tmp_path / "churn.yaml").write_bytes(b"version: 1\nowner: \xff")
@@ -858,7 +860,7 @@ def test_a_file_that_is_no_utf8_is_told(tmp_path: Path) -> None:
         ("dev: a", "1: dev: has no values; write names and values, as in {RawBucket: raw-dev}"),
     ],
 )
-def test_wrong_stages_are_told(tmp_path: Path, stages: str, problem: str) -> None:
+def test_wrong_stages_are_refused(tmp_path: Path, stages: str, problem: str) -> None:
     """A stage that needs a value would deploy something else than the others."""
     assert problems(tmp_path, HEAD + GOOD, stages=stages) == [f"stages.yaml:{problem}"]
 
@@ -870,14 +872,14 @@ def test_stages_must_exist(tmp_path: Path) -> None:
 
 
 def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
-    """Nobody mends one problem to be told of the next."""
+    """Nobody fixes one problem only to learn of the next."""
     (tmp_path / "ltv.yaml").write_text(HEAD + "    start: churn-a\n", encoding="utf-8")
     found = problems(tmp_path, HEAD + GOOD + "    enabled: 1\n    colour: red\n")
     assert [problem.split(": ")[0] for problem in found] == ["churn.yaml:8", "churn.yaml:9", "ltv.yaml:5"]
 
 
 def test_what_has_no_shape_hides_nothing_else(tmp_path: Path) -> None:
-    """A misspelt key, a repeated one and a wrong stage: all the rest is told with them."""
+    """A misspelt key, a repeated one and a wrong stage: all the rest is reported with them."""
     text = HEAD + GOOD + "    enabld: false\n    if: $object.size\n"
     text += "  other:\n    when: {endpoint: {status: servng}}\n    start: a b\n    start: a b\n"
     text += '    parameters: {A: "{% $now() %}", B: "{% detail.nope %}"}\n'
@@ -893,7 +895,7 @@ def test_what_has_no_shape_hides_nothing_else(tmp_path: Path) -> None:
     ]
 
 
-def test_every_loop_is_told(tmp_path: Path) -> None:
+def test_every_loop_is_reported(tmp_path: Path) -> None:
     """Not the first only."""
     loops = [
         f"  {name}:\n    when: {{pipeline: {{name: churn-{name}, status: failed}}}}\n    start: churn-{name}\n"
@@ -922,7 +924,7 @@ def test_every_loop_is_told(tmp_path: Path) -> None:
          "see the samples in events/"),
     ],
 )  # fmt: skip
-def test_a_value_that_could_not_be_sent_is_told(tmp_path: Path, value: str, problem: str) -> None:
+def test_a_value_that_could_not_be_sent_is_refused(tmp_path: Path, value: str, problem: str) -> None:
     """Before an event shows it."""
     found = problems(tmp_path, HEAD + GOOD + f"    parameters:\n      A: {value}\n")
     assert any(f"churn.yaml:9: triggers.retrain.parameters.A{problem}".replace("A'", "A: '").replace("Ais", "A: is")

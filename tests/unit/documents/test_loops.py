@@ -52,7 +52,7 @@ def test_a_pipeline_that_starts_itself_is_refused(
 
 
 def test_a_way_round_over_several_pipelines_is_refused(tmp_path: Path) -> None:
-    """The way is told."""
+    """The message names the way round."""
     (problem,) = load(tmp_path, ("a", "b"), ("b", "c"), ("c", "a"))
     assert "would run forever: " in problem
     assert problem.count("→") == 3

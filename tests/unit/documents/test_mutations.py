@@ -1,4 +1,4 @@
-"""Right documents with one node gone, of another type or misspelt: each is told with its place and a remedy."""
+"""Right documents with one node gone, of another type or misspelt: each is refused with its place and a remedy."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ STILL_RIGHT = {
 
 
 def entries(data: Any) -> list[tuple[Any, Any]]:
-    """Return what stands under a node: names or indices, with values."""
+    """Return what is under a node: names or indices, with values."""
     match data:
         case dict():
             return list(data.items())
@@ -323,8 +323,8 @@ def test_what_may_be_done_is_done() -> None:
 @pytest.mark.parametrize(
     ("what", "way", "document"), MUTATIONS, ids=[f"{what} {spelt(way) or 'all'}" for what, way, _ in MUTATIONS]
 )
-def test_a_mutation_is_told_or_still_right(directory: Path, what: str, way: Way, document: Any) -> None:
-    """With the file, the line that the field stands on, the field, and a remedy; never with another exception."""
+def test_a_mutation_is_refused_or_still_right(directory: Path, what: str, way: Way, document: Any) -> None:
+    """With the file, the line that the field is on, the field, and a remedy; never with another exception."""
     text = yaml.safe_dump(document, sort_keys=False, width=1000)
     path = directory / "churn.yaml"
     path.write_text(text, encoding="utf-8")
@@ -344,7 +344,7 @@ def test_a_mutation_is_told_or_still_right(directory: Path, what: str, way: Way,
 
 
 def stands_on(line: str, field: str) -> bool:
-    """Whether a field begins on a line; what is wrong with the document as a whole stands on its first."""
+    """Whether a field begins on a line; what is wrong with the document as a whole is on its first."""
     last = field.rpartition(".")[2]
     if last.isdigit():
         return line.startswith("- ")

@@ -1,4 +1,4 @@
-"""Quotas: at the limit all is well, one beyond it is told with the quota's name."""
+"""Quotas: the limit itself is fine, and one beyond it is refused with the quota's name."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_mapping_takes_200_names(tmp_path: Path) -> None:
         loader.load(tmp_path)
 
 
-def test_a_document_beyond_a_quota_is_told_where_it_stands(tmp_path: Path) -> None:
+def test_a_trigger_beyond_a_quota_is_reported_on_its_line(tmp_path: Path) -> None:
     """With file, line and field, like every other problem."""
     (tmp_path / "stages.yaml").write_text("dev:\n")
     (tmp_path / "t.yaml").write_text(

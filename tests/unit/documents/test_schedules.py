@@ -1,4 +1,4 @@
-"""Schedules: what is told of their documents, what has passed, and what is compiled."""
+"""Schedules: what is wrong with them, what has passed, and what is compiled."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
         ({"rate": "0 minutes"}, "rate", "'0 minutes' never fires; write 1 or more"),
     ],
 )
-def test_a_wrong_schedule_is_told_with_its_remedy(fields: dict[str, str], name: str, problem: str) -> None:
+def test_a_wrong_schedule_is_refused_with_a_remedy(fields: dict[str, str], name: str, problem: str) -> None:
     """And with nothing else."""
     assert list(schedules.problems(fields)) == [(name, problem)]
 
@@ -193,7 +193,7 @@ def test_the_last_year_is_over_when_it_is_so_everywhere() -> None:
     assert schedules.past([trigger], datetime(2027, 1, 3, tzinfo=UTC))
 
 
-def test_what_is_over_makes_no_schedule_and_is_told() -> None:
+def test_a_schedule_that_has_ended_is_left_out_with_a_note() -> None:
     """It never fires again."""
     for fields in (
         {"at": "2027-01-01T00:00:00", "timezone": "UTC"},
@@ -209,7 +209,7 @@ def test_what_is_over_makes_no_schedule_and_is_told() -> None:
         assert list(schedules.notes([trigger], past)) == [("team/one", note)]
 
 
-def test_a_start_that_has_passed_is_left_out_and_told() -> None:
+def test_a_start_that_has_passed_is_left_out_with_a_note() -> None:
     """Scheduler refuses a start more than five minutes ago, on each update as well."""
     trigger = schedule(rate="1 day", start="2027-01-01T01:00:00+01:00", end="2028-01-01T00:00:00Z")
     past = schedules.past([trigger], NOW)
@@ -324,7 +324,9 @@ def test_the_commands_say_what_has_passed(directory: Path, command: str) -> None
     assert ended.output.startswith("1 trigger")
 
 
-def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_that_has_ended_is_not_checked_in_the_account(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command says by its clock what is."""
 
     def problems(_documents: Documents, _stage: str, past: frozenset[str]) -> list[Problem]:
@@ -339,7 +341,7 @@ def test_the_account_is_not_asked_for_what_is_over(directory: Path, monkeypatch:
 
 
 def test_time_alone_makes_no_compiled_file_stale(directory: Path) -> None:
-    """What was compiled before the time came is no error; compiling again is what ends it."""
+    """What was compiled before the time came is not an error; compiling again is what ends it."""
     loaded = Documents((schedule(at="2020-01-01T00:00:00", timezone="UTC"),), {"dev": {}})
     files.write(directory, compiler.compile_documents(loaded))
     checked = run(directory, "compile", "--check")

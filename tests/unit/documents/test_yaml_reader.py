@@ -101,7 +101,7 @@ FIELD_OF_THE_TRIGGER = "is a field of the trigger; indent it less, like the trig
         ),
     ],
 )
-def test_a_field_on_a_wrong_level_is_told_its_indentation(tmp_path: Path, trigger: str, problem: str) -> None:
+def test_a_field_on_a_wrong_level_is_named_with_its_indentation(tmp_path: Path, trigger: str, problem: str) -> None:
     """And nothing else: that the trigger has no start only follows from it."""
     assert problems(tmp_path, HEAD + trigger) == [f"churn.yaml:{problem}"]
 

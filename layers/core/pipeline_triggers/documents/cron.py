@@ -110,7 +110,7 @@ def _values(field: _Field, text: str) -> Iterator[int]:
 
 
 def rate_problem(expression: str) -> str | None:
-    """Say the same of what stands between ``rate(`` and ``)``."""
+    """Say the same of the text between ``rate(`` and ``)``."""
     if wrapped := _wrapped(expression):
         return wrapped
     if not (rate := _RATE.fullmatch(expression)):
@@ -132,8 +132,8 @@ def _problems(written: list[str]) -> Iterator[str]:
         yield f"has {len(written)} fields instead of six; write {names}{unix}"
         return
     for field, text in zip(_FIELDS, written, strict=True):
-        if wrong := _field_problem(field, text):
-            yield f"has {text} for {field.name}: {wrong}"
+        if message := _field_problem(field, text):
+            yield f"has {text} for {field.name}: {message}"
     _, _, of_month, _, of_week, _ = written
     if of_month == of_week == "?":
         yield "has ? for both days; write a value or * for one of them"
@@ -150,8 +150,8 @@ def _field_problem(field: _Field, text: str) -> str | None:
     if field.special and (special := field.special.fullmatch(text)):
         return _special_problem(field, special)
     for item in text.split(","):
-        if wrong := _item_problem(field, item):
-            return wrong
+        if message := _item_problem(field, item):
+            return message
     return None
 
 

@@ -1,4 +1,4 @@
-"""Pipelines whose end starts them again, by way of the triggers: they would run for ever."""
+"""Pipelines whose end starts them again, by way of the triggers: they would run forever."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REMEDY = "start another pipeline, or remove or disable one of these triggers"
 def all_of(triggers: Iterable[Trigger]) -> Iterator[tuple[str, list[str]]]:
     """Give a trigger of each loop, with the way round, as if those given before had been removed."""
     left = list(triggers)
-    # Those that start what they wait for are told first, all at once: there may be many.
+    # Those that start what they wait for come first, all at once: there may be many.
     at_once = {id_: name for id_, ended, name in _steps(left) if ended == name}
     yield from ((id_, [name, name]) for id_, name in at_once.items())
     left = [trigger for trigger in left if trigger.id not in at_once]

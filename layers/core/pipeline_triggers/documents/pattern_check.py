@@ -73,8 +73,8 @@ def _in_object(pattern: Mapping[str, Any], path: FieldPath) -> Iterator[tuple[Fi
                 yield here, f"is not a list; write patterns side by side, as in {example}"
             case list():
                 for at, matcher in enumerate(value):
-                    if wrong := _matcher(matcher):
-                        yield (*here, at), wrong
+                    if message := _matcher(matcher):
+                        yield (*here, at), message
             case dict():
                 yield from _in_object(value, here)
             case _:

@@ -104,7 +104,6 @@ def check_requests(section: Section, raw: Mapping[str, Any], when: When) -> None
         for path, value in places(("accept", name), accepted):
             for resolved in section.by_stage(path, value):
                 if len(resolved) > values.MAX_VALUE_LENGTH:
-                    message = f"has {len(resolved)} characters; SageMaker takes {values.MAX_VALUE_LENGTH}"
+                    section.problem(path, f"has {len(resolved)} characters; SageMaker takes {values.MAX_VALUE_LENGTH}")
+                elif isinstance(accepted, str) and (message := globs.check(resolved)):
                     section.problem(path, message)
-                elif isinstance(accepted, str) and (wrong := globs.check(resolved)):
-                    section.problem(path, wrong)

@@ -20,7 +20,7 @@ _BELONGS = "or quote the value if it belongs there"
 
 def key_problem(key: str) -> str | None:
     """Say which such character a key holds, and what to write instead, or None."""
-    return _message(found[0]) if (found := _ODD.search(key)) else None
+    return _message(match[0]) if (match := _ODD.search(key)) else None
 
 
 def problem(text: str, *, quoted: bool) -> str | None:
@@ -29,14 +29,14 @@ def problem(text: str, *, quoted: bool) -> str | None:
         return key_problem(_LITERAL.sub("", text))
     if quoted:
         return None
-    found = _ODD_SPACE.search(text) or (_ODD.match(text))
-    return f"{_message(found[0])}, {_BELONGS}" if found else None
+    match = _ODD_SPACE.search(text) or (_ODD.match(text))
+    return f"{_message(match[0])}, {_BELONGS}" if match else None
 
 
 def line_problem(line: str) -> str | None:
     """Say the same of a line that YAML could not read."""
-    found = _IN_PLACE.search(line)
-    return _message(found[1] or found[2]) if found else None
+    match = _IN_PLACE.search(line)
+    return _message(match[1] or match[2]) if match else None
 
 
 def _message(character: str) -> str:

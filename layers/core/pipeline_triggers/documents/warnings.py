@@ -17,14 +17,14 @@ def warnings(documents: Documents, past: frozenset[str]) -> list[Problem]:
 
     ``past`` says which times of schedules have passed (``schedules.past``).
     """
-    found = {
+    problems = {
         *(documents.problem(trigger_id, ("when",), message, "warning") for trigger_id, message in _warnings(documents)),
         *(documents.problem(trigger_id, (), message, "note") for trigger_id, message in _notes(documents, past)),
     }
     if not documents.triggers:
         message = "the folder has no triggers; write them into a <team>.yaml"
-        found.add(Problem(documents.stages_file, 1, "", message, "warning"))
-    return sorted(found)
+        problems.add(Problem(documents.stages_file, 1, "", message, "warning"))
+    return sorted(problems)
 
 
 def _warnings(documents: Documents) -> Iterator[tuple[str, str]]:

@@ -38,8 +38,8 @@ def _typographic(error: yaml.MarkedYAMLError, mark: yaml.Mark, lines: list[str])
     """Return the line with a curly quote or an odd space that may have caused the error, and what it has."""
     begun = error.context_mark if (error.context or "").startswith("while scanning") else None
     for number in sorted({place.line for place in (begun, mark) if place}):
-        if number < len(lines) and (wrong := typography.line_problem(lines[number])):
-            return number + 1, wrong
+        if number < len(lines) and (message := typography.line_problem(lines[number])):
+            return number + 1, message
     return None
 
 
@@ -100,7 +100,7 @@ def _second_colon(text: str, mark: yaml.Mark) -> str:
 
 
 def _indentation(text: str, mark: yaml.Mark) -> str:
-    """Explain a line that stands between two levels of indentation."""
+    """Explain a line whose indentation is that of no line above."""
     *above, line = text.splitlines()[: mark.line + 1]
     levels: list[int] = []
     for other in above:

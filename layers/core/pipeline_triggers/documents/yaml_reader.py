@@ -99,8 +99,8 @@ class _Reader:
                 self.document.problem(here, "is a merge key, which is not supported; repeat the keys here")
             else:
                 self._check_properties(key, here)
-                if wrong := typography.key_problem(key.value):
-                    self.document.problem(here, wrong)
+                if message := typography.key_problem(key.value):
+                    self.document.problem(here, message)
                     self.is_readable = False  # what the key is, and on which level, is a guess
                 if key.value in items:
                     self.document.problem(here, f"is defined twice, first on line {first}; remove one")
@@ -118,8 +118,9 @@ class _Reader:
             if text in _NULLS and not _MAY_BE_NULL.intersection(path):
                 message = f'is {text}, which is not a value; write "{text}" if you mean the text, or leave it out'
                 self.document.problem(path, message)
-        if not _PROSE.intersection(path[-1:]) and (wrong := typography.problem(text, quoted=node.style is not None)):
-            self.document.problem(path, wrong)
+        odd = None if _PROSE.intersection(path[-1:]) else typography.problem(text, quoted=node.style is not None)
+        if odd:
+            self.document.problem(path, odd)
         return text
 
     def _check_properties(self, node: yaml.Node, path: FieldPath) -> None:
