@@ -1,6 +1,6 @@
 # The same commands on a laptop and in CI. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit thorough coverage faults burst guards janitor benchmark check format compile plan deploy build requirements clean
+.PHONY: help setup run test unit thorough coverage faults faults-nightly burst guards janitor benchmark check format compile plan deploy build requirements clean
 
 BIN := .venv/bin
 STAGE ?= dev
@@ -12,7 +12,7 @@ export SAM_CLI_TELEMETRY ?= 0
 PYTEST := $(BIN)/python -m pytest --numprocesses=logical --dist=loadgroup
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
 
 setup: .venv/ready ## create .venv, the development environment (PYTHON=python3.12 chooses the Python)
 
@@ -57,8 +57,11 @@ thorough: setup .venv-sdk/ready ## run all tests with many more examples, as CI 
 coverage: setup ## report which lines the unit tests run, also in htmlcov/index.html
 	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html tests/unit
 
-faults: setup ## inject a fault into every call to AWS, and count lost and repeated events
-	@$(BIN)/python -m tests.simulation.faults
+faults: setup ## inject a fault into every call to AWS, then play random histories; count what is lost or repeated
+	@$(BIN)/python -m tests.simulation.run_faults --histories $(or $(HISTORIES),2000)
+
+faults-nightly: HISTORIES := 20000
+faults-nightly: faults ## the same with ten times as many random histories
 
 burst: setup ## upload 100,000 objects at once against SageMaker's limits, and count lost events
 	@$(BIN)/python -m tests.simulation.burst

@@ -87,8 +87,10 @@ def state_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     settings_of.cache_clear()
-    clients.table.cache_clear()
+    for client in (clients.table, clients.counters):
+        client.cache_clear()
     with mock_aws():
         yield boto3.resource("dynamodb").create_table(TableName=ENVIRONMENT["STATE_TABLE"], **table_keys("StateTable"))
     settings_of.cache_clear()
-    clients.table.cache_clear()
+    for client in (clients.table, clients.counters):
+        client.cache_clear()

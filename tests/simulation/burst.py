@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 from pipeline_triggers import aws
+from pipeline_triggers.delivery import attempts
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.settings import settings
@@ -102,7 +103,6 @@ class Burst:
     most_receives: int = 0
     most_in_flight: int = 0
     _ledger: dict[str, str] = field(default_factory=dict)
-    _tries: dict[str, int] = field(default_factory=dict)
     _tokens: float = STARTS_PER_SECOND
     _refilled_at: float = 0.0
 
@@ -188,31 +188,26 @@ class Burst:
 
     # The ledger, as state writes it: no two deliveries of an event meet here.
 
-    def begin(self, token: str, *_: str) -> ledger.Entry | None:
+    def begin(self, token: str, _: str, message: str) -> ledger.Entry:
         """Note that a start begins."""
         self.clock.sleep(ANOTHER_CALL)
-        return ledger.Entry(0, "", self._ledger[token]) if token in self._ledger else None
+        return ledger.Entry(token, "", 0, message, token in self._ledger, self._ledger.get(token))
 
     def note_started(self, token: str, execution: str) -> None:
         """Note that a start is done."""
         self.clock.sleep(ANOTHER_CALL)
         self._ledger[token] = execution
 
-    def count(self, *_: Any) -> bool:
+    def write(self, *_: Any, **__: Any) -> str:
         """Count, release, uncount: a write each."""
         self.clock.sleep(ANOTHER_CALL)
-        return True
+        return ""
 
-    def tried(self, message: str) -> int:
-        """Count a try of a message."""
-        self.clock.sleep(ANOTHER_CALL)
-        self._tries[message] = self._tries.get(message, 0) + 1
-        return self._tries[message]
-
-    def untried(self, message: str) -> None:
-        """Take a try back."""
-        self.clock.sleep(ANOTHER_CALL)
-        self._tries[message] = self._tries.get(message, 0) - 1
+    def attempt(self, _: str, receives: int, **__: Any) -> attempts.Attempts:
+        """Read and note what a message's deliveries come to, from the second one on."""
+        if receives > 1:
+            self.clock.sleep(ANOTHER_CALL)
+        return attempts.NONE
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -229,12 +224,9 @@ class Burst:
                 (definition, "describe", lambda _: definition.parse('{"Parameters": [{"Name": "Key"}]}')),
                 (logger.registered_handler, "stream", nowhere),
                 (ledger, "begin", self.begin),
-                (ledger, "started", self.note_started),
-                (ledger, "release", self.count),
-                (ledger, "count", self.count),
-                (ledger, "uncount", self.count),
-                (ledger, "tried", self.tried),
-                (ledger, "untried", self.untried),
+                (ledger, "record", self.note_started),
+                *((ledger, name, self.write) for name in ("release", "count", "uncount")),
+                *((attempts, name, self.attempt) for name in ("read", "begin", "waits", "decided")),
                 (time, "time", lambda: self.clock.now),
                 (time, "monotonic", lambda: self.clock.now),
                 (time, "sleep", sleeping(self.clock.sleep, lambda: threading.current_thread() is not main)),

@@ -14,7 +14,8 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -50,6 +51,19 @@ STACK = Stack("stack", {}, {"OnS3UploadQueue": QUEUE, "OnS3UploadDeadLetterQueue
 _FIELDS_OF_EACH_LOG_RECORD = vars(logging.makeLogRecord({})).keys()
 
 
+class _Triggers(dict[str, Trigger]):
+    """Triggers by their ids; something happens before one is taken out."""
+
+    def __init__(self, take_out: Callable[[str], None], triggers: Iterable[Trigger]) -> None:
+        super().__init__({trigger.id: trigger for trigger in triggers})
+        self._take_out = take_out
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Take a trigger out."""
+        self._take_out(key)
+        return super().get(key, default)
+
+
 @dataclass
 class Invocation:
     """A function at work: when its time ends, how far its clock is off, and what it adds to each line of its log."""
@@ -57,6 +71,8 @@ class Invocation:
     ends_at: float
     skew: float
     keys: dict[str, Any] = field(default_factory=dict)
+    since: float = 0  # when it came to the message that it processes
+    began: bool = False  # to process that message
 
 
 class World:
@@ -92,6 +108,7 @@ class World:
         self.poison: set[str] = set()  # keys of uploads that kill each function that reads them
         self.keys: dict[str, str] = {}  # message → key of the upload
         self.calls: list[At] = []
+        self._made: Counter[str] = Counter()
         self.happened: list[tuple[str, str]] = []
         self.log: list[dict[str, Any]] = []
         self.crashes: dict[str, int] = {}
@@ -147,10 +164,13 @@ class World:
         settings.cache_clear()
 
     def triggers(self) -> dict[str, Trigger]:
-        """Return the deployed triggers; who looks for that of a poisonous message is killed."""
-        if self.poison and self.keys.get(self._invocations()[-1].keys["message_id"]) in self.poison:
-            raise Killed
-        return {self.trigger.id: self.trigger} if self.deployed else {}
+        """Return the deployed triggers; a function that takes one out for a poisonous message is killed."""
+
+        def take_out(_: str) -> None:
+            if self.keys.get(self._invocations()[-1].keys["message_id"]) in self.poison:
+                raise Killed
+
+        return _Triggers(take_out, [self.trigger] if self.deployed else [])
 
     def upload(self, key: str, delay: float = 0) -> str:
         """Let the trigger's rule send a message of an upload, and return the message's id."""
@@ -187,7 +207,7 @@ class World:
             return False
         finally:
             self._invocations().pop()
-        self.crashes.pop(invocation.keys["message_id"], None)
+        self._ended_in_order(invocation)
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for record in records:
             if record["messageId"] not in failed:
@@ -217,21 +237,29 @@ class World:
 
     def _append_keys(self, **keys: Any) -> None:
         current = self._invocations()[-1].keys
-        if keys.get("message_id", "") != current.get("message_id") and "message_id" in current:
-            self.crashes.pop(current["message_id"], None)
+        if "message_id" in keys:  # the function goes on to its next message
+            self._ended_in_order(self._invocations()[-1])
+            self._invocations()[-1].since = self.now
         current.update(keys)
+
+    def _ended_in_order(self, invocation: Invocation) -> None:
+        """Forget the crashes of a message that a function has done with, if it had the time to begin with it."""
+        if invocation.began:
+            self.crashes.pop(invocation.keys["message_id"], None)
+        invocation.began = False
 
     def _note(self, record: logging.LogRecord) -> None:
         more = {name: value for name, value in vars(record).items() if name not in _FIELDS_OF_EACH_LOG_RECORD}
-        keys = self._invocations()[-1].keys
-        line = {"level": record.levelname, "message": record.getMessage(), "at": self.now, **keys, **more}
-        self.log.append({**line, "crashes": self.crashes.get(keys.get("message_id", ""), 0)})
+        keys, since = self._invocations()[-1].keys, self._invocations()[-1].since
+        line = {"level": record.levelname, "message": record.getMessage(), "at": self.now, "since": since}
+        crashes = self.crashes.get(keys.get("message_id", ""), 0)
+        self.log.append({**line, "crashes": crashes, **keys, **more})
 
     # ---- Calls
 
     def next(self, name: str) -> At:
         """Return where a fault must be to happen at the next call of this name."""
-        return (name, 1 + sum(name == other for other, _ in self.calls))
+        return (name, 1 + self._made[name])
 
     def _called(self, client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         """Make a call to AWS with what happens to it on its way."""
@@ -240,8 +268,10 @@ class World:
         if not self._invocations():
             return work()  # by somebody's command, which is not what is looked at here
         name = name_of(operation, parameters)
+        self._invocations()[-1].began |= name not in ("GetItem message", "ChangeMessageVisibility")
         at = self.next(name)
         self.calls.append(at)
+        self._made[name] += 1
         fault = self.faults.get(at) or self.lasting.get(name, "")
         if fault:
             self.happened.append((name, fault))
@@ -255,7 +285,13 @@ class World:
         mishap = MISHAPS.get(fault)
         config: Any = client.meta.config
         longest = 0.45 * config.read_timeout
-        self._take(min(self.latency(), longest))
+        try:
+            self._take(min(self.latency(), longest))
+        except Killed:
+            # The function's time is over, but its request is on its way.
+            with suppress(ClientError):
+                work()
+            raise
         if fault == "killed before":
             raise Killed
         try:
@@ -331,4 +367,5 @@ def _clients() -> Mapping[str, Any]:
     """Make the handlers' clients once: that takes longer than all else."""
     with patch.dict("os.environ", ENVIRONMENT):
         makers = {name: getattr(aws, name).__wrapped__ for name in ("sagemaker", "starter", "sqs", "s3")}
-        return {"table": aws.table.__wrapped__("state"), **{name: make() for name, make in makers.items()}}
+        tables = {name: getattr(aws, name).__wrapped__("state") for name in ("table", "counters")}
+        return {**tables, **{name: make() for name, make in makers.items()}}

@@ -28,10 +28,12 @@ from tests.simulation.changes import (
     call,
     changed,
     condition,
+    does_nothing,
     later,
     never,
     returns,
     value,
+    without_call,
     without_element,
 )
 
@@ -104,65 +106,82 @@ class Guard:
 
 DELIVERY = "tests/unit/delivery/test_handler.py::test_"
 FAULTS = "tests/simulation/test_faults.py::test_"
+BOOKKEEPING = "tests/simulation/test_bookkeeping.py::test_"
 START = "tests/unit/starts/test_start.py::test_"
 JANITOR = "tests/unit/janitor/test_handler.py::test_"
 
 
 GUARDS = (
-    Guard(
+    SymbolGuard(
         "ledger: what was begun before is known",
-        "starts/ledger.py",
-        '"expires": now + KEPT}, ConditionExpression=Attr("id").not_exists())',
-        '"expires": now + KEPT})',
+        "starts.ledger:begin",
+        argument("put_item", "ConditionExpression", None),
         (f"{DELIVERY}a_repeated_delivery_starts_nothing_more",),
     ),
-    Guard(
+    SymbolGuard(
         "ledger: kept longer than a message can live",
-        "starts/ledger.py",
-        "KEPT = 30 * 24 * 3600",
-        "KEPT = 14 * 24 * 3600",
+        "starts.ledger:KEPT",
+        value("14 * 24 * 3600"),
         (f"{FAULTS}a_message_that_is_redriven_after_its_longest_life_starts_nothing",),
     ),
-    Guard(
+    SymbolGuard(
+        "ledger: botocore's retry of a write meets its own",
+        "starts.ledger:_take_over",
+        never("nonce", "get", at=0),
+        (f"{BOOKKEEPING}a_start_whose_beginning_got_no_answer_goes_on",),
+    ),
+    SymbolGuard(
+        "ledger: what an earlier delivery began is not forgotten",
+        "starts.ledger:release",
+        never("resumed"),
+        (f"{BOOKKEEPING}what_an_earlier_delivery_began_is_looked_for_again",),
+    ),
+    SymbolGuard(
+        "ledger: nobody gives back what is another's",
+        "starts.ledger:release",
+        argument("delete_item", "ConditionExpression", None),
+        (f"{BOOKKEEPING}a_start_is_given_back_by_who_holds_it",),
+    ),
+    SymbolGuard(
         "lease: a start is left to who began it",
-        "starts/ledger.py",
-        "if now < lease:",
-        "if False:",
+        "starts.ledger:_take_over",
+        never("now", "lease"),
         (f"{FAULTS}a_second_delivery_in_the_middle_of_the_first_waits",),
     ),
-    Guard(
+    SymbolGuard(
         "lease: of two that take it over, one wins",
-        "starts/ledger.py",
-        'Attr("lease").eq(lease) & Attr("execution").not_exists()',
-        'Attr("execution").not_exists()',
+        "starts.ledger:_take_over",
+        without_element("lease", "eq"),
         (f"{FAULTS}of_two_that_take_over_a_start_one_wins",),
     ),
-    Guard(
-        "search: an execution without a note is found",
-        "starts/start.py",
-        "if before and (execution := _found(run, before.begun_at, time_left)):",
-        "if before and (execution := None):",
+    SymbolGuard(
+        "lease: clocks differ",
+        "starts.ledger:CLOCK_SKEW",
+        value("0"),
+        (f"{BOOKKEEPING}clocks_that_differ_start_nothing_twice",),
+    ),
+    SymbolGuard(
+        "search: an execution that was not recorded is found",
+        "starts.start:_started_before",
+        never("resumed"),
         (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
     ),
-    Guard(
+    SymbolGuard(
         "search: on every page",
-        "starts/start.py",
-        '        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
-        '        break\n        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
+        "starts.start:_find",
+        argument("paginate", "PaginationConfig", '{"PageSize": 100, "MaxItems": 100}'),
         (f"{FAULTS}a_start_that_broke_off_is_found_among_thousands",),
     ),
-    Guard(
+    SymbolGuard(
         "search: no longer than there is time",
-        "starts/start.py",
-        '        if time_left() <= 0:\n            raise Waiting("the function has no time left to look',
-        '        if False:\n            raise Waiting("the function has no time left to look',
+        "starts.start:_need_time_for_a_page",
+        never("time_left"),
         (f"{FAULTS}a_search_that_takes_too_long_waits",),
     ),
-    Guard(
+    SymbolGuard(
         "identity: not the position in the list",
-        "starts/start.py",
-        "start.pipeline, same, ",
-        "start.pipeline, target, ",
+        "starts.plan:token_of",
+        call("count", "target"),
         (f"{FAULTS}a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice",),
     ),
     SymbolGuard(
@@ -170,6 +189,12 @@ GUARDS = (
         "aws:starter",
         call("merge", "_CONFIG"),
         ("tests/unit/test_aws.py::test_a_start_is_never_called_again_by_botocore",),
+    ),
+    SymbolGuard(
+        "no start is counted twice by botocore",
+        "aws:counters",
+        call("merge", "_QUICK"),
+        (f"{BOOKKEEPING}a_count_whose_answer_is_lost_is_not_made_twice",),
     ),
     SymbolGuard(
         "waiting: a pipeline that is being updated",
@@ -183,52 +208,86 @@ GUARDS = (
         without_element("ConnectionError"),
         ("tests/unit/test_aws.py::test_what_a_failure_means",),
     ),
-    Guard(
+    SymbolGuard(
+        "waiting: what may have been started is not given up by its age",
+        "delivery.decision:_longest_wait",
+        returns("settings().give_up_after"),
+        (f"{BOOKKEEPING}what_may_have_been_started_is_looked_for_beyond_its_age",),
+    ),
+    SymbolGuard(
         "rate: callers come apart",
-        "starts/start.py",
-        "random.uniform(0, longest)",
-        "longest",
+        "starts.start:execute",
+        call("uniform", "longest_pause"),
         (f"{START}a_rate_that_is_met_is_tried_again_while_there_is_time",),
     ),
-    Guard(
-        "quarantine: a function that always breaks off",
-        "delivery/handler.py",
-        "if tries > MOST_BROKEN_OFF:",
-        "if False:",
-        (f"{FAULTS}a_function_that_always_breaks_off_is_given_up_with_what_is_known",),
+    SymbolGuard(
+        "crashes: a function that always crashes is given up",
+        "delivery.decision:_admitted_targets",
+        never("crashes"),
+        (f"{FAULTS}a_function_that_always_crashes_is_given_up_with_what_is_known",),
     ),
-    Guard(
+    SymbolGuard(
+        "crashes: an end in order is not one",
+        "delivery.attempts:waits",
+        does_nothing(),
+        (f"{BOOKKEEPING}hours_of_throttling_give_up_nothing",),
+    ),
+    SymbolGuard(
+        "crashes: a message counts its own",
+        "delivery.attempts:decided",
+        does_nothing(),
+        (f"{BOOKKEEPING}a_message_that_kills_the_function_takes_no_other_along",),
+    ),
+    SymbolGuard(
+        "verdicts: what was started is not refused",
+        "delivery.decision:Target.started_before",
+        returns("None"),
+        (f"{BOOKKEEPING}what_was_started_is_not_rejected_when_it_is_delivered_again",),
+    ),
+    SymbolGuard(
+        "verdicts: what was decided is not decided anew",
+        "delivery.handler:_deliver",
+        never("verdicts"),
+        (f"{BOOKKEEPING}what_was_rejected_stays_so_when_it_is_delivered_again",),
+    ),
+    SymbolGuard(
         "quarantine: the reason is cut to what SQS takes",
-        "delivery/handler.py",
-        "printable(value)[:room]",
-        "printable(value)",
+        "delivery.dead_letters:_fitting",
+        call("max", "None"),
         (f"{DELIVERY}a_reason_is_cut_to_what_sqs_takes_beside_the_body",),
     ),
-    Guard(
+    SymbolGuard(
         "token: SageMaker itself starts once",
-        "starts/start.py",
-        "ClientRequestToken=run.token,",
-        "ClientRequestToken=str(random.random()),",
+        "starts.start:_execute",
+        argument("start_pipeline_execution", "ClientRequestToken", "str(random.random())"),
         (f"{FAULTS}what_sagemaker_lists_too_late_is_what_the_token_is_for",),
     ),
     SymbolGuard(
-        "no answer is no refusal",
+        "no answer is not a refusal",
         "aws:did_nothing",
         returns("isinstance(error, (ClientError, ConnectionError))"),
         (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
     ),
-    Guard(
+    SymbolGuard(
+        "no answer is not a refusal: TLS may break after the request was sent",
+        "aws:_was_not_sent",
+        returns("isinstance(error, ConnectionError)"),
+        (f"{BOOKKEEPING}tls_that_breaks_after_a_start_repeats_nothing",),
+    ),
+    SymbolGuard(
         "partial failure: what failed comes back",
-        "delivery/handler.py",
-        "raise_on_entire_batch_failure=False)\n    return ",
-        "raise_on_entire_batch_failure=False)\n    return {'batchItemFailures': []}\n    return ",
+        "delivery.handler:handle",
+        call(
+            "process_partial_response",
+            "process_partial_response(event=batch, record_handler=process, processor=processor, context=context)"
+            " and {'batchItemFailures': []}",
+        ),
         (f"{DELIVERY}exactly_the_failed_messages_come_back",),
     ),
-    Guard(
+    SymbolGuard(
         "time floor: nothing begins that can't end",
-        "delivery/handler.py",
-        "if time_left() < TIME_FOR_A_START - TIME_TO_FINISH:",
-        "if False:",
+        "delivery.decision:Delivery.need_time",
+        never("remaining"),
         (f"{DELIVERY}a_function_without_time_leaves_the_rest_to_the_next",),
     ),
     SymbolGuard(
@@ -237,32 +296,25 @@ GUARDS = (
         argument("Config", "read_timeout", "60"),
         ("tests/unit/delivery/test_hung.py::test_what_was_started_before_stays_so",),
     ),
-    Guard(
+    SymbolGuard(
         "time floor: a rate is not waited for too long",
-        "starts/start.py",
-        " or time_left() < pause:",
-        ":",
+        "starts.start:execute",
+        never("time_left", "pause"),
         (f"{START}a_rate_that_is_met_is_tried_again_while_there_is_time",),
     ),
-    Guard(
+    SymbolGuard(
         "quarantine: what is rejected is kept",
-        "delivery/handler.py",
-        "_quarantine(record.body, rejections)\n    _report",
-        "_report",
+        "delivery.handler:_carry_out",
+        without_call("quarantine"),
         (f"{DELIVERY}a_rejection_is_quarantined_with_its_reason",),
     ),
-    Guard(
-        "quarantine: no failure is the last because of waiting",
-        "delivery/handler.py",
-        "    _counted(ledger.untried, record)\n",
-        "",
-        (f"{DELIVERY}what_waited_may_still_fail_as_often_as_anything",),
-    ),
-    Guard(
-        "quarantine: a verdict is told when the message is safe",
-        "delivery/handler.py",
-        "_quarantine(record.body, rejections)\n    _report(decided.verdicts, decided)",
-        "pass\n    _report(decided.verdicts, decided)\n    if rejections: _quarantine(record.body, rejections)",
+    SymbolGuard(
+        "quarantine: a verdict is reported when the message is safe",
+        "delivery.handler:_carry_out",
+        call(
+            "quarantine",
+            "(_report(decision.verdicts, decision.deployed), quarantine(delivery.body, rejections))",
+        ),
         (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
     ),
     SymbolGuard(
@@ -271,39 +323,34 @@ GUARDS = (
         later("_sent", than="delete_message"),
         (f"{FAULTS}what_is_redriven_after_fourteen_days_starts_only_what_was_not_started",),
     ),
-    Guard(
+    SymbolGuard(
         "waiting: no verdict is final while a pipeline waits",
-        "delivery/handler.py",
-        'raise Waiting("not all of the message could be started")',
-        "pass",
+        "delivery.handler:_carry_out",
+        never("WAITING"),
         (f"{DELIVERY}a_message_s_pipelines_share_its_time",),
     ),
-    Guard(
+    SymbolGuard(
         "cap: max_starts in an hour",
-        "starts/ledger.py",
-        'ConditionExpression=Attr("starts").not_exists() | Attr("starts").lt(most),',
-        "",
+        "starts.ledger:count",
+        argument("update_item", "ConditionExpression", 'Attr("x").not_exists()'),
         (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
     ),
-    Guard(
+    SymbolGuard(
         "cap: what was not started does not count",
-        "starts/start.py",
-        "ledger.uncount(hour)",
-        "pass",
+        "starts.start:_called",
+        without_call("uncount"),
         (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
     ),
-    Guard(
+    SymbolGuard(
         "limits: a computed option is held against them",
-        "starts/start.py",
-        "if told := wrong(text):",
-        "if told := None:",
+        "starts.plan:_options",
+        never("message"),
         ("tests/unit/starts/test_limits.py::test_a_computed_option_is_one_that_sagemaker_takes",),
     ),
-    Guard(
+    SymbolGuard(
         "limits: so is the number of parameters",
-        "starts/start.py",
-        "if len(values) > MAX_PARAMETERS:",
-        "if False:",
+        "starts.plan:plan",
+        never("MAX_PARAMETERS"),
         ("tests/unit/starts/test_limits.py::test_there_are_200_parameters_at_most",),
     ),
     SymbolGuard(
@@ -312,11 +359,10 @@ GUARDS = (
         never("misfits", at=0),
         ("tests/unit/starts/test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
     ),
-    Guard(
+    SymbolGuard(
         "stale definition: what SageMaker refuses is looked at again",
-        "starts/start.py",
-        "if anew == fitting:",
-        "if True:",
+        "starts.start:_execute_as_defined",
+        always("fresh", "checked"),
         (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again",),
     ),
     SymbolGuard(
@@ -343,11 +389,10 @@ GUARDS = (
         returns("None"),
         ("tests/unit/delivery/test_publishers.py",),
     ),
-    Guard(
+    SymbolGuard(
         "depth: a chain of executions ends",
-        "starts/start.py",
-        "if occurrence.depth > MAX_DEPTH:",
-        "if False:",
+        "starts.plan:plan",
+        never("depth"),
         (f"{START}a_chain_of_executions_ends",),
     ),
     SymbolGuard(

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 from pipeline_triggers import aws
+from pipeline_triggers.delivery import attempts
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.settings import settings
@@ -102,10 +103,12 @@ def taking_all(deployed: Mapping[str, Trigger]) -> Iterator[TakesAll]:
         for target, name, instead in (
             (delivery, "triggers", lambda: deployed),
             (definition, "fit", lambda _, values: dict(values)),
-            (ledger, "begin", lambda *_: None),
+            (ledger, "begin", lambda token, _, message: ledger.Entry(token, "", 0, message)),
+            (ledger, "resume", lambda *_: None),
             (ledger, "count", lambda *_: "hour"),
-            *((ledger, name, lambda *_: None) for name in ("started", "release", "uncount", "untried")),
-            (ledger, "tried", lambda _: 1),
+            *((ledger, name, lambda *_: None) for name in ("record", "release", "uncount")),
+            (attempts, "read", lambda *_: attempts.NONE),
+            *((attempts, name, lambda *_, **__: None) for name in ("begin", "waits", "failed", "decided")),
             (aws, "starter", lambda: world),
             (aws, "sqs", lambda: world),
         ):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.operations.redrive import HIDDEN
+from pipeline_triggers.starts.ledger import LISTING_BOUND
 
 from tests.simulation.delivery_world import World
-from tests.simulation.faults import CALLS, KEY, LONGEST_LAG, START, WHEN, kinds
+from tests.simulation.faults import CALLS, KEY, START, WHEN, kinds
+from tests.simulation.histories import measured
 from tests.simulation.invocation import RETENTION
 
 HOUR = 3600
@@ -31,7 +34,7 @@ class History(RuleBasedStateMachine):
         self.around = ExitStack()
         self.around.enter_context(self.world.installed())
 
-    @initialize(honours_tokens=st.booleans(), lag=st.sampled_from([0, 60, LONGEST_LAG]))
+    @initialize(honours_tokens=st.booleans(), lag=st.sampled_from([0, 60, LISTING_BOUND]))
     def begin(self, honours_tokens: bool, lag: float) -> None:
         """SageMaker remembers tokens or not, and lists executions at once or late."""
         self.world.sagemaker.honours_tokens, self.world.sagemaker.lag = honours_tokens, lambda: lag
@@ -119,3 +122,10 @@ class History(RuleBasedStateMachine):
 
 TestAnyHistory = History.TestCase
 TestAnyHistory.settings = settings(stateful_step_count=40)
+
+
+@pytest.mark.parametrize("first", range(0, 60, 10))
+def test_random_histories_of_functions_at_the_same_time_end_well(first: int) -> None:
+    """Batches, clocks that differ, lost answers, kills and outages; ``make faults`` plays many more."""
+    counts = measured(range(first, first + 10))
+    assert counts["right"] == 10, counts

@@ -44,7 +44,7 @@ def answered(code: str, status: int = 400) -> ClientError:
         (ConnectionClosedError(**URL), True, False, False),
         (EndpointConnectionError(**URL), True, True, True),
         (ConnectTimeoutError(**URL), True, True, True),
-        (SSLError(**URL, error=OSError("handshake")), True, True, True),
+        (SSLError(**URL, error=OSError("record")), True, False, False),
         (ProxyConnectionError(proxy_url="https://proxy"), True, True, True),
         (NoCredentialsError(), False, False, False),
         (ZeroDivisionError(), False, False, False),

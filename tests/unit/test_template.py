@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from pipeline_triggers.delivery.handler import LONGEST_WAIT, MOST_BROKEN_OFF, TIME_FOR_A_START
+from pipeline_triggers.delivery.decision import MAX_CRASHES, MAX_LOOKS, TIME_FOR_A_START, TIME_TO_DECIDE
+from pipeline_triggers.delivery.handler import LONGEST_WAIT
 from pipeline_triggers.janitor import cleanups, report
 from pipeline_triggers.janitor import handler as janitor
 from pipeline_triggers.language.sources import HANDLERS
@@ -138,8 +139,8 @@ def test_a_message_stays_hidden_while_its_function_can_work_on_it(handler: str) 
     time_out = of_type("AWS::Lambda::Function")[f"{handler}Function"]["Timeout"]
     queue = of_type("AWS::SQS::Queue")[f"{handler}Queue"]
     assert queue["VisibilityTimeout"] == 6 * time_out
-    assert time_out < ledger.LEASE < queue["VisibilityTimeout"]
-    assert time_out > TIME_FOR_A_START
+    assert time_out == ledger.FUNCTION_TIMEOUT > TIME_FOR_A_START
+    assert time_out + ledger.LISTING_BOUND + 2 * ledger.CLOCK_SKEW <= ledger.LEASE < queue["VisibilityTimeout"]
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
@@ -147,7 +148,8 @@ def test_no_message_expires_in_its_queue(handler: str) -> None:
     """It is given up by its age, or moved by its receives, before that; a test of the burst says how many it needs."""
     queue = of_type("AWS::SQS::Queue")[f"{handler}Queue"]
     give_up_after = transformed()["Parameters"]["GiveUpAfterHours"]["MaxValue"] * 3600
-    assert give_up_after + MOST_BROKEN_OFF * queue["VisibilityTimeout"] + LONGEST_WAIT < queue["MessageRetentionPeriod"]
+    crashes = (MAX_CRASHES + MAX_LOOKS) * queue["VisibilityTimeout"]
+    assert give_up_after + TIME_TO_DECIDE + crashes + LONGEST_WAIT < queue["MessageRetentionPeriod"]
     most_receives = queue["RedrivePolicy"]["maxReceiveCount"]
     assert most_receives * queue["VisibilityTimeout"] < queue["MessageRetentionPeriod"]
     # SQS leaves it its age when it moves it.

@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 # botocore's, not Python's: of what could not be reached, such as EndpointConnectionError.
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError  # noqa: A004
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -32,18 +32,33 @@ _CONFIG = Config(
     user_agent_extra="pipeline-triggers",
 )
 
-# Who lists a whole account meets its rates: such calls are tried more often, with pauses of up to 20 s.
+# Listing a whole account gets throttled: such calls are retried more often, with pauses of up to 20 s.
 _PATIENT = _CONFIG.merge(Config(retries={"total_max_attempts": 8}))
 
 # DynamoDB and SQS answer within milliseconds, and must leave time for SageMaker.
 _QUICK = _CONFIG.merge(Config(connect_timeout=2, read_timeout=3))
 
-# The error codes with which SageMaker says no for good; they have no "Exception" behind them. A denial is none of
-# them: right after a deploy a new grant may not be known everywhere yet.
+_ONCE: Any = {"total_max_attempts": 1}
+
+
+def _longest(config: Any) -> float:
+    """Return how long a call takes at most, in seconds: each attempt, and botocore's pauses between them."""
+    attempts: int = config.retries["total_max_attempts"]
+    attempt: int = config.connect_timeout + config.read_timeout
+    pauses: int = sum(2**pause for pause in range(attempts - 1))
+    return attempts * attempt + pauses
+
+
+# Seconds after which a call has failed at the latest, by client.
+LONGEST_CALL = _longest(_CONFIG)
+LONGEST_QUICK_CALL = _longest(_QUICK)
+LONGEST_START = _longest(_CONFIG.merge(Config(retries=_ONCE)))
+
+# The error codes of SageMaker's permanent refusals; they have no "Exception" behind them. A denial is not one of them:
+# right after a deploy a new grant may not be in force everywhere yet.
 PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
-
-# Rates that are met.
+# Throttling.
 RATES = frozenset(
     {
         *("ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestThrottled"),
@@ -73,13 +88,19 @@ def patient_sagemaker() -> SageMakerClient:
 @cache
 def starter() -> SageMakerClient:
     """Return the client that starts pipelines: without retries, since a call that got no answer may have worked."""
-    return boto3.client("sagemaker", config=_CONFIG.merge(Config(retries={"total_max_attempts": 1})))
+    return boto3.client("sagemaker", config=_CONFIG.merge(Config(retries=_ONCE)))
 
 
 @cache
 def table(name: str) -> Table:
-    """Return the table that holds the state."""
+    """Return a table, for writes that may be made twice, since a call that got no answer is made again."""
     return boto3.resource("dynamodb", config=_QUICK).Table(name)
+
+
+@cache
+def counters(name: str) -> Table:
+    """Return a table, for writes that must not be made twice: without retries."""
+    return boto3.resource("dynamodb", config=_QUICK.merge(Config(retries=_ONCE))).Table(name)
 
 
 def passes(error: Exception) -> bool:
@@ -90,13 +111,26 @@ def passes(error: Exception) -> bool:
 
 
 def did_nothing(error: Exception) -> bool:
-    """Whether for certain nothing was done: the service itself said no, or could not be reached."""
-    return _status(error) < 500 if isinstance(error, ClientError) else isinstance(error, ConnectionError)
+    """Whether a failed call did nothing for certain: the service refused it, or was never reached."""
+    return _status(error) < 500 if isinstance(error, ClientError) else _was_not_sent(error)
 
 
 def is_momentary(error: Exception) -> bool:
-    """Whether a call that did nothing is worth another try in a moment."""
-    return _code(error) in RATES if isinstance(error, ClientError) else isinstance(error, ConnectionError)
+    """Whether a call that did nothing is worth a retry in a moment."""
+    return _code(error) in RATES if isinstance(error, ClientError) else _was_not_sent(error)
+
+
+def _was_not_sent(error: Exception) -> bool:
+    """Whether a request was not sent for certain; botocore does not say whether TLS broke before that or after it."""
+    return isinstance(error, ConnectionError) and not isinstance(error, SSLError)
+
+
+def reason(error: Exception) -> str:
+    """Say in one line why something failed."""
+    if not isinstance(error, ClientError):
+        return f"{type(error).__name__}: {error}"
+    throttled = "throttled: " if _code(error) in RATES else ""
+    return f"{throttled}{error.operation_name}: {_code(error)}: {error.response['Error'].get('Message', '')}"
 
 
 def refusal(error: ClientError) -> str:

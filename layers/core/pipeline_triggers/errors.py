@@ -1,10 +1,11 @@
 """What can go wrong, split where the behaviour splits.
 
 PipelineTriggersError
-├── DocumentsError   trigger documents are wrong: compiling stops, the author mends them
-├── Waiting          this can't be done now: say so, and try again later, until the event is too old
-│   └── MaxStarts    the trigger has started as much in this hour as it may
-├── Filtered         this event is none that the trigger asks for: say so, and that is all
+├── DocumentsError   trigger documents are wrong: compiling stops, the author fixes them
+├── Waiting          this can't be done now: report it, and retry later, until the event is too old
+│   ├── MaxStarts    the trigger has started as many executions in this hour as it may
+│   └── Undecided    an earlier start may have worked: retry until that is known, even when the event is old
+├── Filtered         the trigger does not ask for this event: report it, and that is all
 └── Rejected         this event can never start this pipeline: quarantine it, do not retry
 
 AWS's own errors that pass by themselves (throttling, a lost connection) make an event wait, too. Whatever else is
@@ -53,9 +54,13 @@ class MaxStarts(Waiting):
     """A trigger would start more in an hour than its document allows."""
 
 
+class Undecided(Waiting):
+    """An earlier delivery may have started it, and that can't be known yet."""
+
+
 class Filtered(PipelineTriggersError):
     """An event that the trigger does not ask for, though its rule could not tell; the message says why."""
 
 
 class Rejected(PipelineTriggersError):
-    """An event that no retry can make right; the message says what is wrong and how to mend it."""
+    """An event that no retry can make right; the message says what is wrong and how to fix it."""

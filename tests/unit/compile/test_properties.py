@@ -34,7 +34,7 @@ from pipeline_triggers.language.jsonata.budget import BUDGET, Budget
 from pipeline_triggers.language.sources import HANDLERS, starter
 from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Occurrence, Options, Run, Start, Trigger, When
-from pipeline_triggers.starts import start
+from pipeline_triggers.starts.plan import plan
 
 from tests.effort import CFN_LINT
 from tests.tools.templates import findings
@@ -687,7 +687,7 @@ class _Watched(Budget):
 def _outcome(trigger: Trigger, occurrence: Occurrence) -> Run | str:
     try:
         # What was made of it for the trigger before, and the budget, are gone.
-        run = start.plan(trigger, 0, replace(occurrence, memo={}), "stack")
+        run = plan(trigger, 0, replace(occurrence, memo={}), "stack")
     except Rejected as rejected:
         return str(rejected)
     for value in run.parameters.values():
@@ -816,7 +816,7 @@ def test_a_request_starts_only_what_the_document_lets_it(message: str, topic: st
             occurrence = arrival.occurrence()
             if trigger is None:
                 continue
-            runs = [start.plan(trigger, at, occurrence, "stack") for at in requests.targets(trigger, occurrence)]
+            runs = [plan(trigger, at, occurrence, "stack") for at in requests.targets(trigger, occurrence)]
         except (Filtered, Rejected):
             continue
         if occurrence.request is None:

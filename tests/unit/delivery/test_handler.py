@@ -13,6 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from pipeline_triggers import aws
 from pipeline_triggers.delivery import handler as delivery
+from pipeline_triggers.delivery.dead_letters import MAX_MESSAGE_BYTES
+from pipeline_triggers.delivery.decision import MAX_FAILURES, TIME_FOR_A_START, TIME_TO_FINISH
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.starts import definition
 from pipeline_triggers.telemetry import logger
@@ -119,7 +121,7 @@ def handle(*bodies: str, receives: int = 1, age: float = 0, names: str = "m") ->
 
 def fail_but_once(body: str, first: int = 1) -> None:
     """Deliver a message until its next failure is its last."""
-    for receives in range(first, delivery.MOST_TRIES):
+    for receives in range(first, MAX_FAILURES):
         assert handle(body, receives=receives) == ["m0"]
 
 
@@ -205,7 +207,7 @@ def test_a_removed_trigger_is_looked_for_once_more(fake: Aws) -> None:
     """While a deploy goes on, a rule may be there before the function knows its trigger."""
     assert handle(uploaded("in/x", "team/gone")) == ["m0"]
     (verdict,) = fake.verdicts
-    reason = "no deployed document holds this trigger; looked for once more"
+    reason = "no deployed document holds this trigger; looking once more"
     assert (verdict["outcome"], verdict["reason"]) == ("WAITING", reason)
     assert (len(fake.hidden), fake.quarantined) == (1, [])
     assert handle(uploaded("in/x", "team/gone"), receives=2) == []
@@ -240,14 +242,14 @@ def test_what_fails_for_the_last_time_is_quarantined_with_what_is_known(fake: Aw
     """SQS would move it to the dead-letter queue without a reason."""
     fail_but_once(uploaded("in/denied"))
     before = len(fake.lines)
-    assert handle(uploaded("in/denied"), receives=delivery.MOST_TRIES) == []
+    assert handle(uploaded("in/denied"), receives=MAX_FAILURES) == []
     given_up, verdict = fake.lines[before:]
     assert (given_up["level"], given_up["message"]) == ("ERROR", "given up")
     assert verdict["outcome"] == "REJECTED"
     (sent,) = fake.quarantined
     assert sent["MessageBody"] == uploaded("in/denied")
     reason = sent["MessageAttributes"]["reason"]["StringValue"]
-    assert reason.startswith("failed 4 times: ClientError: An error occurred (AccessDeniedException)")
+    assert reason.startswith("failed 4 times: StartPipelineExecution: AccessDeniedException: no")
 
 
 @pytest.mark.parametrize("limit", ["throttled", "busy"])
@@ -286,7 +288,7 @@ def test_an_event_is_given_up_by_its_age(fake: Aws) -> None:
     assert handle(uploaded("in/busy"), age=72 * 3600) == []
     (sent,) = fake.quarantined
     reason = sent["MessageAttributes"]["reason"]["StringValue"]
-    assert reason.startswith("could not be started within 72 hours: ClientError: An error occurred (ResourceLimitExc")
+    assert reason.startswith("could not be started within 72 hours: StartPipelineExecution: ResourceLimitExceeded: no")
 
 
 def test_a_repeated_delivery_starts_nothing_more(fake: Aws) -> None:
@@ -304,7 +306,7 @@ def test_more_starts_than_a_trigger_may_make_wait(fake: Aws, capsys: pytest.Capt
         handle(uploaded(f"in/{key}", "team/capped"))
     assert handle(uploaded("in/c", "team/capped"), uploaded("in/a", "team/capped")) == ["m0"]
     waiting, duplicate = fake.verdicts[-2:]
-    reason = "team/capped has started 2 executions in this hour, its max_starts"
+    reason = "reached max_starts (2 per hour); waiting"
     assert (waiting["outcome"], waiting["reason"]) == ("WAITING", reason)
     assert duplicate["outcome"] == "DUPLICATE"
     assert fake.started == ["in/a", "in/b"]
@@ -314,12 +316,12 @@ def test_more_starts_than_a_trigger_may_make_wait(fake: Aws, capsys: pytest.Capt
 
 def test_a_function_without_time_leaves_the_rest_to_the_next(fake: Aws) -> None:
     """It would else be stopped in the middle of a start; what it has no time to hide, SQS hides by itself."""
-    fake.slow = TIME_OUT - delivery.TIME_FOR_A_START + 1
+    fake.slow = TIME_OUT - TIME_FOR_A_START + 1
     assert handle(*(uploaded(f"in/{key}") for key in "abc")) == ["m1", "m2"]
     assert fake.started == ["in/a"]
     assert len(fake.hidden) == 2
 
-    fake.slow = TIME_OUT - delivery.TIME_TO_FINISH + 1
+    fake.slow = TIME_OUT - aws.LONGEST_QUICK_CALL + 1
     assert handle(*(uploaded(f"in/{key}") for key in "de"), names="n") == ["n1"]
     assert fake.started == ["in/a", "in/d"]
     assert len(fake.hidden) == 2
@@ -327,7 +329,7 @@ def test_a_function_without_time_leaves_the_rest_to_the_next(fake: Aws) -> None:
 
 def test_a_message_s_pipelines_share_its_time(fake: Aws) -> None:
     """Those that come too late wait; those that were started stay so."""
-    fake.slow = TIME_OUT - delivery.TIME_FOR_A_START + 1
+    fake.slow = TIME_OUT - TIME_FOR_A_START + 1
     assert handle(uploaded("in/x", "team/two")) == ["m0"]
     assert fake.started == ["in/x"]
     assert [verdict["reason"] for verdict in fake.verdicts] == ["the function has no time left for it"]
@@ -338,7 +340,7 @@ def test_a_message_s_pipelines_share_its_time(fake: Aws) -> None:
 def test_a_rate_that_is_met_takes_no_more_time_than_there_is(fake: Aws) -> None:
     """It is tried again until then, and leaves enough to end in order."""
     assert handle(uploaded("in/throttled")) == ["m0"]
-    assert 0 < fake.clock <= TIME_OUT - delivery.TIME_TO_FINISH
+    assert 0 < fake.clock <= TIME_OUT - TIME_TO_FINISH
     assert len(fake.hidden) == 1
 
 
@@ -378,7 +380,7 @@ def test_a_pipeline_that_fails_does_not_hold_up_the_others(fake: Aws) -> None:
     assert (fake.verdicts, fake.quarantined) == ([], [])
 
     fail_but_once(body, first=2)
-    assert handle(body, receives=delivery.MOST_TRIES) == []
+    assert handle(body, receives=MAX_FAILURES) == []
     told = [(verdict["pipeline"], verdict["outcome"], verdict["subject"]) for verdict in fake.verdicts]
     subject = "s3://raw/in/x"
     assert told == [
@@ -390,7 +392,7 @@ def test_a_pipeline_that_fails_does_not_hold_up_the_others(fake: Aws) -> None:
     (sent,) = fake.quarantined
     reason = sent["MessageAttributes"]["reason"]["StringValue"]
     assert "parameter Undeclared is not declared by the pipeline" in reason
-    assert "; failed 4 times: ClientError: An error occurred (AccessDeniedException)" in reason
+    assert "; failed 4 times: StartPipelineExecution: AccessDeniedException: no" in reason
 
 
 def test_a_bug_is_given_up_with_its_name(fake: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,13 +403,13 @@ def test_a_bug_is_given_up_with_its_name(fake: Aws, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(delivery, "triggers", broken)
     fail_but_once(uploaded("in/x"))
-    assert handle(uploaded("in/x"), receives=delivery.MOST_TRIES) == []
+    assert handle(uploaded("in/x"), receives=MAX_FAILURES) == []
     (sent,) = fake.quarantined
     known = {name: attribute["StringValue"] for name, attribute in sent["MessageAttributes"].items()}
     assert known == {"reason": "failed 4 times: ZeroDivisionError: our bug", "trigger": "unknown", "event_id": "m0"}
 
 
-@pytest.mark.parametrize("receives", [2, delivery.MOST_TRIES])
+@pytest.mark.parametrize("receives", [2, MAX_FAILURES])
 def test_a_quarantine_that_fails_is_loud_and_loses_nothing(
     fake: Aws, monkeypatch: pytest.MonkeyPatch, receives: int
 ) -> None:
@@ -423,7 +425,7 @@ def test_a_quarantine_that_fails_is_loud_and_loses_nothing(
     assert "no queue" in line["exception"]
 
 
-@pytest.mark.parametrize("size", [0, delivery.MAX_MESSAGE - 3_000, delivery.MAX_MESSAGE - 600])
+@pytest.mark.parametrize("size", [0, MAX_MESSAGE_BYTES - 3_000, MAX_MESSAGE_BYTES - 600])
 def test_a_reason_is_cut_to_what_sqs_takes_beside_the_body(fake: Aws, size: int) -> None:
     """However long; what is nearly as large as a message may be is kept with less of it."""
     gone = "team/" + "g" * 2_000
@@ -432,5 +434,5 @@ def test_a_reason_is_cut_to_what_sqs_takes_beside_the_body(fake: Aws, size: int)
     (sent,) = fake.quarantined
     texts = [name + attribute["DataType"] + attribute["StringValue"] for name, attribute in
              sent["MessageAttributes"].items()]  # fmt: skip
-    assert len("".join([sent["MessageBody"], *texts]).encode()) <= delivery.MAX_MESSAGE
+    assert len("".join([sent["MessageBody"], *texts]).encode()) <= MAX_MESSAGE_BYTES
     assert all(0 < len(attribute["StringValue"]) <= 1000 for attribute in sent["MessageAttributes"].values())

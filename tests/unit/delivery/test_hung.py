@@ -14,7 +14,7 @@ from botocore.config import Config
 from pipeline_triggers import aws
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.settings import settings
-from pipeline_triggers.starts import definition, ledger, start
+from pipeline_triggers.starts import definition, start
 
 from functions import on_s3_upload
 from tests.simulation.dynamodb_model import Table
@@ -23,7 +23,7 @@ from tests.simulation.invocation import ENVIRONMENT, TIME_OUT, context, record
 
 FASTER = 50  # times, all that takes time; the proportions are the handler's own
 
-CLIENTS = (aws.sagemaker, aws.starter, aws.sqs, aws.table)
+CLIENTS = (aws.sagemaker, aws.starter, aws.sqs, aws.table, aws.counters)
 
 
 @pytest.fixture
@@ -81,7 +81,8 @@ def test_when_nothing_answers_all_comes_back_in_time() -> None:
 def test_what_was_started_before_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only SageMaker and SQS answer nothing; what the ledger knows needs neither, the rest comes back."""
     table = Table(time.time)
-    monkeypatch.setattr(ledger, "_table", lambda: table)
+    for name in ("table", "counters"):
+        monkeypatch.setattr(aws, name, lambda _: table)
     with monkeypatch.context() as healthy:
         healthy.setattr(start, "execute", lambda run, _: f"arn:{run.parameters['Key']}")
         healthy.setattr(definition, "fit", lambda _, values: dict(values))

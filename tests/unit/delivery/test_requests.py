@@ -14,7 +14,7 @@ from pipeline_triggers.errors import Rejected
 from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.models import Occurrence, Request, Start, Trigger, When
-from pipeline_triggers.starts import start
+from pipeline_triggers.starts.plan import plan
 
 from tests import PROJECT
 
@@ -39,7 +39,7 @@ def test_the_publisher_names_one() -> None:
     """And its values stand in place of the document's."""
     occurrence = requested(pipeline="report", parameters={"Size": "large"})
     (target,) = targets(ONE_OF, occurrence)
-    run = start.plan(ONE_OF, target, occurrence, "stack")
+    run = plan(ONE_OF, target, occurrence, "stack")
     assert (run.pipeline, run.parameters) == ("report", {"Size": "large"})
 
 
@@ -67,16 +67,16 @@ def test_a_disabled_trigger_starts_nothing() -> None:
 def test_a_value_is_no_expression() -> None:
     """A publisher computes nothing in the document's name."""
     value = "s3://raw/{% $message.id %}"
-    run = start.plan(ONE_OF, 0, requested(pipeline="train", parameters={"Url": value}), "stack")
+    run = plan(ONE_OF, 0, requested(pipeline="train", parameters={"Url": value}), "stack")
     assert run.parameters["Url"] == value
 
 
 def test_a_business_key_of_the_publisher_takes_the_message_s_place() -> None:
     """The document's own comes before it."""
     first, second = requested(dedupe="k"), replace(requested(dedupe="k"), identity=("sns", "another"))
-    assert start.plan(ALL, 0, first, "stack").token == start.plan(ALL, 0, second, "stack").token
+    assert plan(ALL, 0, first, "stack").token == plan(ALL, 0, second, "stack").token
     of_document = replace(ALL, dedupe="{% 'd' %}")
-    tokens = {start.plan(of_document, 0, requested(dedupe=key), "stack").token for key in "ab"}
+    tokens = {plan(of_document, 0, requested(dedupe=key), "stack").token for key in "ab"}
     assert len(tokens) == 1
 
 
@@ -116,6 +116,6 @@ def test_the_readme_s_line_starts_a_run() -> None:
     (arrival,) = from_topic("own", json.dumps(envelope), triggers)
     trigger, occurrence = triggers[arrival.trigger], arrival.occurrence()
     (target,) = targets(trigger, occurrence)
-    run = start.plan(trigger, target, occurrence, "stack")
+    run = plan(trigger, target, occurrence, "stack")
     assert run.pipeline == "churn-training"
     assert run.parameters.keys() == {"InputDataUrl", "Month", "Bucket"}

@@ -19,7 +19,7 @@ from pipeline_triggers.events import eventbridge
 from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.models import Occurrence, Trigger
-from pipeline_triggers.starts import start
+from pipeline_triggers.starts.plan import plan
 
 from tests import PROJECT
 from tests.effort import CFN_LINT
@@ -154,7 +154,7 @@ def test_a_recipe_computes_what_it_says(recipes: Mapping[str, Trigger], name: st
     occurrence = happened(trigger, changes)
     match_fields(trigger, occurrence)
     meet_condition(trigger, occurrence)
-    runs = [start.plan(trigger, target, occurrence, "stack") for target in targets(trigger, occurrence)]
+    runs = [plan(trigger, target, occurrence, "stack") for target in targets(trigger, occurrence)]
     assert {run.pipeline: dict(run.parameters) for run in runs} == expected
 
 
@@ -171,7 +171,7 @@ def test_only_real_uploads_filters_the_others(recipes: Mapping[str, Trigger]) ->
 def test_evaluate_again_runs_one_step_on_a_known_execution(recipes: Mapping[str, Trigger]) -> None:
     """The options reach the call."""
     trigger = recipes["evaluate-again"]
-    options = start.plan(trigger, 0, happened(trigger, {"key": "tests/x.csv"}), "stack").options
+    options = plan(trigger, 0, happened(trigger, {"key": "tests/x.csv"}), "stack").options
     known = (
         f"arn:aws:sagemaker:{ACCOUNT['AWS::Region']}:{ACCOUNT['AWS::AccountId']}:pipeline/train/execution/u6m0hbf4ttq2"
     )

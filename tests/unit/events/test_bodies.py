@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
+from pipeline_triggers import aws
 from pipeline_triggers.events.envelope import from_rule
 from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.starts import start
+from pipeline_triggers.starts.plan import plan
 from pipeline_triggers.telemetry import logger
 
 from functions import on_endpoint_status, on_event, on_s3_upload, on_sns_message
@@ -168,6 +170,6 @@ def test_any_key_reaches_its_parameter_as_it_was_uploaded(fake: TakesAll) -> Non
             (told, partial(from_topic, "own"), json.dumps(envelope)),
         ):
             (arrival,) = read(text, {trigger.id: trigger})
-            start.execute(start.plan(trigger, 0, arrival.occurrence(), "stack"), lambda: 0)
+            start.execute(plan(trigger, 0, arrival.occurrence(), "stack"), lambda: aws.LONGEST_START)
     assert [call["PipelineParameters"][0]["Value"] for call in fake.started] == [key for key in keys for _ in range(2)]
     assert len({call["ClientRequestToken"] for call in fake.started}) == 2 * len(set(keys))

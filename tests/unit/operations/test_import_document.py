@@ -23,7 +23,7 @@ from pipeline_triggers.models import Trigger
 from pipeline_triggers.operations import import_document
 from pipeline_triggers.operations.import_document import Here, Imported
 from pipeline_triggers.operations.inventory import Existing, ExistingRule, ExistingSchedule
-from pipeline_triggers.starts import start
+from pipeline_triggers.starts.plan import plan
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 HERE = Here(Home("aws", ACCOUNT, REGION), {"train": "Train", "report": "report"}, datetime(2026, 11, 1, tzinfo=UTC))
@@ -95,7 +95,7 @@ def loaded(directory: Path, written: Imported) -> list[Trigger]:
 
 def sent(trigger: Trigger, event: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters that an event would be started with."""
-    return dict(start.plan(trigger, 0, eventbridge.read(event, trigger.when.source), "s").parameters)
+    return dict(plan(trigger, 0, eventbridge.read(event, trigger.when.source), "s").parameters)
 
 
 # Half a surrogate pair, and what AWS takes nowhere, are problems of any document.

@@ -20,7 +20,8 @@ from pipeline_triggers.operations import run
 from pipeline_triggers.operations.run import Sent, are_final
 from pipeline_triggers.operations.stacks import Stack
 from pipeline_triggers.operations.verdict_log import LoggedVerdict
-from pipeline_triggers.starts import definition, start
+from pipeline_triggers.starts import definition
+from pipeline_triggers.starts.plan import plan
 
 from tests import PROJECT
 
@@ -51,14 +52,14 @@ def logged(outcome: Outcome, pipeline: str | None) -> LoggedVerdict:
 def test_again_is_another_occurrence_each_time(dedupe: str | None) -> None:
     """With a business key as well; without it, the same event is the same one."""
     trigger = replace(TRIGGER, dedupe=dedupe)
-    tokens = [start.plan(trigger, 0, read(**more), "s").token for more in ({}, {}, {"again": "x"}, {"again": "y"})]
+    tokens = [plan(trigger, 0, read(**more), "s").token for more in ({}, {}, {"again": "x"}, {"again": "y"})]
     assert tokens[0] == tokens[1]
     assert len(set(tokens)) == 3
 
 
 def test_again_is_recorded_in_the_execution() -> None:
     """Before what the description ends with, so that its depth and its identity are still read from there."""
-    run = start.plan(TRIGGER, 0, replace(read(again="x"), depth=2), "s")
+    run = plan(TRIGGER, 0, replace(read(again="x"), depth=2), "s")
     told = run.options["PipelineExecutionDescription"]
     assert told == f"trigger team/one, event i, again x, depth 2, identity {run.token}"
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import DocumentsError, Rejected
 from pipeline_triggers.models import Occurrence, Options, Request, Start, Trigger
-from pipeline_triggers.starts import start
+from pipeline_triggers.starts.plan import plan
 
 from tests.simulation.delivery_world import World
 from tests.simulation.faults import KEY, ONE, WHEN
@@ -94,10 +94,10 @@ def test_there_are_200_parameters_at_most(count: int, expected: str) -> None:
     asked = Occurrence("m", "topic", ("sns", "m"), {}, {}, request)
     mixed = replace(own, start=(Start("train", {"Name0": "x"}),))
     if expected == "STARTED":
-        assert len(start.plan(mixed, 0, asked, "stack").parameters) == count
+        assert len(plan(mixed, 0, asked, "stack").parameters) == count
     else:
-        with pytest.raises(Rejected, match="201 parameters are set"):
-            start.plan(mixed, 0, asked, "stack")
+        with pytest.raises(Rejected, match="201 parameters, with those of the request"):
+            plan(mixed, 0, asked, "stack")
 
 
 @pytest.mark.parametrize("length", [0, 1, 81, 82, 83, 1024])

@@ -21,6 +21,7 @@ from pipeline_triggers.errors import Rejected
 from pipeline_triggers.events import eventbridge
 from pipeline_triggers.models import Occurrence, Options, Run, Start, Trigger, When
 from pipeline_triggers.starts import definition, start
+from pipeline_triggers.starts.plan import MAX_DEPTH, plan
 
 from tests import PROJECT
 
@@ -34,9 +35,9 @@ OPTIONS = {
 RUN = Run("train", {"Key": "a/b"}, "t" * 64, OPTIONS)
 
 
-def no_time() -> float:
-    """Return that nothing may be tried again."""
-    return 0
+def time_for_one() -> float:
+    """Return that there is time for a call, and for no retry."""
+    return aws.LONGEST_START
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 def test_a_run_is_decided_in_full() -> None:
     """Parameters are computed, and the execution will say where it comes from."""
-    run = start.plan(TRIGGER, 0, OCCURRENCE, "stack")
+    run = plan(TRIGGER, 0, OCCURRENCE, "stack")
     assert run.parameters == {"Key": "a/b"}
     assert run.options == {
         "PipelineExecutionDisplayName": f"team-one-{run.token[:8]}",
@@ -64,9 +65,9 @@ def test_a_run_is_decided_in_full() -> None:
 
 def test_the_token_is_the_same_for_every_delivery() -> None:
     """Another delivery has another event id, and may see other data; the token must not change with them."""
-    token = start.plan(TRIGGER, 0, OCCURRENCE, "stack").token
+    token = plan(TRIGGER, 0, OCCURRENCE, "stack").token
     again = replace(OCCURRENCE, event_id="e-2", bindings={"object": {"key": "other"}})
-    assert start.plan(TRIGGER, 0, again, "stack").token == token
+    assert plan(TRIGGER, 0, again, "stack").token == token
     assert 32 <= len(token) <= 128
 
 
@@ -74,13 +75,13 @@ def test_the_token_tells_apart_what_must_start_apart() -> None:
     """Another stack, trigger, target, pipeline or occurrence is another execution."""
     two = replace(TRIGGER, start=TRIGGER.start * 2)
     runs = [
-        start.plan(TRIGGER, 0, OCCURRENCE, "stack"),
-        start.plan(TRIGGER, 0, OCCURRENCE, "another"),
-        start.plan(replace(TRIGGER, id="team/two"), 0, OCCURRENCE, "stack"),
-        start.plan(two, 1, OCCURRENCE, "stack"),
-        start.plan(replace(TRIGGER, start=(Start("other", {}),)), 0, OCCURRENCE, "stack"),
-        start.plan(TRIGGER, 0, replace(OCCURRENCE, identity=("s3", "bucket", "key", "etag", "02")), "stack"),
-        start.plan(TRIGGER, 0, replace(OCCURRENCE, identity=("s3", "bucketkey", "", "etag", "01")), "stack"),
+        plan(TRIGGER, 0, OCCURRENCE, "stack"),
+        plan(TRIGGER, 0, OCCURRENCE, "another"),
+        plan(replace(TRIGGER, id="team/two"), 0, OCCURRENCE, "stack"),
+        plan(two, 1, OCCURRENCE, "stack"),
+        plan(replace(TRIGGER, start=(Start("other", {}),)), 0, OCCURRENCE, "stack"),
+        plan(TRIGGER, 0, replace(OCCURRENCE, identity=("s3", "bucket", "key", "etag", "02")), "stack"),
+        plan(TRIGGER, 0, replace(OCCURRENCE, identity=("s3", "bucketkey", "", "etag", "01")), "stack"),
     ]
     assert len({run.token for run in runs}) == len(runs)
 
@@ -88,14 +89,14 @@ def test_the_token_tells_apart_what_must_start_apart() -> None:
 @given(st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True))
 def test_the_display_name_is_one_that_sagemaker_takes(trigger_id: str) -> None:
     """However long the trigger's id is; the model's pattern and length are checked by no client."""
-    run = start.plan(replace(TRIGGER, id=trigger_id), 0, OCCURRENCE, "stack")
+    run = plan(replace(TRIGGER, id=trigger_id), 0, OCCURRENCE, "stack")
     assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}", run.options["PipelineExecutionDisplayName"])
 
 
 def test_what_can_not_be_computed_names_its_parameter() -> None:
     """The user looks for the parameter, not for the expression."""
     with pytest.raises(Rejected, match=r"parameter Key: .* resolves to nothing"):
-        start.plan(TRIGGER, 0, replace(OCCURRENCE, bindings={}), "stack")
+        plan(TRIGGER, 0, replace(OCCURRENCE, bindings={}), "stack")
 
 
 def test_a_run_is_one_call(sagemaker: Stubber) -> None:
@@ -110,7 +111,7 @@ def test_a_run_is_one_call(sagemaker: Stubber) -> None:
             **OPTIONS,
         },
     )
-    assert start.execute(RUN, no_time) == ARN
+    assert start.execute(RUN, time_for_one) == ARN
     sagemaker.assert_no_pending_responses()
 
 
@@ -126,7 +127,7 @@ ALL_OPTIONS = Options(
 
 def test_every_option_reaches_the_call(sagemaker: Stubber) -> None:
     """As StartPipelineExecution's model in botocore has it: the stub checks the call against it."""
-    run = start.plan(replace(TRIGGER, options=ALL_OPTIONS, description="Why\n  so"), 0, OCCURRENCE, "stack")
+    run = plan(replace(TRIGGER, options=ALL_OPTIONS, description="Why\n  so"), 0, OCCURRENCE, "stack")
     expected = {
         "PipelineExecutionDisplayName": "M-rz-a-b",
         "PipelineExecutionDescription": f"Why so; trigger team/one, event e-1, identity {run.token}",
@@ -145,15 +146,15 @@ def test_every_option_reaches_the_call(sagemaker: Stubber) -> None:
         "PipelineParameters": [{"Name": "Key", "Value": "a/b"}],
     }
     sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN}, {**call, **expected})
-    assert start.execute(run, no_time) == ARN
+    assert start.execute(run, time_for_one) == ARN
 
 
 def test_nothing_is_left_out_of_what_sagemaker_takes() -> None:
     """Each argument of the pinned model is used, but a role of AWS's own pipelines."""
     model: Any = boto3.client("sagemaker", region_name="eu-central-1").meta.service_model
     members = set(model.operation_model("StartPipelineExecution").input_shape.members)
-    by_alias = start.plan(replace(TRIGGER, options=Options(version="prod")), 0, OCCURRENCE, "stack").options
-    all_options = start.plan(replace(TRIGGER, options=ALL_OPTIONS), 0, OCCURRENCE, "stack").options
+    by_alias = plan(replace(TRIGGER, options=Options(version="prod")), 0, OCCURRENCE, "stack").options
+    all_options = plan(replace(TRIGGER, options=ALL_OPTIONS), 0, OCCURRENCE, "stack").options
     used = {*all_options, *by_alias, "PipelineName", "PipelineParameters", "ClientRequestToken"}
     assert members - used == {"RoleArn"}
     assert by_alias["PipelineVersionAlias"] == "prod"
@@ -164,14 +165,14 @@ def test_a_call_that_the_runtime_s_boto3_can_not_make_is_a_rejection(sagemaker: 
     """An argument that it does not know yet: no retry mends that."""
     sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN})
     with pytest.raises(Rejected, match="Unknown parameter in input"):
-        start.execute(replace(RUN, options={"NewArgument": 1}), no_time)
+        start.execute(replace(RUN, options={"NewArgument": 1}), time_for_one)
 
 
 @pytest.mark.parametrize("wanted", ["日本", "--", "x" * 200, "-a-"])
 def test_any_display_name_is_one_that_sagemaker_takes(wanted: str) -> None:
     """What it does not allow becomes a dash; where nothing is left, the trigger's own name stays."""
     options = Options(display_name=f"{{% '{wanted}' %}}")
-    name = start.plan(replace(TRIGGER, options=options), 0, OCCURRENCE, "stack").options["PipelineExecutionDisplayName"]
+    name = plan(replace(TRIGGER, options=options), 0, OCCURRENCE, "stack").options["PipelineExecutionDisplayName"]
     assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}", name)
 
 
@@ -181,10 +182,10 @@ def test_a_business_key_takes_the_event_s_place() -> None:
     uploads = [
         replace(OCCURRENCE, identity=("s3", key), bindings={"object": {"key": key, "etag": "e"}}) for key in "ab"
     ]
-    assert len({start.plan(keyed, 0, upload, "stack").token for upload in uploads}) == 1
-    assert len({start.plan(TRIGGER, 0, upload, "stack").token for upload in uploads}) == 2
+    assert len({plan(keyed, 0, upload, "stack").token for upload in uploads}) == 1
+    assert len({plan(TRIGGER, 0, upload, "stack").token for upload in uploads}) == 2
     with pytest.raises(Rejected, match=r"dedupe: .* resolves to nothing"):
-        start.plan(keyed, 0, OCCURRENCE, "stack")
+        plan(keyed, 0, OCCURRENCE, "stack")
 
 
 def test_a_chain_of_executions_ends() -> None:
@@ -192,13 +193,13 @@ def test_a_chain_of_executions_ends() -> None:
     event = json.loads((PROJECT / "events" / "pipeline.json").read_text(encoding="utf-8"))
     chained = replace(TRIGGER, start=(Start("train", {}),))
     event["detail"]["pipelineExecutionDescription"] = "by hand"
-    for depth in range(start.MAX_DEPTH + 1):
+    for depth in range(MAX_DEPTH + 1):
         occurrence = eventbridge.read(event, "pipeline")
         assert occurrence.depth == depth
-        options = start.plan(chained, 0, occurrence, "stack").options
+        options = plan(chained, 0, occurrence, "stack").options
         event["detail"]["pipelineExecutionDescription"] = options["PipelineExecutionDescription"]
-    with pytest.raises(Rejected, match="10 pipelines in a row were each started by the end of the one before"):
-        start.plan(chained, 0, eventbridge.read(event, "pipeline"), "stack")
+    with pytest.raises(Rejected, match="each of 10 pipelines in a row was started by the end of the one before"):
+        plan(chained, 0, eventbridge.read(event, "pipeline"), "stack")
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFound", "ValidationException"])
@@ -206,7 +207,7 @@ def test_a_permanent_refusal_is_a_rejection(sagemaker: Stubber, code: str) -> No
     """No retry mends it; the reason says what SageMaker said."""
     sagemaker.add_client_error("start_pipeline_execution", code, "why")
     with pytest.raises(Rejected, match=f"SageMaker refused the start: {code}: why"):
-        start.execute(RUN, no_time)
+        start.execute(RUN, time_for_one)
 
 
 @pytest.mark.parametrize("code", ["ResourceLimitExceeded", "ConflictException", "AccessDeniedException"])
@@ -214,7 +215,7 @@ def test_what_may_work_later_is_no_rejection(sagemaker: Stubber, code: str) -> N
     """The error goes up to the queue, which delivers the event again."""
     sagemaker.add_client_error("start_pipeline_execution", code, "later")
     with pytest.raises(ClientError):
-        start.execute(RUN, no_time)
+        start.execute(RUN, time_for_one)
 
 
 def test_a_rate_that_is_met_is_tried_again_while_there_is_time(
@@ -237,6 +238,6 @@ def test_a_rate_that_is_met_is_tried_again_while_there_is_time(
 
     sagemaker.add_client_error("start_pipeline_execution", "ThrottlingException", "Rate exceeded")
     with pytest.raises(ClientError, match="Rate exceeded"):
-        start.execute(RUN, lambda: 0.1)
+        start.execute(RUN, lambda: aws.LONGEST_START + 0.1)
     assert len(pauses) == 9
     sagemaker.assert_no_pending_responses()

@@ -19,7 +19,8 @@ from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import sources
 from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Occurrence, Trigger
-from pipeline_triggers.starts import definition, start
+from pipeline_triggers.starts import definition
+from pipeline_triggers.starts.plan import plan
 
 # What to give instead of what a service sends to a Lambda function, by its name there.
 _INSTEAD = {
@@ -124,7 +125,7 @@ def _start(trigger: Trigger, position: int, occurrence: Occurrence) -> Explanati
     """Say whether and how one pipeline of a trigger would be started."""
     pipeline, values = trigger.start[position].pipeline, None
     try:
-        values = start.plan(trigger, position, occurrence, stack="explain").parameters
+        values = plan(trigger, position, occurrence, stack="explain").parameters
         values = definition.fit(pipeline, values)
     except Rejected as error:
         return Explanation(trigger.id, "REJECTED", pipeline, str(error), values)

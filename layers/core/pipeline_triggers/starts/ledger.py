@@ -1,11 +1,13 @@
-"""What has happened already: the ledger of starts, the starts of an hour, and how often a message was tried.
+"""The ledger of starts, and how many starts a trigger has made in an hour.
 
 One DynamoDB table, written with conditions, so that of two deliveries one wins. Its items expire by themselves.
 """
 
 from __future__ import annotations
 
+import math
 import time
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,67 +15,102 @@ from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws
-from pipeline_triggers.errors import Waiting
+from pipeline_triggers.errors import MaxStarts, Undecided
 from pipeline_triggers.settings import settings
 
 # Longer than a message can live: 7 days in its queue, 14 in the dead-letter queue, and 7 when it is sent again.
 KEPT = 30 * 24 * 3600  # seconds
 
-# How long a start that has begun is left to who began it: longer than a function may run, shorter than SQS hides its
-# message. What is left of it is what SageMaker may take to list a started execution.
-LEASE = 600  # seconds
+# When a start that another function began may be taken over: that function is dead, and SageMaker lists what it
+# started, whichever of the two clocks is ahead. Shorter than SQS hides the message of a function that was killed.
+FUNCTION_TIMEOUT = 120  # seconds, as template.yaml says
+LISTING_BOUND = 360  # seconds until SageMaker lists a started execution; assumed, AWS does not say
+CLOCK_SKEW = 60  # seconds that a function's clock may be off; assumed
+LEASE = FUNCTION_TIMEOUT + LISTING_BOUND + 2 * CLOCK_SKEW
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger knows of a start that was begun before, at a Unix time, for a message of SQS."""
+    """A start in the ledger, begun at a Unix time for a message of SQS.
 
+    ``nonce`` says whose it is now. ``resumed`` says that an earlier delivery began it: until the execution was looked
+    for, it may have worked. ``execution`` is the ARN, once that is known.
+    """
+
+    token: str
+    nonce: str
     begun_at: int
     message: str
-    execution: str | None
+    resumed: bool = False
+    execution: str | None = None
 
 
-def begin(token: str, trigger: str, message: str) -> Entry | None:
-    """Note that a start begins. None says that nobody began it before, an entry that somebody did.
+def begin(token: str, trigger: str, message: str) -> Entry:
+    """Begin a start, or take over one that an earlier delivery began: no other delivery makes it during the lease.
 
     Raises:
-        Waiting: somebody else is at it now.
+        Undecided: another delivery holds the lease.
+        botocore.exceptions.ClientError, BotoCoreError: the table can't be written now.
 
     """
-    now = int(time.time())
-    item = {"id": _start(token), "trigger": trigger, "message": message, "begun_at": now, "lease": now + LEASE}
+    nonce, now = uuid.uuid4().hex, time.time()
+    entry = Entry(token, nonce, int(now), message)
+    item = {"id": _start(token), "trigger": trigger, "message": message, "nonce": nonce, "begun_at": entry.begun_at}
+    times = {"lease": math.ceil(now) + LEASE, "expires": int(now) + KEPT}
     try:
-        _table().put_item(Item={**item, "expires": now + KEPT}, ConditionExpression=Attr("id").not_exists())
+        _table().put_item(Item={**item, **times}, ConditionExpression=Attr("id").not_exists())
     except ClientError as error:
         if not _condition_failed(error):
             raise
-        return _begun_before(token, message, now)
-    return None
+        before = _take_over(token, message, nonce)
+        if before is None:
+            raise Undecided("another delivery has just given this start back") from error
+        return before
+    return entry
 
 
-def _begun_before(token: str, message: str, now: int) -> Entry:
-    found: dict[str, Any] = _table().get_item(Key={"id": _start(token)}, ConsistentRead=True).get("Item", {})
-    if execution := found.get("execution"):
-        return Entry(int(found["begun_at"]), found["message"], execution)
-    lease = found.get("lease", now)
+def resume(token: str, message: str) -> Entry | None:
+    """Take over a start if an earlier delivery began it.
+
+    Raises:
+        Undecided: another delivery holds the lease.
+        botocore.exceptions.ClientError, BotoCoreError: the table can't be asked now.
+
+    """
+    return _take_over(token, message, uuid.uuid4().hex)
+
+
+def _take_over(token: str, message: str, nonce: str) -> Entry | None:
+    item = _read(token)
+    if not item:
+        return None
+    before = Entry(token, nonce, int(item["begun_at"]), item["message"], True, item.get("execution"))
+    if before.execution:
+        return before
+    if item.get("nonce") == nonce:
+        # botocore made the call again, and met what its first request had written.
+        return Entry(token, nonce, before.begun_at, message)
+    now, lease = time.time(), int(item["lease"])
     if now < lease:
-        raise Waiting(f"another delivery is at it, or broke off; asked again in {lease - now} s")
+        left = math.ceil(lease - now)
+        raise Undecided(f"another delivery is processing it, or crashed; taken over in {left} s")
     try:
         _table().update_item(
             Key={"id": _start(token)},
-            UpdateExpression="SET lease = :mine, message = :message",
+            UpdateExpression="SET lease = :lease, nonce = :nonce, message = :message",
             ConditionExpression=Attr("lease").eq(lease) & Attr("execution").not_exists(),
-            ExpressionAttributeValues={":mine": now + LEASE, ":message": message},
+            ExpressionAttributeValues={":lease": math.ceil(now) + LEASE, ":nonce": nonce, ":message": message},
         )
     except ClientError as error:
-        if _condition_failed(error):
-            raise Waiting("another delivery is at it") from error
-        raise
-    return Entry(int(found["begun_at"]), message, None)
+        if not _condition_failed(error):
+            raise
+        if _read(token).get("nonce") != nonce:
+            raise Undecided("another delivery is processing it") from error
+    return before
 
 
-def started(token: str, execution: str) -> None:
-    """Note the execution of a start that was begun."""
+def record(token: str, execution: str) -> None:
+    """Write down the execution of a start; it is remembered from now on for as long as messages may ask for it."""
     _table().update_item(
         Key={"id": _start(token)},
         UpdateExpression="SET execution = :execution, expires = :expires",
@@ -81,60 +118,73 @@ def started(token: str, execution: str) -> None:
     )
 
 
-def release(token: str) -> None:
-    """Forget a start that was begun and for certain not made."""
-    _table().delete_item(Key={"id": _start(token)})
+def release(entry: Entry) -> None:
+    """Give back a start that was for certain not made by this delivery: the next one need not wait for the lease.
+
+    What an earlier delivery began stays, so that its execution is looked for again.
+    """
+    is_ours = Attr("nonce").eq(entry.nonce)
+    try:
+        if entry.resumed:
+            _table().update_item(
+                Key={"id": _start(entry.token)},
+                UpdateExpression="SET lease = :over",
+                ConditionExpression=is_ours,
+                ExpressionAttributeValues={":over": 0},
+            )
+        else:
+            _table().delete_item(Key={"id": _start(entry.token)}, ConditionExpression=is_ours)
+    except ClientError as error:
+        # It was given back before, by botocore's first request.
+        if not _condition_failed(error):
+            raise
 
 
-def count(trigger: str, most: int) -> str | None:
-    """Count a start of this hour, and return what it was counted in; None when there were as many as there may be."""
+def count(trigger: str, max_starts: int) -> str:
+    """Count a start of this hour, and return the hour's key for ``uncount``.
+
+    Raises:
+        MaxStarts: there were as many as there may be.
+        botocore.exceptions.ClientError, BotoCoreError: it can't be counted now; it may have been.
+
+    """
     now = int(time.time())
     hour = f"hour#{trigger}#{now // 3600}"
     try:
-        _table().update_item(
+        _counters().update_item(
             Key={"id": hour},
             UpdateExpression="ADD starts :one SET expires = :expires",
-            ConditionExpression=Attr("starts").not_exists() | Attr("starts").lt(most),
+            ConditionExpression=Attr("starts").not_exists() | Attr("starts").lt(max_starts),
             ExpressionAttributeValues={":one": 1, ":expires": now + 2 * 3600},
         )
     except ClientError as error:
         if _condition_failed(error):
-            return None
+            raise MaxStarts(f"reached max_starts ({max_starts} per hour); waiting") from error
         raise
     return hour
 
 
 def uncount(hour: str) -> None:
-    """Take back the count of a start that was not made, in the hour in which ``count`` counted it."""
-    _table().update_item(
+    """Take back the count of a start that was not made, in the hour in which it was counted."""
+    _counters().update_item(
         Key={"id": hour},
         UpdateExpression="ADD starts :less",
         ExpressionAttributeValues={":less": -1},
     )
 
 
-def tried(message: str) -> int:
-    """Count that a message of SQS is tried, and return how often it has been, less those times when it had to wait."""
-    return _count_try(message, 1)
-
-
-def untried(message: str) -> None:
-    """Take back the count of a try that ended with waiting."""
-    _count_try(message, -1)
-
-
-def _count_try(message: str, by: int) -> int:
-    answer = _table().update_item(
-        Key={"id": f"tries#{message}"},
-        UpdateExpression="ADD tries :by SET expires = :expires",
-        ExpressionAttributeValues={":by": by, ":expires": int(time.time()) + KEPT},
-        ReturnValues="UPDATED_NEW",
-    )
-    return int(answer["Attributes"]["tries"])  # DynamoDB's numbers are Decimals
+def _read(token: str) -> dict[str, Any]:
+    response: dict[str, Any] = _table().get_item(Key={"id": _start(token)}, ConsistentRead=True)
+    item: dict[str, Any] = response.get("Item", {})
+    return item
 
 
 def _table() -> Any:
     return aws.table(settings().state_table)
+
+
+def _counters() -> Any:
+    return aws.counters(settings().state_table)
 
 
 def _start(token: str) -> str:
