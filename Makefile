@@ -1,6 +1,9 @@
 # The same commands on a laptop and in CI. `make` lists them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run test unit thorough coverage faults faults-nightly burst guards janitor benchmark check format compile plan deploy build requirements clean
+# The parts of make check, the slow ones first.
+CHECKS := check-transformed check-template check-types check-format check-lint check-imports check-compiled check-reference
+.PHONY: $(CHECKS)
 
 BIN := .venv/bin
 STAGE ?= dev
@@ -76,14 +79,16 @@ benchmark: setup ## measure the cost of 300 triggers
 	@$(BIN)/python -m tests.tools.benchmark
 
 check: setup ## check format, lint, import direction, types, templates and compiled files
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/mypy
-	@$(BIN)/triggers compile --check
-	@$(BIN)/sam validate --lint --region eu-central-1
-	@$(BIN)/python -m tests.tools.templates
-	@$(BIN)/python -m tests.tools.reference --check
+	@$(MAKE) --jobs=2 --keep-going --output-sync --no-print-directory $(CHECKS)
+
+check-format: ; @$(BIN)/ruff format --check .
+check-lint: ; @$(BIN)/ruff check .
+check-imports: ; @$(BIN)/lint-imports --no-cache
+check-types: ; @$(BIN)/mypy
+check-compiled: ; @$(BIN)/triggers compile --check
+check-template: ; @$(BIN)/sam validate --lint --region eu-central-1
+check-transformed: ; @$(BIN)/python -m tests.tools.templates
+check-reference: ; @$(BIN)/python -m tests.tools.reference --check
 
 format: setup ## format the code, and write the schema's and the reference's generated parts
 	@$(BIN)/ruff format .

@@ -17,10 +17,12 @@ WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 def test_the_commit_hooks_are_the_commands_of_make_check() -> None:
     """Neither knows a check that the other lacks."""
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
-    recipe = makefile.partition("\ncheck:")[2].partition("\n\n")[0]
-    commands = [line.removeprefix("\t@").replace("$(BIN)", ".venv/bin") for line in recipe.splitlines()[1:]]
+    checks = dict(re.findall(r"^(check-\w+): ; @(.*)$", makefile, re.MULTILINE))
+    (listed,) = re.findall(r"^CHECKS := (.*)$", makefile, re.MULTILINE)
+    assert set(listed.split()) == checks.keys()
+    commands = {command.replace("$(BIN)", ".venv/bin") for command in checks.values()}
     config = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
-    assert [hook["entry"] for hook in config["repos"][0]["hooks"]] == commands
+    assert {hook["entry"] for hook in config["repos"][0]["hooks"]} == commands
 
 
 def test_actions_are_pinned_by_commit() -> None:
