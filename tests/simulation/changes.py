@@ -77,7 +77,7 @@ def condition(*names: str, instead: str, at: int | None = None) -> Change:
     """Put an expression in the place of the condition in which these names occur; of several, the one at a position."""
 
     def change(symbol: Symbol) -> None:
-        tests = [test for test in _tests(symbol) if _names(test) >= set(names)]
+        tests = sorted((test for test in _tests(symbol) if _names(test) >= set(names)), key=_place)
         test = _only(tests[at : at + 1] if at is not None else tests, f"condition with {', '.join(names)}")
         _replace(symbol, test, _expression(instead))
 
@@ -180,6 +180,10 @@ def _tests(symbol: ast.AST) -> Iterator[ast.expr]:
                 yield from _operands(test)
         elif isinstance(node, ast.Return) and isinstance(node.value, ast.BoolOp):
             yield from _operands(node.value)
+
+
+def _place(node: ast.expr) -> tuple[int, int]:
+    return node.lineno, node.col_offset
 
 
 def _operands(test: ast.expr) -> Iterator[ast.expr]:

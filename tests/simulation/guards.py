@@ -6,6 +6,7 @@ it run, in a process of their own.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import contextlib
 import io
@@ -35,6 +36,7 @@ from tests.simulation.changes import (
     value,
     without_call,
     without_element,
+    without_loop,
 )
 
 CORE = PROJECT / "layers" / "core"
@@ -419,25 +421,22 @@ GUARDS = (
         returns("attribute_problem(source, value)"),
         ("tests/unit/documents/test_direct.py::test_what_can_not_be_direct_is_refused_with_the_reason",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a failed delete is none",
-        "janitor/cleanups.py",
-        'if code := detail.get("errorCode"):',
-        "if code := None:",
+        "janitor.cleanups:deleted_pipeline",
+        never("errorCode"),
         (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: an event of another account or Region is none of ours",
-        "janitor/cleanups.py",
-        'if (event.get("account"), event.get("region")) != (home.account, home.region):',
-        "if False:",
+        "janitor.cleanups:deleted_pipeline",
+        never("account", "region"),
         (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: another service's pipeline is none of ours",
-        "janitor/cleanups.py",
-        'if call != ("aws.sagemaker", "sagemaker.amazonaws.com", "DeletePipeline"):',
-        "if False:",
+        "janitor.cleanups:deleted_pipeline",
+        never("DeletePipeline"),
         (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
     ),
     SymbolGuard(
@@ -458,116 +457,100 @@ GUARDS = (
         without_element("lower"),
         (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a pipeline of another spelling is there",
-        "janitor/removal.py",
-        "status = pipelines.status(pipelines.other_spellings(spellings, self.names))",
-        "pass",
+        "janitor.removal:_Pipelines.status",
+        call("other_spellings", "[]"),
         (f"{JANITOR}a_pipeline_of_another_spelling_is_there",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a pipeline elsewhere is not asked for here",
-        "janitor/removal.py",
-        "reason = elsewhere(reference, policy.home) or known.refusal(spellings)",
-        "reason = known.refusal(spellings)",
+        "janitor.cleanups:elsewhere",
+        does_nothing(),
         (f"{JANITOR}a_pipeline_elsewhere_is_never_asked_for",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: only SageMaker's own word means gone",
-        "account/pipelines.py",
-        'if error.response["Error"]["Code"] != "ResourceNotFound":',
-        "if False:",
+        "account.pipelines:status",
+        never("ResourceNotFound"),
         (f"{JANITOR}only_sagemaker_s_own_word_that_a_pipeline_is_not_there_counts",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a pipeline is asked for right before each removal",
-        "janitor/removal.py",
-        "match pipelines.status([*others, *spellings]):",
-        "match Status.GONE:",
+        "janitor.removal:_created_again",
+        call("status", "Status.GONE"),
         (f"{JANITOR}a_pipeline_that_is_created_again_keeps_what_points_at_it",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what is being deleted is waited for",
-        "janitor/removal.py",
-        "if status is Status.DELETING:",
-        "if False:",
+        "janitor.removal:find_orphans",
+        never("DELETING"),
         (f"{JANITOR}a_pipeline_that_is_being_deleted_is_waited_for",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what CloudFormation owns stays",
-        "janitor/removal.py",
-        "untouchable(reference, policy) or ownership.owner(reference)",
-        "untouchable(reference, policy)",
+        "account.ownership:owner",
+        does_nothing(),
         (f"{JANITOR}what_cloudformation_owns_stays",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what a large stack may own stays",
-        "account/ownership.py",
-        "if len(resources) >= LISTED_OF_A_STACK:",
-        "if False:",
+        "account.ownership:owner",
+        never("LISTED_OF_A_STACK"),
         (f"{JANITOR}what_may_belong_to_a_large_stack_stays",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a rule with the tag of a stack stays",
-        "janitor/removal.py",
-        'if tag["Key"] == "aws:cloudformation:stack-name"]:',
-        "if False]:",
+        "janitor.removal:_remove_target",
+        never("stacks"),
         (f"{JANITOR}a_rule_that_carries_its_stack_s_tag_stays",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a managed rule stays",
-        "janitor/cleanups.py",
-        'and (service := reference.rule.get("ManagedBy")):',
-        'and (service := reference.rule.get("")):',
+        "janitor.cleanups:untouchable",
+        never("ManagedBy"),
         (f"{JANITOR}managed_rules_and_what_is_ignored_stay",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what is ignored stays",
-        "janitor/cleanups.py",
-        "for glob in policy.ignore:",
-        "for glob in ():",
+        "janitor.cleanups:untouchable",
+        without_loop("ignore"),
         (f"{JANITOR}managed_rules_and_what_is_ignored_stay",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: more than may be removed all stay",
-        "janitor/cleanups.py",
-        "return len(self.orphans) + len(self.removed) > max_removals",
-        "return False",
+        "janitor.cleanups:Cleanup.too_many",
+        returns("False"),
         (f"{JANITOR}more_orphans_than_may_be_removed_all_stay",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what was found is written down before it is removed",
-        "janitor/handler.py",
-        "        if cleanup.done(policy.max_removals):",
-        "        cleanup = next(reversed([*removal.remove_orphans(cleanup, policy)]), cleanup)\n        if True:",
+        "janitor.handler:_work",
+        call("done", "[cleanup := one for one in removal.remove_orphans(cleanup, policy)] or True"),
         (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what a crash left half done is known",
-        "janitor/removal.py",
-        "return None if snapshot and snapshot.cleanup == cleanup.id else",
-        "return",
+        "janitor.removal:_removed_by_another",
+        returns("'somebody else has removed it'"),
         (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a snapshot is kept before a removal",
-        "janitor/removal.py",
-        "    _take_snapshot(orphan, cleanup, policy, details)\n",
-        "",
+        "janitor.removal:_take_snapshot",
+        does_nothing(),
         (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a partial failure is one",
-        "janitor/removal.py",
-        'if answer and answer["FailedEntryCount"]:',
-        "if False:",
+        "janitor.removal:_remove_from_rule",
+        never("FailedEntryCount"),
         (f"{JANITOR}a_target_that_was_not_removed_is_removed_later",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what can't be removed holds up no other",
-        "janitor/removal.py",
-        "        if aws.passes(error):\n            raise\n        return aws.refusal(error)",
-        "        raise",
+        "janitor.removal:_remove",
+        always("passes"),
         (f"{JANITOR}what_aws_refuses_to_remove_holds_up_no_other",),
     ),
     SymbolGuard(
@@ -576,39 +559,34 @@ GUARDS = (
         always("passes"),
         (f"{JANITOR}what_aws_refuses_to_show_of_one_thing_holds_up_no_other",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what was removed before it is given up is reported",
-        "janitor/handler.py",
-        "    report.publish(cleanup, policy.max_removals)\n    # Redriven",
-        "    # Redriven",
+        "janitor.handler:_wait",
+        without_call("publish"),
         (f"{JANITOR}what_was_removed_before_it_is_given_up_is_reported",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a rule is not deleted without asking for its pipeline again",
-        "janitor/removal.py",
-        "if policy.remove_empty_rules and not targets and not _created_again(orphan, cleanup):",
-        "if policy.remove_empty_rules and not targets:",
+        "janitor.removal:_remove_target",
+        never("_created_again", at=1),
         (f"{JANITOR}a_rule_whose_pipeline_is_created_before_a_crash_is_made_good_stays",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what was found waits before it is removed",
-        "janitor/handler.py",
-        "    if begun.position and not cleanup.position:",
-        "    if False:",
+        "janitor.handler:_work",
+        never("begun", "position", at=1),
         (f"{JANITOR}what_is_found_is_removed_only_after_the_queue_s_delay",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: a report raises no alarm",
-        "janitor/report.py",
-        "if cleanup.removes and cleanup.too_many(max_removals):",
-        "if cleanup.too_many(max_removals):",
+        "janitor.report:publish",
+        always("removes"),
         (f"{JANITOR}a_report_of_many_orphans_raises_no_alarm",),
     ),
-    Guard(
+    SymbolGuard(
         "janitor: what starts something else by now stays",
-        "janitor/removal.py",
-        'if not _still_starts(references.schedule_pipeline(details["Target"], policy.home), orphan, policy):',
-        "if False:",
+        "janitor.removal:_remove_schedule",
+        always("_still_starts"),
         (f"{JANITOR}what_starts_something_else_by_now_stays",),
     ),
     SymbolGuard(
@@ -654,23 +632,26 @@ def run(guard: str, tests: tuple[str, ...]) -> tuple[int, str]:
 
 def main() -> int:
     """Print each guard and which test noticed that it was gone; the exit code says whether all were noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", nargs="?", default="", help="try only the guards whose names contain this")
+    part = parser.parse_args().part
+    guards = [guard for guard in GUARDS if part in guard.name]
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(PRELOADED)
+    rows = Table("guard", "module", "without it fails", box=None, pad_edge=False)
+    noticed = 0
     with ProcessPoolExecutor(os.cpu_count(), processes, max_tasks_per_child=1) as pool:
-        whole = pool.submit(run, "", tuple(sorted({test for guard in GUARDS for test in guard.tests})))
-        ends = {guard: pool.submit(run, guard.name, guard.tests) for guard in GUARDS}
-        console = Console(highlight=False, width=200)
-        rows = Table("guard", "module", "without it fails", box=None, pad_edge=False)
-        noticed = 0
-        for guard, future in ends.items():
+        whole = pool.submit(run, "", tuple(sorted({test for guard in guards for test in guard.tests})))
+        for guard, future in [(guard, pool.submit(run, guard.name, guard.tests)) for guard in guards]:
             end, test = future.result()
             noticed += bool(test)
             rows.add_row(guard.name, guard.module, test or f"NOTHING (pytest ended with {end})")
-        console.print(rows)
         end, test = whole.result()
-        console.print(f"\n{noticed} of {len(GUARDS)} noticed; with all of them the tests", end=" ")
-        console.print("pass" if end == 0 else f"do NOT pass: {test or f'pytest ended with {end}'}")
-    return 0 if noticed == len(GUARDS) and end == 0 else 1
+    console = Console(highlight=False, width=200)
+    console.print(rows)
+    console.print(f"\n{noticed} of {len(guards)} noticed; with all of them the tests", end=" ")
+    console.print("pass" if end == 0 else f"do NOT pass: {test or f'pytest ended with {end}'}")
+    return 0 if noticed == len(guards) and end == 0 else 1
 
 
 if __name__ == "__main__":
