@@ -295,7 +295,7 @@ def _resolved(value: Any, values: Mapping[str, str]) -> Any:
 
 def _schedules_hold(loaded: Documents, found: Mapping[str, Any], policies: Mapping[str, list[str]]) -> None:
     """Hold the schedules of one stage against the limits of Scheduler's own service model."""
-    told = []
+    triggers = []
     for schedule in found.values():
         properties = schedule["Properties"]
         target = properties["Target"]
@@ -307,13 +307,13 @@ def _schedules_hold(loaded: Documents, found: Mapping[str, Any], policies: Mappi
                 request[name] = datetime.datetime.fromisoformat(request[name])
         _fits(request, "CreateScheduleInput", "scheduler")
         if "Input" not in target:
-            told.append(properties["Description"].partition(":")[0])
+            triggers.append(properties["Description"].partition(":")[0])
             continue
         sent = json.loads(target["Input"])
         assert sent["event"]["account"] == PSEUDO_PARAMETERS["AWS::AccountId"]
         assert sent["event"]["detail"]["timezone"] == properties.get("ScheduleExpressionTimezone", "UTC")
-        told.append(sent["trigger"])
-    assert sorted(told) == sorted(trigger.id for trigger in loaded.triggers if trigger.when.source == "schedule")
+        triggers.append(sent["trigger"])
+    assert sorted(triggers) == sorted(trigger.id for trigger in loaded.triggers if trigger.when.source == "schedule")
 
 
 def _with_arns(target: Any) -> Any:
@@ -389,7 +389,7 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
     rules = by_kind.get("AWS::Events::Rule", {})
     by_rule = [trigger.id for trigger in loaded.triggers if trigger.when.source not in ("sns", "schedule")]
     assert len(rules) == len(by_rule)
-    told, directly = [], set()
+    triggers, directly = [], set()
     for rule in rules.values():
         properties = rule["Properties"]
         assert len(properties["Description"]) <= 512
@@ -407,10 +407,10 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
                 continue
             template = target["InputTransformer"]["InputTemplate"]
             assert len(template) <= 8192
-            told.append(json.loads(template.replace("<aws.events.event.json>", "{}"))["trigger"])
+            triggers.append(json.loads(template.replace("<aws.events.event.json>", "{}"))["trigger"])
             handler = target["Arn"].removeprefix("<").removesuffix("QueueArn>")
             assert sorted(rule["DependsOn"]) == sorted(of_handler[handler])
-    assert sorted([*told, *directly]) == sorted(by_rule)
+    assert sorted([*triggers, *directly]) == sorted(by_rule)
     _schedules_hold(loaded, by_kind.get("AWS::Scheduler::Schedule", {}), of_handler)
     subscriptions = by_kind.get("AWS::SNS::Subscription", {})
     topics = Counter(subscription["Properties"]["TopicArn"] for subscription in subscriptions.values())

@@ -173,8 +173,8 @@ def test_what_can_not_be_direct_is_refused_with_the_reason(tmp_path: Path, trigg
 def test_what_needs_a_handler_is_refused(tmp_path: Path, option: str) -> None:
     """Rather than left out in silence."""
     name = option.partition(":")[0]
-    told = "needs a handler, which direct delivery does without; remove it, or remove delivery: direct"
-    assert problems(tmp_path, f"{RULE}    start: p\n    {option}\n") == [f"{name}: {told}"]
+    message = "needs a handler, which direct delivery does without; remove it, or remove delivery: direct"
+    assert problems(tmp_path, f"{RULE}    start: p\n    {option}\n") == [f"{name}: {message}"]
 
 
 def test_values_of_a_schedule_are_literal_to_the_letter() -> None:

@@ -928,7 +928,7 @@ def test_a_value_that_could_not_be_sent_is_refused(tmp_path: Path, value: str, p
     """Before an event shows it."""
     found = problems(tmp_path, HEAD + GOOD + f"    parameters:\n      A: {value}\n")
     assert any(f"churn.yaml:9: triggers.retrain.parameters.A{problem}".replace("A'", "A: '").replace("Ais", "A: is")
-               in told for told in found), found  # fmt: skip
+               in message for message in found), found  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -128,8 +128,8 @@ def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
         return replace(found, request=replace(found.request, pipeline="train", parameters=wanted))
     if trigger.id == "recipes/drift-by-topic":
         arn = trigger.when.fields["topic"]
-        told = {"Type": "Notification", "MessageId": "m", "TopicArn": arn, "Message": json.dumps(ALARM)}
-        return from_topic("own", json.dumps(told), {trigger.id: trigger})[0].occurrence()
+        notification = {"Type": "Notification", "MessageId": "m", "TopicArn": arn, "Message": json.dumps(ALARM)}
+        return from_topic("own", json.dumps(notification), {trigger.id: trigger})[0].occurrence()
     event = json.loads(json.dumps(found.event))
     if trigger.when.source != "s3":
         return found

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pipeline_triggers.documents import loader
+from pipeline_triggers.errors import DocumentsError
 
 from tests.unit.documents.checking import GOOD, HEAD, problems
 
@@ -118,3 +122,53 @@ def test_a_field_beside_the_empty_one_above_may_belong_to_it(tmp_path: Path) -> 
 def test_a_trigger_may_be_called_like_a_field(tmp_path: Path) -> None:
     """What has a when is a trigger."""
     assert problems(tmp_path, HEAD + GOOD + "  start:\n" + GOOD) == []
+
+
+RIGHT = (
+    HEAD
+    + GOOD
+    + """\
+    description: An upload
+    if: "{% $object.size > 0 %}"
+    parameters: {A: $.detail.object.key}
+    steps:
+      - Train
+      - Evaluate
+    tags:
+      team: churn
+"""
+)
+
+SLIPS = [
+    *" \n\t:-{}[],&*!|>'\"%@`#?~<\\$aé“\u00a0\u2028\ufeff\x07\ud800",
+    "\n  ",
+    "---\n",
+    "<<: ",
+    "*a",
+    "&a ",
+    "!t ",
+    "\r\n",
+]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for drafts."""
+    directory = tmp_path_factory.mktemp("triggers")
+    (directory / "stages.yaml").write_text("dev:\n")
+    return directory
+
+
+@given(st.lists(st.tuples(st.integers(0, len(RIGHT)), st.integers(0, 3), st.sampled_from(["", *SLIPS])), max_size=3))
+@example([(0, 0, "\ufeff")])
+def test_any_slip_is_read_or_refused_on_a_line_of_the_file(directory: Path, slips: list[tuple[int, int, str]]) -> None:
+    """Characters left out and put in anywhere: never another exception."""
+    text = RIGHT
+    for at, left_out, put_in in slips:
+        text = text[:at] + put_in + text[at + left_out :]
+    try:
+        loader.load(directory, {directory / "churn.yaml": text})
+    except DocumentsError as error:
+        for problem in error.problems:
+            assert 1 <= problem.line <= len(text.splitlines()) + 1
+            assert problem.message.startswith("needs ") or "; " in problem.message or ": " in problem.message
