@@ -30,7 +30,7 @@ import sys, time
 from pathlib import Path
 from pipeline_triggers.language import triggers_json
 start = time.perf_counter()
-triggers = catalog.load(Path(sys.argv[1], "compiled", "triggers.json").read_text(encoding="utf-8"), "prod", {})
+triggers = triggers_json.load(Path(sys.argv[1], "compiled", "triggers.json").read_text(encoding="utf-8"), "prod", {})
 print(time.perf_counter() - start)
 import yaml
 start = time.perf_counter()
