@@ -13,7 +13,7 @@ from types import CodeType, ModuleType
 
 import pytest
 
-from tests.simulation.guards import GUARDS, VARIABLE, Guard, SymbolGuard
+from tests.simulation.guards import GUARDS, VARIABLE, Guard
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,7 +27,7 @@ def pytest_load_initial_conftests() -> None:
 class Without(SourceFileLoader):
     """Finds and loads one module without a guard, whatever bytecode of it there is."""
 
-    def __init__(self, guard: Guard | SymbolGuard) -> None:
+    def __init__(self, guard: Guard) -> None:
         self.guard = guard
 
     def find_spec(

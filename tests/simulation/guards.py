@@ -50,7 +50,7 @@ PRELOADED = ["boto3", "hypothesis", "moto", "pytest", "rich.console", "samcli.ya
 
 
 @dataclass(frozen=True, slots=True)
-class SymbolGuard:
+class Guard:
     """What keeps a promise: a symbol of the library, as ``changes`` names them, and the change that takes it out.
 
     ``tests`` are pytest's names of tests, at least one of which must then fail.
@@ -79,33 +79,6 @@ class SymbolGuard:
             raise Lost(f"{self.symbol}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """The same by a fragment of text: ``held``, which ``file`` holds once, and ``broken``, which takes it out."""
-
-    name: str
-    file: str
-    held: str
-    broken: str
-    tests: tuple[str, ...]
-
-    @property
-    def module(self) -> str:
-        """The module's full name."""
-        return f"{PACKAGE}.{self.file.removesuffix('.py').replace('/', '.')}"
-
-    def removed_from(self, source: str) -> ast.Module:
-        """Return the module without the guard.
-
-        Raises:
-            Lost: the text is not there, or more than once.
-
-        """
-        if source.count(self.held) != 1:
-            raise Lost(f"{source.count(self.held)} times: {self.held}")
-        return ast.parse(source.replace(self.held, self.broken))
-
-
 DELIVERY = "tests/unit/delivery/test_handler.py::test_"
 FAULTS = "tests/simulation/test_faults.py::test_"
 BOOKKEEPING = "tests/simulation/test_bookkeeping.py::test_"
@@ -114,169 +87,169 @@ JANITOR = "tests/unit/janitor/test_handler.py::test_"
 
 
 GUARDS = (
-    SymbolGuard(
+    Guard(
         "ledger: what was begun before is known",
         "starts.ledger:begin",
         argument("put_item", "ConditionExpression", None),
         (f"{DELIVERY}a_repeated_delivery_starts_nothing_more",),
     ),
-    SymbolGuard(
+    Guard(
         "ledger: kept longer than a message can live",
         "starts.ledger:KEPT",
         value("14 * 24 * 3600"),
         (f"{FAULTS}a_message_that_is_redriven_after_its_longest_life_starts_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "ledger: botocore's retry of a write meets its own",
         "starts.ledger:_take_over",
         never("nonce", "get", at=0),
         (f"{BOOKKEEPING}a_start_whose_beginning_got_no_answer_goes_on",),
     ),
-    SymbolGuard(
+    Guard(
         "ledger: what an earlier delivery began is not forgotten",
         "starts.ledger:release",
         never("resumed"),
         (f"{BOOKKEEPING}what_an_earlier_delivery_began_is_looked_for_again",),
     ),
-    SymbolGuard(
+    Guard(
         "ledger: nobody gives back what is another's",
         "starts.ledger:release",
         argument("delete_item", "ConditionExpression", None),
         (f"{BOOKKEEPING}a_start_is_given_back_by_who_holds_it",),
     ),
-    SymbolGuard(
+    Guard(
         "lease: a start is left to who began it",
         "starts.ledger:_take_over",
         never("now", "lease"),
         (f"{FAULTS}a_second_delivery_in_the_middle_of_the_first_waits",),
     ),
-    SymbolGuard(
+    Guard(
         "lease: of two that take it over, one wins",
         "starts.ledger:_take_over",
         without_element("lease", "eq"),
         (f"{FAULTS}of_two_that_take_over_a_start_one_wins",),
     ),
-    SymbolGuard(
+    Guard(
         "lease: clocks differ",
         "starts.ledger:CLOCK_SKEW",
         value("0"),
         (f"{BOOKKEEPING}clocks_that_differ_start_nothing_twice",),
     ),
-    SymbolGuard(
+    Guard(
         "search: an execution that was not recorded is found",
         "starts.start:_started_before",
         never("resumed"),
         (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "search: on every page",
         "starts.start:_find",
         argument("paginate", "PaginationConfig", '{"PageSize": 100, "MaxItems": 100}'),
         (f"{FAULTS}a_start_that_broke_off_is_found_among_thousands",),
     ),
-    SymbolGuard(
+    Guard(
         "search: no longer than there is time",
         "starts.start:_need_time_for_a_page",
         never("time_left"),
         (f"{FAULTS}a_search_that_takes_too_long_waits",),
     ),
-    SymbolGuard(
+    Guard(
         "identity: not the position in the list",
         "starts.plan:token_of",
         call("count", "target"),
         (f"{FAULTS}a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice",),
     ),
-    SymbolGuard(
+    Guard(
         "no start is called again by botocore",
         "aws:starter",
         call("merge", "_CONFIG"),
         ("tests/unit/test_aws.py::test_a_start_is_never_called_again_by_botocore",),
     ),
-    SymbolGuard(
+    Guard(
         "no start is counted twice by botocore",
         "aws:counters",
         call("merge", "_QUICK"),
         (f"{BOOKKEEPING}a_count_whose_answer_is_lost_is_not_made_twice",),
     ),
-    SymbolGuard(
+    Guard(
         "waiting: a pipeline that is being updated",
         "aws:_PASSING",
         without_element("ConflictException"),
         ("tests/unit/test_aws.py::test_what_a_failure_means",),
     ),
-    SymbolGuard(
+    Guard(
         "waiting: what can't be reached",
         "aws:passes",
         without_element("ConnectionError"),
         ("tests/unit/test_aws.py::test_what_a_failure_means",),
     ),
-    SymbolGuard(
+    Guard(
         "waiting: what may have been started is not given up by its age",
         "delivery.decision:_longest_wait",
         returns("settings().give_up_after"),
         (f"{BOOKKEEPING}what_may_have_been_started_is_looked_for_beyond_its_age",),
     ),
-    SymbolGuard(
+    Guard(
         "rate: callers come apart",
         "starts.start:execute",
         call("uniform", "longest_pause"),
         (f"{START}a_rate_that_is_met_is_tried_again_while_there_is_time",),
     ),
-    SymbolGuard(
+    Guard(
         "crashes: a function that always crashes is given up",
         "delivery.decision:_admitted_targets",
         never("crashes"),
         (f"{FAULTS}a_function_that_always_crashes_is_given_up_with_what_is_known",),
     ),
-    SymbolGuard(
+    Guard(
         "crashes: an end in order is not one",
         "delivery.attempts:waits",
         does_nothing(),
         (f"{BOOKKEEPING}hours_of_throttling_give_up_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "crashes: a message counts its own",
         "delivery.attempts:decided",
         does_nothing(),
         (f"{BOOKKEEPING}a_message_that_kills_the_function_takes_no_other_along",),
     ),
-    SymbolGuard(
+    Guard(
         "verdicts: what was started is not refused",
         "delivery.decision:Target.started_before",
         returns("None"),
         (f"{BOOKKEEPING}what_was_started_is_not_rejected_when_it_is_delivered_again",),
     ),
-    SymbolGuard(
+    Guard(
         "verdicts: what was decided is not decided anew",
         "delivery.handler:_deliver",
         never("verdicts"),
         (f"{BOOKKEEPING}what_was_rejected_stays_so_when_it_is_delivered_again",),
     ),
-    SymbolGuard(
+    Guard(
         "quarantine: the reason is cut to what SQS takes",
         "delivery.dead_letters:_fitting",
         call("max", "None"),
         (f"{DELIVERY}a_reason_is_cut_to_what_sqs_takes_beside_the_body",),
     ),
-    SymbolGuard(
+    Guard(
         "token: SageMaker itself starts once",
         "starts.start:_execute",
         argument("start_pipeline_execution", "ClientRequestToken", "str(random.random())"),
         (f"{FAULTS}what_sagemaker_lists_too_late_is_what_the_token_is_for",),
     ),
-    SymbolGuard(
+    Guard(
         "no answer is not a refusal",
         "aws:did_nothing",
         returns("isinstance(error, (ClientError, ConnectionError))"),
         (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "no answer is not a refusal: TLS may break after the request was sent",
         "aws:_was_not_sent",
         returns("isinstance(error, ConnectionError)"),
         (f"{BOOKKEEPING}tls_that_breaks_after_a_start_repeats_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "partial failure: what failed comes back",
         "delivery.handler:handle",
         call(
@@ -286,31 +259,31 @@ GUARDS = (
         ),
         (f"{DELIVERY}exactly_the_failed_messages_come_back",),
     ),
-    SymbolGuard(
+    Guard(
         "time floor: nothing begins that can't end",
         "delivery.decision:Delivery.need_time",
         never("remaining"),
         (f"{DELIVERY}a_function_without_time_leaves_the_rest_to_the_next",),
     ),
-    SymbolGuard(
+    Guard(
         "time floor: no call is waited for too long",
         "aws:_CONFIG",
         argument("Config", "read_timeout", "60"),
         ("tests/unit/delivery/test_hung.py::test_what_was_started_before_stays_so",),
     ),
-    SymbolGuard(
+    Guard(
         "time floor: a rate is not waited for too long",
         "starts.start:execute",
         never("time_left", "pause"),
         (f"{START}a_rate_that_is_met_is_tried_again_while_there_is_time",),
     ),
-    SymbolGuard(
+    Guard(
         "quarantine: what is rejected is kept",
         "delivery.handler:_carry_out",
         without_call("quarantine"),
         (f"{DELIVERY}a_rejection_is_quarantined_with_its_reason",),
     ),
-    SymbolGuard(
+    Guard(
         "quarantine: a verdict is reported when the message is safe",
         "delivery.handler:_carry_out",
         call(
@@ -319,277 +292,277 @@ GUARDS = (
         ),
         (f"{DELIVERY}a_quarantine_that_fails_is_loud_and_loses_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "redrive: a message is sent before it is deleted",
         "operations.redrive:redrive",
         later("_sent", than="delete_message"),
         (f"{FAULTS}what_is_redriven_after_fourteen_days_starts_only_what_was_not_started",),
     ),
-    SymbolGuard(
+    Guard(
         "waiting: no verdict is final while a pipeline waits",
         "delivery.handler:_carry_out",
         never("WAITING"),
         (f"{DELIVERY}a_message_s_pipelines_share_its_time",),
     ),
-    SymbolGuard(
+    Guard(
         "cap: max_starts in an hour",
         "starts.ledger:count",
         argument("update_item", "ConditionExpression", 'Attr("x").not_exists()'),
         (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
     ),
-    SymbolGuard(
+    Guard(
         "cap: what was not started does not count",
         "starts.start:_called",
         without_call("uncount"),
         (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
     ),
-    SymbolGuard(
+    Guard(
         "limits: a computed option is held against them",
         "starts.plan:_options",
         never("message"),
         ("tests/unit/starts/test_limits.py::test_a_computed_option_is_one_that_sagemaker_takes",),
     ),
-    SymbolGuard(
+    Guard(
         "limits: so is the number of parameters",
         "starts.plan:plan",
         never("MAX_PARAMETERS"),
         ("tests/unit/starts/test_limits.py::test_there_are_200_parameters_at_most",),
     ),
-    SymbolGuard(
+    Guard(
         "stale definition: what does not fit is looked at again",
         "starts.definition:fit",
         never("misfits", at=0),
         ("tests/unit/starts/test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
     ),
-    SymbolGuard(
+    Guard(
         "stale definition: what SageMaker refuses is looked at again",
         "starts.start:_execute_as_defined",
         always("fresh", "checked"),
         (f"{FAULTS}a_definition_that_changes_while_it_is_remembered_is_read_again",),
     ),
-    SymbolGuard(
+    Guard(
         "forged messages: a handler reads events for its own triggers only",
         "events.envelope:_source",
         never("starter", "handler"),
         ("tests/unit/delivery/test_forged.py",),
     ),
-    SymbolGuard(
+    Guard(
         "forged messages: a disabled trigger starts nothing",
         "delivery.requests:targets",
         always("enabled"),
         ("tests/unit/delivery/test_forged.py",),
     ),
-    SymbolGuard(
+    Guard(
         "forged messages: a trigger of publishers starts nothing without a request",
         "delivery.requests:targets",
         never("takes_requests", at=1),
         ("tests/unit/delivery/test_requests.py",),
     ),
-    SymbolGuard(
+    Guard(
         "allow-list: a publisher sets what the document lets them set",
         "delivery.requests:_refusal",
         returns("None"),
         ("tests/unit/delivery/test_publishers.py",),
     ),
-    SymbolGuard(
+    Guard(
         "depth: a chain of executions ends",
         "starts.plan:plan",
         never("depth"),
         (f"{START}a_chain_of_executions_ends",),
     ),
-    SymbolGuard(
+    Guard(
         "schedule: its scheduled time says which it is",
         "language.sources.schedule:read",
         argument("Occurrence", 2, '("schedule", event_id)'),
         ("tests/unit/events/test_eventbridge.py::test_a_schedule_is_identified_by_its_time",),
     ),
-    SymbolGuard(
+    Guard(
         "schedule: what is over is not made again",
         "compile.schedules:schedules",
         never("is_over"),
         ("tests/unit/documents/test_schedules.py::test_a_schedule_that_has_ended_is_left_out_with_a_note",),
     ),
-    SymbolGuard(
+    Guard(
         "direct: nothing that needs a handler is left out in silence",
         "documents.direct:_NEEDS_A_HANDLER",
         value("()"),
         ("tests/unit/documents/test_direct.py::test_what_needs_a_handler_is_refused",),
     ),
-    SymbolGuard(
+    Guard(
         "direct: a value that a target can't carry is refused",
         "documents.direct:value_problem",
         returns("attribute_problem(source, value)"),
         ("tests/unit/documents/test_direct.py::test_what_can_not_be_direct_is_refused_with_the_reason",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a failed delete is none",
         "janitor.cleanups:deleted_pipeline",
         never("errorCode"),
         (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: an event of another account or Region is none of ours",
         "janitor.cleanups:deleted_pipeline",
         never("account", "region"),
         (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: another service's pipeline is none of ours",
         "janitor.cleanups:deleted_pipeline",
         never("DeletePipeline"),
         (f"{JANITOR}an_event_of_anything_else_removes_nothing",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: names are compared whole",
         "account.references:_schedules_page",
         condition("key", "only", instead="reference.pipeline.key[2].startswith(only.key[2])"),
         (f"{JANITOR}a_deletion_concerns_its_own_pipeline_only",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: names are compared in lower case",
         "account.pipelines:Pipeline.key",
         returns("(self.account, self.region.lower(), self.name)"),
         (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: both spellings of an ARN are looked for",
         "account.pipelines:Pipeline.arns",
         without_element("lower"),
         (f"{JANITOR}what_points_at_a_pipeline_that_is_gone_is_removed",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a pipeline of another spelling is there",
         "janitor.removal:_Pipelines.status",
         call("other_spellings", "[]"),
         (f"{JANITOR}a_pipeline_of_another_spelling_is_there",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a pipeline elsewhere is not asked for here",
         "janitor.cleanups:elsewhere",
         does_nothing(),
         (f"{JANITOR}a_pipeline_elsewhere_is_never_asked_for",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: only SageMaker's own word means gone",
         "account.pipelines:status",
         never("ResourceNotFound"),
         (f"{JANITOR}only_sagemaker_s_own_word_that_a_pipeline_is_not_there_counts",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a pipeline is asked for right before each removal",
         "janitor.removal:_created_again",
         call("status", "Status.GONE"),
         (f"{JANITOR}a_pipeline_that_is_created_again_keeps_what_points_at_it",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what is being deleted is waited for",
         "janitor.removal:find_orphans",
         never("DELETING"),
         (f"{JANITOR}a_pipeline_that_is_being_deleted_is_waited_for",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what CloudFormation owns stays",
         "account.ownership:owner",
         does_nothing(),
         (f"{JANITOR}what_cloudformation_owns_stays",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what a large stack may own stays",
         "account.ownership:owner",
         never("LISTED_OF_A_STACK"),
         (f"{JANITOR}what_may_belong_to_a_large_stack_stays",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a rule with the tag of a stack stays",
         "janitor.removal:_remove_target",
         never("stacks"),
         (f"{JANITOR}a_rule_that_carries_its_stack_s_tag_stays",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a managed rule stays",
         "janitor.cleanups:untouchable",
         never("ManagedBy"),
         (f"{JANITOR}managed_rules_and_what_is_ignored_stay",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what is ignored stays",
         "janitor.cleanups:untouchable",
         without_loop("ignore"),
         (f"{JANITOR}managed_rules_and_what_is_ignored_stay",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: more than may be removed all stay",
         "janitor.cleanups:Cleanup.too_many",
         returns("False"),
         (f"{JANITOR}more_orphans_than_may_be_removed_all_stay",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what was found is written down before it is removed",
         "janitor.handler:_work",
         call("done", "[cleanup := one for one in removal.remove_orphans(cleanup, policy)] or True"),
         (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what a crash left half done is known",
         "janitor.removal:_removed_by_another",
         returns("'somebody else has removed it'"),
         (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a snapshot is kept before a removal",
         "janitor.removal:_take_snapshot",
         does_nothing(),
         (f"{JANITOR}a_crash_at_any_call_changes_nothing_of_the_end",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a partial failure is one",
         "janitor.removal:_remove_from_rule",
         never("FailedEntryCount"),
         (f"{JANITOR}a_target_that_was_not_removed_is_removed_later",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what can't be removed holds up no other",
         "janitor.removal:_remove",
         always("passes"),
         (f"{JANITOR}what_aws_refuses_to_remove_holds_up_no_other",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what can't be read holds up no other",
         "account.references:_read_each",
         always("passes"),
         (f"{JANITOR}what_aws_refuses_to_show_of_one_thing_holds_up_no_other",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what was removed before it is given up is reported",
         "janitor.handler:_wait",
         without_call("publish"),
         (f"{JANITOR}what_was_removed_before_it_is_given_up_is_reported",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a rule is not deleted without asking for its pipeline again",
         "janitor.removal:_remove_target",
         never("_created_again", at=1),
         (f"{JANITOR}a_rule_whose_pipeline_is_created_before_a_crash_is_made_good_stays",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what was found waits before it is removed",
         "janitor.handler:_work",
         never("begun", "position", at=1),
         (f"{JANITOR}what_is_found_is_removed_only_after_the_queue_s_delay",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: a report raises no alarm",
         "janitor.report:publish",
         always("removes"),
         (f"{JANITOR}a_report_of_many_orphans_raises_no_alarm",),
     ),
-    SymbolGuard(
+    Guard(
         "janitor: what starts something else by now stays",
         "janitor.removal:_remove_schedule",
         always("_still_starts"),
         (f"{JANITOR}what_starts_something_else_by_now_stays",),
     ),
-    SymbolGuard(
+    Guard(
         "restore: a past start is left out or moved",
         "operations.restore:_create_schedule",
         always("start", "now"),
@@ -598,7 +571,7 @@ GUARDS = (
 )
 
 
-def source(guard: Guard | SymbolGuard) -> str:
+def source(guard: Guard) -> str:
     """Return the text of a guard's module."""
     return CORE.joinpath(*guard.module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
 
