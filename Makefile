@@ -69,8 +69,8 @@ faults-nightly: faults ## the same with ten times as many random histories
 burst: setup ## upload 100,000 objects at once against SageMaker's limits, and count lost events
 	@$(BIN)/python -m tests.simulation.burst
 
-guards: setup ## remove each guard from the code, and see that a test fails
-	@$(BIN)/python -m tests.simulation.guards
+guards: setup ## remove each guard from the code, and see that a test fails (PART=lease tries those with that name)
+	@$(BIN)/python -m tests.simulation.run_guards $(PART)
 
 janitor: setup ## sweep 10,000 schedules while AWS throttles, and count the calls
 	@$(BIN)/python -m tests.simulation.sweep

@@ -13,7 +13,8 @@ from types import CodeType, ModuleType
 
 import pytest
 
-from tests.simulation.guards import GUARDS, VARIABLE, Guard
+from tests.simulation.guards import GUARDS, Guard
+from tests.simulation.run_guards import VARIABLE
 
 
 @pytest.hookimpl(tryfirst=True)
