@@ -70,7 +70,7 @@ burst: setup ## upload 100,000 objects at once against SageMaker's limits, and c
 	@$(BIN)/python -m tests.simulation.burst
 
 guards: setup ## remove each guard from the code, and see that a test fails (PART=lease tries those with that name)
-	@$(BIN)/python -m tests.simulation.run_guards $(PART)
+	@$(BIN)/python -m tests.simulation.run_guards "$(PART)"
 
 janitor: setup ## sweep 10,000 schedules while AWS throttles, and count the calls
 	@$(BIN)/python -m tests.simulation.sweep

@@ -78,19 +78,17 @@ def state_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The table of ``template.yaml`` in moto, and a handler's environment around it."""
     import boto3
     from moto import mock_aws
-    from pipeline_triggers import aws as clients
     from pipeline_triggers.settings import settings as settings_of
 
+    from tests.clients import forget_clients
     from tests.simulation.invocation import ENVIRONMENT
     from tests.tools.templates import table_keys
 
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     settings_of.cache_clear()
-    for client in (clients.table, clients.counters):
-        client.cache_clear()
+    forget_clients()
     with mock_aws():
         yield boto3.resource("dynamodb").create_table(TableName=ENVIRONMENT["STATE_TABLE"], **table_keys("StateTable"))
     settings_of.cache_clear()
-    for client in (clients.table, clients.counters):
-        client.cache_clear()
+    forget_clients()

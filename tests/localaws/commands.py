@@ -7,9 +7,9 @@ import subprocess
 from unittest.mock import patch
 
 from click.testing import CliRunner
-from pipeline_triggers import aws as clients
 from pipeline_triggers.cli import main
 
+from tests.clients import forget_clients
 from tests.localaws.local_aws import LocalAws
 
 
@@ -22,10 +22,3 @@ def triggers(aws: LocalAws, *arguments: str) -> subprocess.CompletedProcess[str]
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
-
-
-def forget_clients() -> None:
-    """Let the library make its clients anew, with the environment as it is then."""
-    for made in vars(clients).values():
-        if hasattr(made, "cache_clear"):
-            made.cache_clear()

@@ -68,10 +68,8 @@ def test_every_failure_of_the_network_that_botocore_knows_passes() -> None:
         assert aws.is_momentary(error) == aws.did_nothing(error)
 
 
-def test_a_start_is_never_called_again_by_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("new_clients")
+def test_a_start_is_never_called_again_by_botocore() -> None:
     """Which can't tell a start that was refused from one that got no answer."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    aws.starter.cache_clear()
     config: Any = aws.starter().meta.config
     assert config.retries["total_max_attempts"] == 1
-    aws.starter.cache_clear()

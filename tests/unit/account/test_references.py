@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
-from pipeline_triggers import aws
 from pipeline_triggers.account import pipelines, references
 from pipeline_triggers.account.home import Home
 from pipeline_triggers.account.pipelines import Pipeline
@@ -22,16 +19,8 @@ ROLE = "arn:aws:iam::123456789012:role/x"
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def account(empty_account: None) -> None:
     """Moto's Scheduler and EventBridge, which list by pages and find rules by the exact ARN, as AWS does."""
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
-        monkeypatch.setenv(name, HOME.region)
-    with mock_aws():
-        for client in (aws.scheduler, aws.events):
-            client.cache_clear()
-        yield
-    for client in (aws.scheduler, aws.events):
-        client.cache_clear()
 
 
 def put_schedule(name: str, target: dict[str, Any], group: str = "default") -> None:

@@ -19,13 +19,10 @@ VIOLATED = "CompletedWithViolations: Job completed successfully with 2 violation
 
 
 @pytest.fixture
-def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+def sagemaker(new_clients: None) -> Iterator[Stubber]:  # noqa: ARG001 - one of them
     """SageMaker, answering what a test says."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    aws.sagemaker.cache_clear()
     with Stubber(aws.sagemaker()) as stubber:
         yield stubber
-    aws.sagemaker.cache_clear()
 
 
 def described(**more: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -13,7 +12,6 @@ import jmespath
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from moto import mock_aws
 from pipeline_triggers import aws
 from pipeline_triggers.account import references
 from pipeline_triggers.documents.loader import Documents
@@ -28,18 +26,10 @@ TRIGGER = Trigger("team/one", When("s3", {"bucket": "${Bucket}", "key": "in/*"})
 
 
 @pytest.fixture(autouse=True)
-def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty account, and clients that talk to it."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    clients = (aws.sagemaker, aws.s3, aws.sts, aws.sns, aws.events, aws.scheduler)
+def the_account(monkeypatch: pytest.MonkeyPatch, empty_account: None) -> None:  # noqa: ARG001 - used by all
+    """An empty account, whose CloudFormation knows one stack."""
     compiled = ("AWS::Scheduler::Schedule", "some-stack", "CREATE_COMPLETE")
     monkeypatch.setattr(aws, "cloudformation", lambda: CloudFormation({"compiled": compiled}))
-    with mock_aws():
-        for client in clients:
-            client.cache_clear()
-        yield
-    for client in clients:
-        client.cache_clear()
 
 
 def create_pipeline() -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from pipeline_triggers import aws
 from pipeline_triggers.account.home import Home
 from pipeline_triggers.operations.inventory import ExistingRule, ExistingSchedule, existing, pipeline_names
@@ -22,17 +20,9 @@ QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
 
 
 @pytest.fixture(autouse=True)
-def the_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty account, and clients that talk to it."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    clients = (aws.events, aws.scheduler, aws.patient_sagemaker)
+def the_account(monkeypatch: pytest.MonkeyPatch, empty_account: None) -> None:  # noqa: ARG001 - used by all
+    """An empty account, whose CloudFormation knows no stack."""
     monkeypatch.setattr(aws, "cloudformation", CloudFormation)
-    with mock_aws():
-        for client in clients:
-            client.cache_clear()
-        yield
-    for client in clients:
-        client.cache_clear()
 
 
 def arn(pipeline: str) -> str:

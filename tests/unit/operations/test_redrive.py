@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
-from moto import mock_aws
 from pipeline_triggers import aws
 from pipeline_triggers.cli import main
 from pipeline_triggers.operations import redrive, stacks
@@ -65,28 +63,22 @@ class Queues:
 
 
 @pytest.fixture
-def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queues]:
+def queues(monkeypatch: pytest.MonkeyPatch, empty_account: None) -> Queues:  # noqa: ARG001 - they are in it
     """A handler's queues, and a rule on each of two buses that sends to it."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    caches = (aws.sqs, aws.events, redrive._templates)
-    for cached in caches:
-        cached.cache_clear()
-    with mock_aws():
-        sqs, events = boto3.client("sqs"), boto3.client("events")
-        names = ("OnEventQueue", "OnEventDeadLetterQueue")
-        urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
-        events.create_event_bus(Name="orders")
-        template = '{"trigger": "team/one", "event": <aws.events.event.json>}'
-        for bus in ("default", "orders"):
-            events.put_rule(Name="one", EventBusName=bus, EventPattern="{}")
-            targets = [{"Id": "queue", "Arn": TARGET, "InputTransformer": {"InputTemplate": template}}]
-            events.put_targets(Rule="one", EventBusName=bus, Targets=targets)  # type: ignore[arg-type]
-        stack = Stack("stack", {}, {**urls, "OnEventFunction": "function"})
-        monkeypatch.setattr(stacks, "stack", lambda _: stack)
-        monkeypatch.setattr(redrive, "WAIT", 0)
-        yield Queues(sqs, stack)
-    for cached in caches:
-        cached.cache_clear()
+    redrive._templates.cache_clear()
+    sqs, events = boto3.client("sqs"), boto3.client("events")
+    names = ("OnEventQueue", "OnEventDeadLetterQueue")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
+    events.create_event_bus(Name="orders")
+    template = '{"trigger": "team/one", "event": <aws.events.event.json>}'
+    for bus in ("default", "orders"):
+        events.put_rule(Name="one", EventBusName=bus, EventPattern="{}")
+        targets = [{"Id": "queue", "Arn": TARGET, "InputTransformer": {"InputTemplate": template}}]
+        events.put_targets(Rule="one", EventBusName=bus, Targets=targets)  # type: ignore[arg-type]
+    stack = Stack("stack", {}, {**urls, "OnEventFunction": "function"})
+    monkeypatch.setattr(stacks, "stack", lambda _: stack)
+    monkeypatch.setattr(redrive, "WAIT", 0)
+    return Queues(sqs, stack)
 
 
 def everything(_: DeadLetter) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 from pipeline_triggers import aws
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
@@ -20,13 +19,10 @@ PATTERN = '{ ($.message = "verdict") && ($.trigger = "team/one") }'
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+def log(empty_account: None) -> Iterator[Stubber]:  # noqa: ARG001 - so nothing leaves this machine
     """CloudWatch Logs, which says what it is asked for; its own matching is not emulated faithfully by anything."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    aws.logs.cache_clear()
-    with mock_aws(), Stubber(aws.logs()) as stubber:
+    with Stubber(aws.logs()) as stubber:
         yield stubber
-    aws.logs.cache_clear()
 
 
 def answer(log: Stubber, pattern: str, *lines: object) -> None:

@@ -41,16 +41,13 @@ def time_for_one() -> float:
 
 
 @pytest.fixture
-def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+def sagemaker(monkeypatch: pytest.MonkeyPatch, new_clients: None) -> Iterator[Stubber]:  # noqa: ARG001 - one of them
     """SageMaker, answering what a test says: botocore checks each call against the service's model."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     declared = definition.parse('{"Parameters": [{"Name": "Key"}]}')
     monkeypatch.setattr(definition, "describe", lambda _: declared)
     monkeypatch.setattr(definition, "_cache", {})
-    aws.starter.cache_clear()
     with Stubber(aws.starter()) as stubber:
         yield stubber
-    aws.starter.cache_clear()
 
 
 def test_a_run_is_decided_in_full() -> None:
