@@ -122,7 +122,7 @@ def test_a_value_of_a_wrong_type_is_rejected_before_the_call(deployed: LocalAws)
     upload(deployed, "mistyped/x")
     (verdict,) = deployed.new_verdicts(STACK, "uploads/mistyped", 1)
     assert verdict["outcome"] == "REJECTED"
-    assert verdict["reason"] == "parameter Size is 'mistyped/x', which is no Integer; write a whole number"
+    assert verdict["reason"] == "parameter Size is 'mistyped/x', not a valid Integer; write a whole number"
     assert deployed.quarantined(STACK)["event_id"] == verdict["event_id"]
 
 

@@ -310,7 +310,7 @@ GUARDS = (
     Guard(
         "stale definition: what does not fit is looked at again",
         "starts.definition:fit",
-        never("misfits", at=0),
+        never("problems", at=0),
         ("tests/unit/starts/test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
     ),
     Guard(

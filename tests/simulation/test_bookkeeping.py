@@ -13,11 +13,11 @@ from pipeline_triggers.delivery.decision import MAX_CRASHES, TIME_TO_DECIDE
 from pipeline_triggers.errors import Undecided
 from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.starts import ledger
-from pipeline_triggers.starts.ledger import CLOCK_SKEW, FUNCTION_TIMEOUT, LEASE, LISTING_BOUND
+from pipeline_triggers.starts.ledger import LEASE, LISTING_BOUND
 
 from tests.simulation.delivery_world import World
 from tests.simulation.faults import BEGIN, COUNT, ONE, READ, START, TAKE_OVER, WHEN, Scenario, played, wrong
-from tests.simulation.invocation import VISIBILITY
+from tests.simulation.invocation import TIME_OUT, VISIBILITY
 
 HOUR = 3600
 ASKS = Trigger("team/asks", WHEN, (Start("train", {"Key": "{% $object.metadata.key %}"}),))
@@ -171,9 +171,9 @@ def test_a_start_is_given_back_by_who_holds_it() -> None:
         assert world.table.get_item({"id": "start#token"}, ConsistentRead=True)["Item"]["nonce"] == second.nonce
 
 
-@pytest.mark.parametrize("clocks", list(itertools.product([-CLOCK_SKEW, 0, CLOCK_SKEW], repeat=2)), ids=str)
+@pytest.mark.parametrize("clocks", list(itertools.product([-60, 0, 60], repeat=2)), ids=str)
 def test_clocks_that_differ_start_nothing_twice(clocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever clock is ahead, a start is taken over when its function is dead and what it started is listed."""
+    """Clocks that are off by a minute: a start is taken over when its function is dead, and what it started listed."""
     first, second = clocks
     began = 1_800_000_000.4
     world = World(ONE)
@@ -187,7 +187,7 @@ def test_clocks_that_differ_start_nothing_twice(clocks: tuple[int, int], monkeyp
                 ledger.begin("token", "team/one", "m1")
                 break
             waited += 0.5
-    assert FUNCTION_TIMEOUT + LISTING_BOUND <= waited <= LEASE + 2 * CLOCK_SKEW + 1
+    assert TIME_OUT + LISTING_BOUND <= waited <= LEASE + 2 * 60 + 1
 
 
 def test_a_count_whose_answer_is_lost_is_not_made_twice() -> None:
@@ -207,7 +207,8 @@ def test_what_may_have_been_started_is_looked_for_beyond_its_age() -> None:
         world.upload("in/x")
         world.pass_time(72 * HOUR - 1)
         world.deliver("m0")
-        world.pass_time(HOUR)
+        world.pass_time(60)
+        world.deliver("m0")  # too old now, and not known yet
         world.drain()
     assert outcomes(world) == [("m0", "STARTED")]
 

@@ -145,7 +145,7 @@ def test_a_start_that_is_refused_in_the_next_hour_is_taken_back_in_its_own() -> 
     [
         ("true", "STARTED", None),
         ("True", "STARTED", None),
-        ("no", "REJECTED", "parameter Key is 'no', which is no Boolean; write true or false"),
+        ("no", "REJECTED", "parameter Key is 'no', not a valid Boolean; write true or false"),
     ],
 )
 def test_a_definition_that_changes_while_it_is_remembered_is_read_again(

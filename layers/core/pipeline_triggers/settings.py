@@ -1,4 +1,4 @@
-"""What the template tells a handler about itself. Nothing else reads the environment."""
+"""A function's settings, which the template puts into its environment. Nothing else reads the environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Settings:
     """A function's environment; ``template.yaml`` sets all but the Region, which Lambda sets.
 
     ``requests_topic`` is the ARN of the stack's own topic, "" where a function does not read it. ``give_up_after`` is
-    the age in seconds at which a message has waited long enough.
+    the age in seconds at which a waiting message is given up.
     """
 
     stack: str
@@ -44,7 +44,7 @@ def settings() -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class JanitorSettings:
-    """What only the janitor's function is told; ``ignore`` holds globs, ``notify`` a topic's ARN or ""."""
+    """The settings of the janitor's function only; ``ignore`` holds globs, ``notify`` a topic's ARN or ""."""
 
     partition: str
     snapshot_table: str

@@ -17,7 +17,7 @@ NAMESPACE = "PipelineTriggers"
 
 
 def _line(entry: dict[str, Any]) -> str:
-    """Write a log line readably, with what is no Unicode text (a lone surrogate) escaped instead of the line lost."""
+    """Write a readable log line; what is not valid Unicode (a lone surrogate) is escaped, or the line would be lost."""
     return json.dumps(entry, default=str, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -26,7 +26,7 @@ logger = Logger(service=SERVICE, json_serializer=_line, use_rfc3339=True)
 
 
 def count_max_starts() -> None:
-    """Count that a trigger has to wait because of its max_starts; an alarm of the stack looks at this."""
+    """Count that a trigger waits because it has reached its max_starts; an alarm of the stack watches this metric."""
     count("MAX_STARTS_REACHED")
 
 
@@ -44,9 +44,9 @@ def count(name: str, value: int = 1, **dimensions: str) -> None:
 
 
 def report(verdict: Verdict, *, deployed: bool) -> None:
-    """Tell the user what became of an event: a line in the function's log, a count in CloudWatch.
+    """Report what became of an event: a line in the function's log, a count in CloudWatch.
 
-    The counts of triggers that are not ``deployed`` are one: a publisher could name any number of them.
+    Triggers that are not ``deployed`` share one count, since a publisher could name any number of them.
     """
     level = logger.warning if verdict.outcome is Outcome.REJECTED else logger.info
     level("verdict", extra={key: value for key, value in asdict(verdict).items() if value is not None})

@@ -59,7 +59,7 @@ def test_a_missing_pipeline_is_named() -> None:
     with Stubber(aws.sagemaker()) as stubber:
         stubber.add_client_error("describe_pipeline", "ResourceNotFound", "does not exist")
         first, *_ = problems()
-    assert first == "team/one: start: pipeline train does not exist in eu-central-1; create it, or mend the trigger"
+    assert first == "team/one: start: pipeline train does not exist in eu-central-1; create it, or fix the trigger"
 
 
 def test_a_missing_bucket_is_named() -> None:
@@ -150,7 +150,7 @@ def test_what_a_publisher_may_set_is_held_against_the_definition() -> None:
         stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
         assert problems(requests) == [
             "team/one: accept.Nope: parameter Nope of train is not declared by the pipeline; it declares Epochs, Month",
-            "team/one: accept.Epochs: parameter Epochs of train is 'many', which is no Integer; write a whole number",
+            "team/one: accept.Epochs: parameter Epochs of train is 'many', not a valid Integer; write a whole number",
         ]
 
 
@@ -186,7 +186,7 @@ def test_literal_values_are_held_against_the_definition() -> None:
         stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
         told = problems(Trigger("team/one", TRIGGER.when, (wrong,)))[:-1]
     assert told == [
-        "team/one: parameters.Epochs: parameter Epochs of train is 'many', which is no Integer; write a whole number",
+        "team/one: parameters.Epochs: parameter Epochs of train is 'many', not a valid Integer; write a whole number",
         "team/one: parameters.Nope: parameter Nope of train is not declared by the pipeline; "
         "it declares Epochs, Month, Rate",
         "team/one: parameters.Rate: parameter Rate of train is missing, and the pipeline has no default for it; "

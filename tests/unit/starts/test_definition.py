@@ -73,13 +73,13 @@ def test_what_fits_is_spelt_as_the_sdk_spells_it(
     ("values", "problem"),
     [
         ({"Text": "x"}, "parameter Count is missing, and the pipeline has no default for it; give it a value"),
-        (GOOD | {"Count": "1.0"}, "parameter Count is '1.0', which is no Integer; write a whole number"),
-        (GOOD | {"Count": "1_000"}, "parameter Count is '1_000', which is no Integer; write a whole number"),
-        (GOOD | {"Count": " 1"}, "parameter Count is ' 1', which is no Integer; write a whole number"),
-        (GOOD | {"Count": "\u0661"}, "parameter Count is '\u0661', which is no Integer; write a whole number"),
-        (GOOD | {"Rate": "nan"}, "parameter Rate is 'nan', which is no Float; write a number"),
-        (GOOD | {"Rate": "x"}, "parameter Rate is 'x', which is no Float; write a number"),
-        (GOOD | {"Dry": "yes"}, "parameter Dry is 'yes', which is no Boolean; write true or false"),
+        (GOOD | {"Count": "1.0"}, "parameter Count is '1.0', not a valid Integer; write a whole number"),
+        (GOOD | {"Count": "1_000"}, "parameter Count is '1_000', not a valid Integer; write a whole number"),
+        (GOOD | {"Count": " 1"}, "parameter Count is ' 1', not a valid Integer; write a whole number"),
+        (GOOD | {"Count": "\u0661"}, "parameter Count is '\u0661', not a valid Integer; write a whole number"),
+        (GOOD | {"Rate": "nan"}, "parameter Rate is 'nan', not a valid Float; write a number"),
+        (GOOD | {"Rate": "x"}, "parameter Rate is 'x', not a valid Float; write a number"),
+        (GOOD | {"Dry": "yes"}, "parameter Dry is 'yes', not a valid Boolean; write true or false"),
         (GOOD | {"Size": "medium"}, "parameter Size is 'medium'; the pipeline allows small, large"),
         (
             GOOD | {"text": "x"},
@@ -130,14 +130,14 @@ def test_a_definition_that_changed_is_looked_at_again(sagemaker: SageMaker) -> N
 def test_a_pipeline_without_parameters_takes_none() -> None:
     """Its definition may not even have the list."""
     assert definition.parse('{"Version": "2020-12-01", "Steps": []}') == {}
-    (problem,) = definition.misfits({}, {"A": "b"})
+    (problem,) = definition.problems({}, {"A": "b"})
     assert problem == ("A", "is not declared by the pipeline; it declares no parameters")
 
 
 def test_an_unknown_type_is_left_to_sagemaker() -> None:
     """A type that is newer than this code must not stop anybody."""
     declared = definition.parse('{"Parameters": [{"Name": "A", "Type": "Duration"}]}')
-    assert definition.misfits(declared, {"A": "P1D"}) == []
+    assert list(definition.problems(declared, {"A": "P1D"})) == []
 
 
 def test_a_pipeline_that_is_not_there_rejects(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_a_pipeline_that_is_not_there_rejects(monkeypatch: pytest.MonkeyPatch) -
         stubber.add_client_error("describe_pipeline", "ResourceNotFound", "why")
         with pytest.raises(Rejected) as rejected:
             definition.fit("p", {})
-    assert str(rejected.value) == "pipeline p does not exist in eu-central-1; create it, or mend the trigger"
+    assert str(rejected.value) == "pipeline p does not exist in eu-central-1; create it, or fix the trigger"
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])

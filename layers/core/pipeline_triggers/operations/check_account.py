@@ -88,11 +88,11 @@ def _parameter_place(trigger: Trigger, place: tuple[str | int, ...], name: str) 
 def _parameter_problems(trigger: Trigger, start: Start, declared: definition.Definition) -> Iterator[tuple[str, str]]:
     """Give the literals, and the values that a publisher may set, that do not fit the pipeline's definition."""
     values = {name: literal(source) for name, source in start.parameters.items()}
-    yield from definition.misfits(declared, {**dict.fromkeys(trigger.accept), **values})
+    yield from definition.problems(declared, {**dict.fromkeys(trigger.accept), **values})
     for name, accepted in trigger.accept.items():
         if name in declared and not isinstance(accepted, str):
             for value in accepted:
-                yield from definition.misfits({name: declared[name]}, {name: value})
+                yield from definition.problems({name: declared[name]}, {name: value})
 
 
 def _bucket_findings(triggers: list[Trigger], account: str, region: str) -> Iterator[Finding]:

@@ -1,11 +1,11 @@
-"""What a pipeline's own definition says of its parameters, and whether values fit it."""
+"""A pipeline's parameters as its own definition declares them, and values held against it."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline_triggers import aws
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.text import brief
 
-TTL = 300  # seconds that a definition is believed; a value that does not fit it asks again
+TTL = 300  # seconds for which a definition is remembered; for a value that does not fit, it is read again
 
 # StartPipelineExecution takes every value as text and refuses what is not of the declared type.
 _TYPES = {
@@ -54,50 +54,52 @@ def parse(text: str) -> Definition:
     }
 
 
-def misfits(definition: Definition, values: Mapping[str, str | None]) -> list[tuple[str, str]]:
-    """Return (a parameter's name, what is wrong with it, and how to mend it); None is a value not known yet."""
-    problems = []
+def problems(definition: Definition, values: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each parameter that does not fit, with what is wrong with it and how to fix it.
+
+    A value that is not known yet is None.
+    """
     for name, value in values.items():
         if name not in definition:
-            declared = ", ".join(definition) or "no parameters"
-            problems.append((name, f"is not declared by the pipeline; it declares {declared}"))
-        elif value is not None:
-            parameter = definition[name]
-            pattern, remedy = _TYPES.get(parameter.type, (None, ""))
-            if pattern and not pattern.fullmatch(value):
-                problems.append((name, f"is {brief(value)}, which is no {parameter.type}; {remedy}"))
-            elif parameter.enum and value not in parameter.enum:
-                problems.append((name, f"is {brief(value)}; the pipeline allows {', '.join(parameter.enum)}"))
-    problems += [
-        (name, "is missing, and the pipeline has no default for it; give it a value")
-        for name, parameter in definition.items()
-        if parameter.required and name not in values
-    ]
-    return problems
+            yield name, f"is not declared by the pipeline; it declares {', '.join(definition) or 'no parameters'}"
+        elif value is not None and (problem := _problem(definition[name], value)):
+            yield name, problem
+    for name, parameter in definition.items():
+        if parameter.required and name not in values:
+            yield name, "is missing, and the pipeline has no default for it; give it a value"
+
+
+def _problem(parameter: Parameter, value: str) -> str | None:
+    pattern, remedy = _TYPES.get(parameter.type, (None, ""))
+    if pattern and not pattern.fullmatch(value):
+        return f"is {brief(value)}, not a valid {parameter.type}; {remedy}"
+    if parameter.enum and value not in parameter.enum:
+        return f"is {brief(value)}; the pipeline allows {', '.join(parameter.enum)}"
+    return None
 
 
 def fit(pipeline: str, values: Mapping[str, str]) -> dict[str, str]:
     """Return the values as the pipeline's definition types them: booleans spelt ``True`` and ``False``.
 
-    What does not fit a remembered definition is looked at once more with the definition as it is now.
+    Values that do not fit a remembered definition are checked once more against the definition as it is now.
 
     Raises:
-        Rejected: a value does not fit, or there is no such pipeline.
-        botocore.exceptions.ClientError, BotoCoreError: the definition can't be had now.
+        Rejected: a value does not fit, or the pipeline does not exist.
+        botocore.exceptions.ClientError, BotoCoreError: SageMaker can't be asked now.
 
     """
     read_at, definition = _cache.get(pipeline, (float("-inf"), {}))
     now = time.monotonic()
-    if now - read_at >= TTL or misfits(definition, values):
+    if now - read_at >= TTL or any(problems(definition, values)):
         definition = describe(pipeline)
         _cache[pipeline] = (now, definition)
-    if problems := misfits(definition, values):
-        raise Rejected("; ".join(f"parameter {name} {problem}" for name, problem in problems))
+    if reasons := [f"parameter {name} {problem}" for name, problem in problems(definition, values)]:
+        raise Rejected("; ".join(reasons))
     return {name: value.capitalize() if definition[name].type == "Boolean" else value for name, value in values.items()}
 
 
 def refit(pipeline: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Return what ``fit`` does, with the definition as it is now, whatever is remembered."""
+    """Do the same as ``fit``, with the definition as it is now, whatever is remembered."""
     _cache.pop(pipeline, None)
     return fit(pipeline, values)
 
@@ -106,16 +108,16 @@ def describe(pipeline: str) -> Definition:
     """Ask SageMaker for a pipeline's definition.
 
     Raises:
-        Rejected: there is no such pipeline.
-        botocore.exceptions.ClientError, BotoCoreError: it can't be had now.
+        Rejected: the pipeline does not exist.
+        botocore.exceptions.ClientError, BotoCoreError: SageMaker can't be asked now.
 
     """
     try:
-        answer: Mapping[str, Any] = aws.sagemaker().describe_pipeline(PipelineName=pipeline)
+        response: Mapping[str, Any] = aws.sagemaker().describe_pipeline(PipelineName=pipeline)
     except ClientError as error:
         details = error.response["Error"]
         if details["Code"] == "ResourceNotFound":
             region = aws.sagemaker().meta.region_name
-            raise Rejected(f"pipeline {pipeline} does not exist in {region}; create it, or mend the trigger") from error
+            raise Rejected(f"pipeline {pipeline} does not exist in {region}; create it, or fix the trigger") from error
         raise
-    return parse(answer["PipelineDefinition"])
+    return parse(response["PipelineDefinition"])
