@@ -1,4 +1,4 @@
-"""ministack's Scheduler and EventBridge, as far as they fire: the attributes, times and pipeline targets of AWS."""
+"""EventBridge of ministack 1.5.33: events of AWS from tests, Scheduler's attributes, pipelines as targets."""
 
 from __future__ import annotations
 
@@ -11,42 +11,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ministack.core.responses import get_account_id, get_region, new_uuid
-from ministack.services import eventbridge, scheduler
-from ministack.services.cloudformation import provisioners
+from ministack.services import eventbridge
 from moto.sagemaker.models import sagemaker_backends
 
-_FIELDS = ("ScheduleExpressionTimezone", "StartDate", "EndDate")
 
+def let_tests_speak_for_aws() -> None:
+    """Accept events of ``aws.*`` sources from PutEvents. AWS refuses them; goes when the engine sends its own."""
+    put_events = eventbridge._put_events
 
-def often() -> None:
-    """Look for what is due every 0.2 s. ministack 1.5.33 does every 10 s, AWS within the minute; for speed alone."""
-    scheduler._SCHEDULE_TICK_INTERVAL = 0.2
+    def put(data: Any, allow_aws_source: bool = True) -> Any:
+        del allow_aws_source
+        return put_events(data, True)
 
-
-def as_deployed() -> None:
-    """Keep the zone, start and end of deployed schedules. Goes when ministack's CloudFormation hands them on."""
-    handlers = provisioners._RESOURCE_HANDLERS["AWS::Scheduler::Schedule"]
-    create, update = handlers["create"], handlers["update"]
-
-    def keep(name: str, properties: Mapping[str, Any]) -> None:
-        group = properties.get("GroupName", "default")
-        kept = {field: properties.get(field) for field in _FIELDS}
-        for field in ("StartDate", "EndDate"):
-            kept[field] = scheduler._to_epoch(kept[field])
-        kept["ScheduleExpressionTimezone"] = kept["ScheduleExpressionTimezone"] or "UTC"
-        scheduler._schedules[f"{group}/{name}"].update(kept)
-
-    def create_whole(logical_id: str, properties: Any, stack: str) -> Any:
-        name, attributes = create(logical_id, properties, stack)
-        keep(name, properties)
-        return name, attributes
-
-    def update_whole(name: str, former: Any, properties: Any, stack: str) -> Any:
-        name, attributes = update(name, former, properties, stack)
-        keep(name, properties)
-        return name, attributes
-
-    handlers |= {"create": create_whole, "update": update_whole}
+    eventbridge._put_events = put
 
 
 def to_targets() -> None:

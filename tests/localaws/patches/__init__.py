@@ -1,0 +1,22 @@
+"""What is changed in the emulators: each change says why, and when it can go."""
+
+from __future__ import annotations
+
+from tests.localaws.patches import cloudformation, eventbridge, iam, logs, sagemaker, scheduler
+
+
+def apply() -> None:
+    """Apply every patch. ``test_patches`` shows the reason of each on the unpatched emulators."""
+    sagemaker.mount()
+    sagemaker.enforce_iam()
+    sagemaker.be_strict()
+    sagemaker.run_monitors()
+    scheduler.page()
+    scheduler.refuse_the_past()
+    scheduler.often()
+    scheduler.as_deployed()
+    eventbridge.let_tests_speak_for_aws()
+    eventbridge.to_targets()
+    cloudformation.find_stacks_by_resource()
+    iam.name_resources()
+    logs.log_as_configured()

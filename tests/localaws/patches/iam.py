@@ -1,0 +1,35 @@
+"""IAM of ministack 1.5.33: the resource that a call of Scheduler or EventBridge names."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ministack.core import iam_actions
+
+
+def name_resources() -> None:
+    """Tell ministack's IAM the group of a schedule, and the rule that a call about targets or tags names.
+
+    It takes every schedule for one of the group default, and such calls for calls on the bus; goes when it does not.
+    """
+    original = iam_actions.extract_resource_arn
+
+    def extract(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> Any:
+        if service == "scheduler" and (named := re.fullmatch(r"/schedules/([^/]+)", path)):
+            sent = json.loads(body or b"{}").get("GroupName")
+            asked = (query.get("groupName") or [None])[0]
+            return f"arn:aws:scheduler:{region}:{account}:schedule/{sent or asked or 'default'}/{named[1]}"
+        if service == "events" and (asked := json.loads(body or b"{}")):
+            if arn := asked.get("ResourceARN"):
+                return arn
+            name, bus = asked.get("Rule") or asked.get("Name"), asked.get("EventBusName") or "default"
+            if name and "EventBus" not in headers.get("x-amz-target", ""):
+                within = "" if bus == "default" else f"{bus}/"
+                return f"arn:aws:events:{region}:{account}:rule/{within}{name}"
+        return original(service, method, path, headers, body, query, region, account)
+
+    iam_actions.extract_resource_arn = extract
