@@ -20,3 +20,4 @@ def apply() -> None:
     cloudformation.find_stacks_by_resource()
     iam.name_resources()
     logs.log_as_configured()
+    logs.filter_by_json()

@@ -164,3 +164,9 @@ def test_ministack_logs_each_invocation_s_start_and_end_whatever_the_level() -> 
         "END",
         "REPORT",
     ]
+
+
+def test_ministack_matches_every_line_by_a_json_pattern() -> None:
+    """CloudWatch Logs compares the fields of JSON lines, and no other line matches."""
+    matches = cloudwatch_logs._compile_filter_pattern('{ $.message = "verdict" }')
+    assert matches('{"message": "clean-up"}')
