@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -217,9 +217,39 @@ class LocalAws:
         )
         return dict(line["cleanup"])
 
-    def run_monitor(self, job: str, schedule: str | None, message: str, output: str) -> None:
-        """Let a monitoring schedule run, as a processing job that ended with a message; None for a job of its own."""
-        tags = {"schedule": schedule, "exit-message": message}
+    def create_endpoint(self, name: str, config: str) -> None:
+        """Create an endpoint that captures data, with its configuration and a model, unless they exist."""
+        sagemaker = self.client("sagemaker")
+        role, model = f"arn:aws:iam::{ACCOUNT}:role/endpoints", f"{name}-model"
+        variant = {"VariantName": "main", "ModelName": model, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+        capture = {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": "s3://acme-monitoring/capture",
+            "CaptureOptions": [{"CaptureMode": "Input"}],
+        }
+        for create, arguments in (
+            (
+                sagemaker.create_model,
+                {"ModelName": model, "ExecutionRoleArn": role, "PrimaryContainer": {"Image": "model"}},
+            ),
+            (
+                sagemaker.create_endpoint_config,
+                {"EndpointConfigName": config, "ProductionVariants": [variant], "DataCaptureConfig": capture},
+            ),
+            (sagemaker.create_endpoint, {"EndpointName": name, "EndpointConfigName": config}),
+        ):
+            with suppress(sagemaker.exceptions.ClientError):
+                create(**arguments)
+
+    def run_monitor(
+        self, job: str, schedule: str | None, message: str, output: str, endpoint: str | None = None
+    ) -> None:
+        """Let a monitoring schedule of an endpoint run, as a processing job that ended with a message.
+
+        Without a schedule, the job is one of its own.
+        """
+        tags = {"schedule": schedule, "exit-message": message, "endpoint": endpoint}
         self.client("sagemaker").create_processing_job(
             ProcessingJobName=job,
             ProcessingResources={

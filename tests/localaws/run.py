@@ -1,4 +1,4 @@
-"""``make run``: deploy the project to an embedded AWS, let its triggers' events happen, show what became of each."""
+"""``make run``: deploy the project to an embedded AWS, play an event for each trigger, show what became of it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ import shlex
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline_triggers.account.home import Home
 from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import loader, schedules
 from pipeline_triggers.errors import DocumentsError
-from pipeline_triggers.language import triggers_json
-from pipeline_triggers.language.sources import SOURCES, topic
+from pipeline_triggers.language.sources import SOURCES, takes_requests, topic
 from pipeline_triggers.models import Trigger
+from pipeline_triggers.operations.check_account import triggers_of
 from rich.console import Console
 
 from tests import PROJECT
 from tests.localaws import ACCOUNT, REGION, STACK, scenarios
 from tests.localaws.local_aws import CommandFailed, LocalAws
-from tests.localaws.scenarios import Happening
+from tests.localaws.scenarios import NotPlayed, Scenario
 
 STAGE = "dev"
 # As the SageMaker SDK's put_triggers makes it: no stack knows of it.
@@ -35,6 +37,26 @@ LEFT_BEHIND = "left-behind"
 PIPELINES = Path(__file__).parent / "pipelines"
 
 console = Console(highlight=False, markup=False, soft_wrap=True)
+
+
+@dataclass
+class Results:
+    """What became of the scenarios: how often each outcome came, and what did not end as it must."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    played: int = 0
+    failures: list[str] = field(default_factory=list)
+    not_played: list[str] = field(default_factory=list)
+
+    def show(self) -> None:
+        """Print the summary, and each failure."""
+        outcomes = ", ".join(f"{count} {outcome.lower()}" for outcome, count in self.outcomes.most_common())
+        as_expected = self.played - len(self.failures)
+        console.print(f"\n{self.played} played: {outcomes}; {as_expected} as expected, {len(self.failures)} not")
+        for reason in self.not_played:
+            console.print(f"not played {reason}", style="yellow")
+        for failure in self.failures:
+            console.print(f"FAILED     {failure}", style="red")
 
 
 def main() -> int:
@@ -46,6 +68,7 @@ def main() -> int:
     # A kill ends it as orderly as a Ctrl-C, also in the background, where a shell has Ctrl-C ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    results = Results()
     try:
         with step("compile the documents"):
             triggers = compile_triggers(arguments.project / "layers" / "triggers")
@@ -53,8 +76,10 @@ def main() -> int:
             with step("start the embedded AWS"):
                 aws = stack.enter_context(LocalAws.running())
             deploy(aws, triggers, arguments.project)
-            surprises = [surprise for trigger in triggers for surprise in play(aws, trigger)]
-            surprises += delete_pipeline(aws, triggers)
+            for trigger in triggers:
+                play(aws, trigger, results)
+            delete_pipeline(aws, triggers, results)
+            results.show()
             if arguments.keep:
                 keep_up(aws, triggers)
     except (CommandFailed, DocumentsError) as error:
@@ -62,32 +87,28 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    for surprise in surprises:
-        console.print(surprise, style="red")
-    return 1 if surprises else 0
+    return 1 if results.failures else 0
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
-    """Say what is being done, then how long it took."""
-    console.print(f"{what:<36}", end="")
+def step(title: str) -> Iterator[None]:
+    """Print what is being done, then how long it took."""
+    console.print(f"{title:<36}", end="")
     start = time.monotonic()
     yield
     console.print(f"{time.monotonic() - start:5.1f} s")
 
 
 def compile_triggers(directory: Path) -> list[Trigger]:
-    """Compile the documents, and return the triggers as the dev stage sees them."""
+    """Compile the documents, and return the enabled triggers as the dev stage sees them."""
     loaded = loader.load(directory)
-    compiled = compiler.compile_documents(loaded, schedules.past(loaded.triggers, datetime.now(UTC)))
-    files.write(directory, compiled)
-    pseudo_parameters = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT}
-    triggers = triggers_json.load(compiled["triggers.json"], STAGE, pseudo_parameters).values()
-    return [trigger for trigger in triggers if trigger.enabled]
+    files.write(directory, compiler.compile_documents(loaded, schedules.past(loaded.triggers, datetime.now(UTC))))
+    values = Home("aws", ACCOUNT, REGION).pseudo_parameters()
+    return [trigger for trigger in triggers_of(loaded, STAGE, values) if trigger.enabled]
 
 
 def deploy(aws: LocalAws, triggers: list[Trigger], project: Path) -> None:
-    """Make what the triggers refer to, and deploy the project."""
+    """Create what the triggers refer to, and deploy the project."""
     with step("create pipelines, buckets, topics"):
         for bucket in {trigger.when.fields["bucket"] for trigger in triggers if trigger.when.source == "s3"}:
             aws.create_bucket(bucket)
@@ -114,77 +135,93 @@ def definition(pipeline: str, triggers: list[Trigger]) -> str:
     return json.dumps({"Version": "2020-12-01", "Parameters": declared, "Steps": []})
 
 
-def play(aws: LocalAws, trigger: Trigger) -> Iterator[str]:
-    """Let happen what the trigger waits for; give what was not expected."""
-    played = list(scenarios.of_trigger(trigger, aws.outputs(STACK)["RequestsTopicArn"]))
-    if not played:
-        console.print(f"\ntrigger    {trigger.id}: publish an event of your own to see it", style="yellow")
-    for happening in played:
-        yield from show(aws, trigger, happening)
+def play(aws: LocalAws, trigger: Trigger, results: Results) -> None:
+    """Play what the trigger waits for."""
+    try:
+        for scenario in scenarios.of_trigger(trigger, aws.outputs(STACK)["RequestsTopicArn"]):
+            show(aws, trigger, scenario, results)
+    except NotPlayed as reason:
+        results.not_played.append(f"{trigger.id}: {reason}")
 
 
-def show(aws: LocalAws, trigger: Trigger, happening: Happening) -> Iterator[str]:
-    """Do it, and print its verdicts, with the parameters as the executions received them."""
-    console.print(f"\n{happening.told}")
-    happening.do(aws)
+def show(aws: LocalAws, trigger: Trigger, scenario: Scenario, results: Results) -> None:
+    """Play a scenario, and print its verdicts, with the parameters as the executions received them."""
+    console.print(f"\n{scenario.title}")
+    results.played += 1
+    title = f"{trigger.id}: {' '.join(scenario.title.split(None, 1))}"
     handler = SOURCES[trigger.when.source].handler
-    verdicts = aws.new_verdicts(STACK, trigger.id, happening.verdicts, handler, subject=happening.subject)
+    try:
+        scenario.play(aws)
+        verdicts = aws.new_verdicts(STACK, trigger.id, scenario.verdicts, handler, subject=scenario.subject)
+    except CommandFailed as error:
+        results.failures.append(f"{title}: {error}")
+        return
     for verdict in verdicts:
-        console.print(f"event      {verdict['event_id']}")
-        console.print(f"trigger    {verdict['trigger']}")
-        style = "green" if verdict["outcome"] == "STARTED" else "yellow"
-        console.print(f"verdict    {verdict['outcome']} {verdict.get('reason', '')}".rstrip(), style=style)
-        if execution := verdict.get("execution_arn"):
-            console.print(f"execution  {execution}")
-            for name, value in aws.execution_parameters(execution).items():
-                console.print(f"           {name} = {value}")
-    outcomes = {verdict["outcome"] for verdict in verdicts}
-    if not outcomes <= happening.outcomes:
-        yield f"{trigger.id}: {happening.told}: {', '.join(sorted(outcomes))}"
+        show_verdict(aws, verdict)
+    outcomes = [verdict["outcome"] for verdict in verdicts]
+    results.outcomes.update(outcomes)
+    for verdict in verdicts:
+        if verdict["outcome"] not in scenario.outcomes:
+            expected = " or ".join(sorted(scenario.outcomes))
+            reason = verdict.get("reason", "")
+            results.failures.append(f"{title}: {verdict['outcome']} instead of {expected}: {reason}".rstrip(": "))
 
 
-def delete_pipeline(aws: LocalAws, triggers: list[Trigger]) -> Iterator[str]:
+def show_verdict(aws: LocalAws, verdict: dict[str, Any]) -> None:
+    """Print a verdict, with the parameters as the execution received them."""
+    console.print(f"event id   {verdict['event_id']}")
+    console.print(f"trigger    {verdict['trigger']}")
+    style = "green" if verdict["outcome"] == "STARTED" else "yellow"
+    console.print(f"verdict    {verdict['outcome']} {verdict.get('reason', '')}".rstrip(), style=style)
+    if execution := verdict.get("execution_arn"):
+        console.print(f"execution  {execution}")
+        for name, value in aws.execution_parameters(execution).items():
+            console.print(f"           {name} = {value}")
+
+
+def delete_pipeline(aws: LocalAws, triggers: list[Trigger], results: Results) -> None:
     """Delete the pipeline of the first upload, show what becomes of the next one and of what it leaves behind.
 
     Then it is created again, and gets back what it had.
     """
-    for trigger in triggers:
-        if trigger.when.source == "s3" and not trigger.dry_run and trigger.condition is None:
-            pipeline = trigger.start[0].pipeline
-            uploaded = next(scenarios.of_trigger(trigger, ""))
-            aws.put_schedule(LEFT_BEHIND, pipeline)
-            console.print(f"\ndelete     pipeline {pipeline}, which the schedule {LEFT_BEHIND} starts, too")
-            aws.delete_pipeline(pipeline)
-            told = clean_up(aws, pipeline)
-            outcomes = frozenset({"REJECTED"} if len(trigger.start) == 1 else {"REJECTED", "STARTED"})
-            yield from show(aws, trigger, replace(uploaded, outcomes=outcomes))
-            console.print(f"\ncreate     pipeline {pipeline} again")
-            aws.create_pipeline(pipeline, definition(pipeline, triggers))
-            if [one["what"] for one in told["removed"]] != [f"schedule default/{LEFT_BEHIND}"]:
-                yield f"deleted {pipeline}: {json.dumps(told)}"
-            else:
-                yield from restore(aws, told["restore"][0])
-            return
+    plain = (trigger for trigger in triggers if trigger.when.source == "s3" and not trigger.direct)
+    trigger = next((one for one in plain if not one.dry_run and one.condition is None and one.dedupe is None), None)
+    if trigger is None:
+        return
+    pipeline = trigger.start[0].pipeline
+    upload = next(scenarios.of_trigger(trigger, ""))
+    aws.put_schedule(LEFT_BEHIND, pipeline)
+    console.print(f"\ndelete     pipeline {pipeline}, which the schedule {LEFT_BEHIND} starts, too")
+    aws.delete_pipeline(pipeline)
+    report = clean_up(aws, pipeline)
+    outcomes = frozenset({"REJECTED"} if len(trigger.start) == 1 else {"REJECTED", "STARTED"})
+    show(aws, trigger, replace(upload, outcomes=outcomes), results)
+    console.print(f"\ncreate     pipeline {pipeline} again")
+    aws.create_pipeline(pipeline, definition(pipeline, triggers))
+    results.played += 1
+    if [removed["what"] for removed in report["removed"]] != [f"schedule default/{LEFT_BEHIND}"]:
+        results.failures.append(f"the clean-up after {pipeline} removed {json.dumps(report['removed'])}")
+    elif problem := restore(aws, report["restore"][0]):
+        results.failures.append(problem)
 
 
 def clean_up(aws: LocalAws, pipeline: str) -> dict[str, Any]:
     """Show what the janitor removes and keeps, and why."""
-    told = aws.clean_up(STACK, pipeline)
-    for one in told["removed"]:
-        console.print(f"removed    {one['what']}", style="green")
-    for one in told["kept"]:
-        console.print(f"kept       {one['what']}: {one['reason']}", style="yellow")
-    return told
+    report = aws.clean_up(STACK, pipeline)
+    for removed in report["removed"]:
+        console.print(f"removed    {removed['what']}", style="green")
+    for kept in report["kept"]:
+        console.print(f"kept       {kept['what']}: {kept['reason']}", style="yellow")
+    return report
 
 
-def restore(aws: LocalAws, command: str) -> Iterator[str]:
-    """Show what the command that a clean-up tells brings back."""
+def restore(aws: LocalAws, command: str) -> str | None:
+    """Show what the command of a clean-up's report brings back; return what went wrong, or None."""
     console.print(f"restore    {command}")
     done = aws.triggers(*command.split()[1:], "--json")
     for line in json.loads(done.stdout or "[]"):
         console.print(f"           {line['what']} {line['outcome']} {line['why']}".rstrip())
-    if done.returncode:
-        yield f"{command}: {done.stderr}"
+    return f"{command}: {done.stderr}" if done.returncode else None
 
 
 def keep_up(aws: LocalAws, triggers: list[Trigger]) -> None:
@@ -193,9 +230,9 @@ def keep_up(aws: LocalAws, triggers: list[Trigger]) -> None:
     for name, value in aws.environment.items():
         console.print(f"export {name}={shlex.quote(value)}")
     for trigger in triggers:
-        if trigger.when.source == "sns" and not topic(trigger.when):
-            asked = shlex.quote(json.dumps(scenarios.request(trigger), ensure_ascii=False))
-            console.print(f"\naws sns publish --topic-arn {aws.outputs(STACK)['RequestsTopicArn']} --message {asked}")
+        if takes_requests(trigger.when):
+            message = shlex.quote(json.dumps(scenarios.request(trigger), ensure_ascii=False))
+            console.print(f"\naws sns publish --topic-arn {aws.outputs(STACK)['RequestsTopicArn']} --message {message}")
     console.print(f"\nsam logs --stack-name {STACK}")
     signal.pause()
 

@@ -1,27 +1,27 @@
-"""What ``make run`` lets happen for each trigger: an event that it wants, and one that it refuses."""
+"""What ``make run`` plays for each trigger: an event that it asks for, and one that it refuses."""
 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from pipeline_triggers.documents import schedules
 from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.language import globs
+from pipeline_triggers.language.lookups import LOOKUPS, needed
 from pipeline_triggers.language.sources import topic, topic_filter
 from pipeline_triggers.language.sources.drift import SAMPLE_RUN
 from pipeline_triggers.models import Trigger
 
-from tests.localaws import ACCOUNT, REGION, STACK
+from tests.localaws import ACCOUNT, REGION, STACK, made_up
 from tests.localaws.local_aws import LocalAws
 
 # What stands for a glob's stars.
 STAND_INS = ("2026-10", "März + 100 %")
-
 
 # What CloudWatch publishes to a topic.
 ALARM = {
@@ -50,105 +50,114 @@ ALARM = {
 }
 
 
-@dataclass(frozen=True)
-class Happening:
-    """Something to do to AWS, how it is told, and how it must end; ``subject`` is what the verdicts call it by."""
+class NotPlayed(Exception):
+    """Nothing can be played for a trigger; the message says why."""
 
-    told: str
-    do: Callable[[LocalAws], object]
+
+@dataclass(frozen=True)
+class Scenario:
+    """Something to play against AWS, its title, and how it must end; ``subject`` is what the verdicts call it."""
+
+    title: str
+    play: Callable[[LocalAws], object]
     outcomes: frozenset[str]
     verdicts: int
     subject: str | None = None
 
 
-def of_trigger(trigger: Trigger, requests_topic: str) -> Iterator[Happening]:
-    """Give what happens for a trigger: nothing where its pattern says too little of its events."""
+def of_trigger(trigger: Trigger, requests_topic: str) -> Iterator[Scenario]:
+    """Give the scenarios of a trigger.
+
+    Raises:
+        NotPlayed: there are none.
+
+    """
     if trigger.direct:
-        return  # no handler tells what became of it
+        raise NotPlayed("AWS starts it without a handler, so there is no verdict")
     match trigger.when.source:
         case "s3":
             yield from _uploads(trigger)
         case "sns":
             yield from _topic_message(trigger) if topic(trigger.when) else _requests(trigger, requests_topic)
-        case "event":
-            if (event := _matching(trigger.when.fields["pattern"])) is not None:
-                yield _event(trigger, event)
         case "schedule":
-            if not schedules.is_over(trigger, schedules.past([trigger], datetime.now(UTC))):
-                told = f"fires      the schedule of {trigger.id}, now"
-                yield Happening(told, lambda aws: aws.fire(STACK, trigger.id), wanted(trigger), len(trigger.start))
+            if schedules.is_over(trigger, schedules.past([trigger], datetime.now(UTC))):
+                raise NotPlayed("its schedule is over")
+            title = f"fires      the schedule of {trigger.id}, now"
+            yield Scenario(title, lambda aws: aws.fire(STACK, trigger.id), expected(trigger), len(trigger.start))
         case _:
-            yield _event(trigger, _state_change(trigger))
+            yield _event(trigger)
 
 
-def wanted(trigger: Trigger) -> frozenset[str]:
-    """Return how an event ends that the trigger asks for; its ``if`` may say no to a sample."""
-    started = "DRY_RUN" if trigger.dry_run else "STARTED"
-    return frozenset({started, "FILTERED"} if trigger.condition else {started})
+def expected(trigger: Trigger) -> frozenset[str]:
+    """Return how an event may end that the trigger asks for.
+
+    Its ``if`` may refuse a sample, and two samples may have the same business key, or be too many in an hour.
+    """
+    outcomes = {"DRY_RUN" if trigger.dry_run else "STARTED"}
+    if trigger.condition:
+        outcomes.add("FILTERED")
+    if trigger.dedupe:
+        outcomes.add("DUPLICATE")
+    if trigger.max_starts <= len(STAND_INS):
+        outcomes.add("WAITING")
+    return frozenset(outcomes)
 
 
-def _uploads(trigger: Trigger) -> Iterator[Happening]:
+def _uploads(trigger: Trigger) -> Iterator[Scenario]:
     bucket, glob = trigger.when.fields["bucket"], trigger.when.fields.get("key", "*.csv")
     keys = [glob.replace("**", "*").replace("*", text) for text in STAND_INS] if "*" in glob else [glob]
     if "*" in glob and (prefix := globs.literal_prefix(glob)):
         keys.append(f"{prefix}elsewhere/notes.txt")
     for key in dict.fromkeys(keys):
         matches = globs.matches(glob, key)
-        yield Happening(
+        yield Scenario(
             f"upload     s3://{bucket}/{key}",
-            _upload(bucket, key),
-            wanted(trigger) if matches else frozenset({"FILTERED"}),
+            _upload(trigger, bucket, key),
+            expected(trigger) if matches else frozenset({"FILTERED"}),
             len(trigger.start) if matches else 1,
             f"s3://{bucket}/{key}",
         )
 
 
-def _upload(bucket: str, key: str) -> Callable[[LocalAws], object]:
-    return lambda aws: aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"customer,churned\n1,0\n2,1\n")
+def _upload(trigger: Trigger, bucket: str, key: str) -> Callable[[LocalAws], object]:
+    """Return what uploads a file, with the tags and metadata that the trigger's expressions name."""
+    tags, metadata = (dict.fromkeys(made_up.used_keys(trigger, field), STAND_INS[0]) for field in ("tags", "metadata"))
+    body = b"customer,churned\n1,0\n2,1\n"
+    return lambda aws: aws.client("s3").put_object(
+        Bucket=bucket, Key=key, Body=body, Metadata=metadata, Tagging=urlencode(tags)
+    )
 
 
-def _state_change(trigger: Trigger) -> dict[str, Any]:
-    """Return the source's sample with the name and the status that the trigger asks for."""
-    found = sample(trigger.when)
-    assert found is not None
-    text, fields = json.dumps(found.event), trigger.when.fields
-    name, former = fields.get("name") or fields.get("group") or "", _former_name(trigger.when.source)
-    if name and former:
-        text = text.replace(former, name.replace("*", STAND_INS[0]))
-    event: dict[str, Any] = json.loads(text)
-    detail = event["detail"]
-    match trigger.when.source:
-        case "endpoint" if "deployment" in fields:
-            (variant,) = detail["PendingDeploymentSummary"]["ProductionVariants"]
-            variant["VariantStatus"][0]["Status"] = fields["deployment"][0]
-        case "endpoint":
-            detail["EndpointStatus"] = fields["status"][0]
-        case "training_job":
-            detail["TrainingJobStatus"] = fields["status"][0]
-        case "model_package":
-            detail["ModelApprovalStatus"] = fields["approval"][0]
-        case "pipeline":
-            detail["currentPipelineExecutionStatus"] = fields["status"][0]
-        case "alarm":
-            detail["state"]["value"] = fields["state"][0]
-    return event
+def _event(trigger: Trigger) -> Scenario:
+    """Return an event of EventBridge, with what the handler then looks up in AWS."""
+    try:
+        event = made_up.event_for(trigger)
+    except made_up.NothingFits as reason:
+        raise NotPlayed(f"no event could be made up for it: {reason}") from reason
 
-
-def _former_name(source: str) -> str | None:
-    names = {"endpoint": "churn-prod", "training_job": "churn-2026-10", "pipeline": "churn-training"}
-    return {**names, "alarm": "churn-drift", "model_package": "churn"}.get(source)
-
-
-def _event(trigger: Trigger, event: Mapping[str, Any]) -> Happening:
-    def do(aws: LocalAws) -> None:
+    def play(aws: LocalAws) -> None:
+        fields = {field for variable, field in needed(trigger) if variable == "endpoint"}
+        if fields:
+            aws.create_endpoint(event["detail"]["EndpointName"], event["detail"]["EndpointConfigName"])
         if trigger.when.source == "drift":
-            schedule = trigger.when.fields["monitoring_schedule"].replace("*", STAND_INS[0])
-            output = SAMPLE_RUN["violations_uri"].rpartition("/")[0]
-            aws.run_monitor(event["detail"]["ProcessingJobName"], schedule, SAMPLE_RUN["message"], output)
+            _run_monitor(aws, trigger, event)
         aws.put_event(event, trigger.when.fields.get("bus", "default"))
 
     subject = next(iter(event.get("resources", [])), event["detail-type"])
-    return Happening(f"happens    {event['detail-type']} {subject}", do, wanted(trigger), len(trigger.start), subject)
+    about = event["detail-type"] if subject == event["detail-type"] else f"{event['detail-type']} {subject}"
+    return Scenario(f"event      {about}", play, expected(trigger), len(trigger.start), subject)
+
+
+def _run_monitor(aws: LocalAws, trigger: Trigger, event: Mapping[str, Any]) -> None:
+    """Let the monitor run of which an event reports that it has ended, and write the violations that it found."""
+    schedule = trigger.when.fields["monitoring_schedule"].replace("*", STAND_INS[0])
+    output, _, file = SAMPLE_RUN["violations_uri"].rpartition("/")
+    endpoint = LOOKUPS["monitor", "endpoint"].sample
+    aws.run_monitor(event["detail"]["ProcessingJobName"], schedule, SAMPLE_RUN["message"], output, endpoint)
+    violations = {"violations": LOOKUPS["monitor", "violations"].sample}
+    bucket, _, prefix = output.removeprefix("s3://").partition("/")
+    aws.create_bucket(bucket)
+    aws.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/{file}", Body=json.dumps(violations).encode())
 
 
 def request(trigger: Trigger) -> dict[str, Any]:
@@ -161,65 +170,36 @@ def request(trigger: Trigger) -> dict[str, Any]:
     return {"trigger": trigger.id, **pipeline, "parameters": parameters}
 
 
-def _requests(trigger: Trigger, arn: str) -> Iterator[Happening]:
+def _requests(trigger: Trigger, arn: str) -> Iterator[Scenario]:
     """Ask for what the document lets a publisher start, and for a parameter that it does not let them set."""
 
-    def publish(asked: Mapping[str, Any], outcomes: frozenset[str], verdicts: int) -> Happening:
-        text = json.dumps(asked, ensure_ascii=False)
-        return Happening(
+    def publish(body: Mapping[str, Any], outcomes: frozenset[str], verdicts: int) -> Scenario:
+        text = json.dumps(body, ensure_ascii=False)
+        return Scenario(
             f"publish    {text}",
             lambda aws: aws.client("sns").publish(TopicArn=arn, Message=text),
             outcomes,
             verdicts,
         )
 
-    yield publish(request(trigger), wanted(trigger), 1 if trigger.one_of else len(trigger.start))
+    yield publish(request(trigger), expected(trigger), 1 if trigger.one_of else len(trigger.start))
     yield publish({**request(trigger), "parameters": {"RoleArn": "admin"}}, frozenset({"REJECTED"}), 1)
 
 
-def _topic_message(trigger: Trigger) -> Iterator[Happening]:
+def _topic_message(trigger: Trigger) -> Iterator[Scenario]:
     arn = topic(trigger.when) or ""
-    if not arn.startswith(f"arn:aws:sns:{REGION}:{ACCOUNT}:") or topic_filter(trigger.when):
-        return  # what lies elsewhere, or what a filter wants, can't be played here
-    found = sample(trigger.when)
-    assert found is not None
+    if not arn.startswith(f"arn:aws:sns:{REGION}:{ACCOUNT}:"):
+        raise NotPlayed(f"its topic {arn} is in another account or Region")
+    if topic_filter(trigger.when):
+        raise NotPlayed("its subscription has a filter policy; publish a message of your own")
+    occurrence = sample(trigger.when)
+    assert occurrence is not None
     uses_objects = "$object" in str(trigger)
-    text = found.bindings["message"]["text"] if uses_objects else json.dumps(ALARM)
-    yield Happening(
+    text = occurrence.bindings["message"]["text"] if uses_objects else json.dumps(ALARM)
+    yield Scenario(
         f"publish    {'a notification of S3' if uses_objects else 'an alarm of CloudWatch'} on {arn}",
         lambda aws: aws.client("sns").publish(TopicArn=arn, Message=text),
-        wanted(trigger),
+        expected(trigger),
         len(trigger.start),
-        found.subject if uses_objects else arn,
+        occurrence.subject if uses_objects else arn,
     )
-
-
-def _matching(pattern: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Make an event of a pattern that says its values outright; None where it only says what they are like."""
-    try:
-        event = {name: _value(matchers) for name, matchers in pattern.items()}
-    except KeyError:
-        return None
-    base = {"source": "example", "detail-type": "Example", "detail": {}, "id": str(uuid.uuid4())}
-    return {**base, **event}
-
-
-def _value(matchers: Any) -> Any:
-    match matchers:
-        case dict():
-            return {name: _value(inner) for name, inner in matchers.items()}
-        case [dict(operator), *_]:
-            ((name, operand),) = operator.items()
-            return _OPERANDS[name](operand)
-        case [value, *_]:
-            return value
-        case _:
-            raise KeyError(str(matchers))
-
-
-_OPERANDS: Mapping[str, Callable[[Any], Any]] = {
-    "prefix": lambda operand: operand,
-    "suffix": lambda operand: operand,
-    "equals-ignore-case": lambda operand: operand,
-    "numeric": lambda operand: operand[1] + {">": 1, "<": -1}.get(operand[0], 0),
-}

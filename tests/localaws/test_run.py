@@ -42,6 +42,31 @@ TRIGGERS = """
   vague:
     when: {event: {pattern: {source: [{anything-but: acme}], detail-type: [Nothing]}}}
     start: copy
+  sibling:
+    when: {event: {pattern: {source: [acme.shop], detail-type: [Month closed], detail: {month: [{prefix: "2026-"}]}}}}
+    start: copy
+    parameters: {Other: "{% 'closed: ' & detail.month & ', ' & (detail.amount * 2) %}"}
+  odd:
+    when: {event: {pattern: {source: [acme.odd]}}}
+    start: copy
+    parameters: {Other: "{% $substring(detail.text, 20) %}"}
+  failed:
+    when: {training_job: {name: "shop-*", status: failed}}
+    start: copy
+    parameters: {Other: "{% $job.failure_reason %}"}
+  monitored:
+    when: {drift: {monitoring_schedule: "shop-*"}}
+    start: copy
+    parameters: {Other: "{% $monitor.endpoint & ': ' & $monitor.violations[0].feature_name %}"}
+  served:
+    when: {endpoint: {name: "shop-*", status: Failed}}
+    start: copy
+    parameters: {Other: "{% $endpoint.models[0] & ' ' & $endpoint.data_capture_uri & ' ' & $endpoint.failure_reason %}"}
+  tagged:
+    when: {s3: {bucket: "${RawBucket}", key: "tagged/*"}}
+    dedupe: "{% $object.bucket %}"
+    start: copy
+    parameters: {Other: "{% $object.tags.project & ' ' & $object.metadata.team %}"}
   asked:
     when: {sns: {}}
     start_one_of: [copy]
@@ -83,11 +108,22 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
             shown += line
             if line.startswith("sam logs"):
                 break
-        assert shown.count("verdict    STARTED") == 2 + 3 * 2 + 8, shown
-        assert shown.count("verdict    FILTERED") == 1
+        assert shown.count("verdict    STARTED") == 2 + 3 * 2 + 9 + 5, shown
+        assert shown.count("verdict    FILTERED") == 2
         assert shown.count("verdict    REJECTED") == 2
+        assert shown.count("verdict    DUPLICATE") == 1
+        assert re.search(r"^2[0-9] played: 22 started, .*2[0-9] as expected, 0 not$", shown, re.MULTILINE)
+        for made_up in (
+            "closed: 2026-10, 20",
+            "ClientError: the data could not be read",
+            "churn-prod: tenure",
+            "shop-10-model s3://acme-monitoring/capture ClientError: the data could not be read",
+            "2026-10 2026-10",
+        ):
+            assert f"           Other = {made_up}\n" in shown
+        assert "not played team/odd: no event could be made up for it: parameter Other" in shown
+        assert "not played team/done: its schedule is over" in shown
         assert "the request's parameter RoleArn may not be set" in shown
-        assert "trigger    team/vague: publish an event of your own to see it" in shown
         assert "fires      the schedule of team/hourly, now" in shown
         assert "the schedule of team/done" not in shown
         removed = shown.index("removed    schedule default/left-behind")

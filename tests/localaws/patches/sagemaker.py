@@ -9,8 +9,10 @@ from ministack import app
 from ministack.core import iam_actions, router
 from ministack.core.responses import get_region
 from moto.core.exceptions import JsonRESTError
+from moto.core.responses import ActionResult
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.sagemaker.models import SageMakerModelBackend
+from moto.sagemaker.responses import SageMakerResponse
 from werkzeug.test import Client
 
 Response = tuple[int, dict[str, str], bytes]
@@ -90,21 +92,37 @@ def be_strict() -> None:
 
 
 def run_monitors() -> None:
-    """Say of a processing job which schedule's run it was and how it ended, as its tags of a test say.
+    """Say of a processing job which schedule's run it was and how it ended, as the tags of a test say.
 
-    moto 5.2.5 knows monitoring schedules, but runs none; goes when a job can say so itself.
+    moto 5.2.5 knows no monitoring schedules; goes when it does, and runs them.
     """
     describe = SageMakerModelBackend.describe_processing_job
 
-    def told(backend: Any, processing_job_name: str) -> Any:
-        answer = dict(describe(backend, processing_job_name))
-        tags = {tag["Key"]: tag["Value"] for tag in answer.pop("Tags", [])}
+    def describe_run(backend: Any, processing_job_name: str) -> Any:
+        job = dict(describe(backend, processing_job_name))
+        tags = _tags(job.pop("Tags", []))
         if schedule := tags.get("schedule"):
-            region, account = backend.region_name, backend.account_id
-            answer["MonitoringScheduleArn"] = f"arn:aws:sagemaker:{region}:{account}:monitoring-schedule/{schedule}"
-        return {**answer, "ExitMessage": tags["exit-message"]} if "exit-message" in tags else answer
+            job["MonitoringScheduleArn"] = _monitoring_schedule_arn(backend, schedule)
+        return {**job, "ExitMessage": tags["exit-message"]} if "exit-message" in tags else job
 
-    SageMakerModelBackend.describe_processing_job = told
+    def describe_schedule(response: Any) -> ActionResult:
+        name, backend = response._get_param("MonitoringScheduleName"), response.sagemaker_backend
+        runs = [tags for job in backend.processing_jobs.values() if (tags := _tags(job.tags)).get("schedule") == name]
+        if not runs:
+            raise _error("ResourceNotFound", f"Could not find monitoring schedule '{name}'.")
+        schedule = {"MonitoringScheduleName": name, "MonitoringScheduleArn": _monitoring_schedule_arn(backend, name)}
+        return ActionResult(schedule | ({"EndpointName": runs[-1]["endpoint"]} if "endpoint" in runs[-1] else {}))
+
+    SageMakerModelBackend.describe_processing_job = describe_run
+    SageMakerResponse.describe_monitoring_schedule = describe_schedule
+
+
+def _tags(tags: list[dict[str, str]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _monitoring_schedule_arn(backend: Any, name: str) -> str:
+    return f"arn:aws:sagemaker:{backend.region_name}:{backend.account_id}:monitoring-schedule/{name}"
 
 
 def _existing(backend: Any, name: str) -> Any:
