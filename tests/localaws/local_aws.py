@@ -174,9 +174,10 @@ class LocalAws:
         return str(answer["StackResourceDetail"]["PhysicalResourceId"])
 
     def create_bucket(self, name: str) -> None:
-        """Create a bucket that sends its events to EventBridge."""
+        """Create a bucket that sends its events to EventBridge, unless it exists."""
         s3 = self.client("s3")
-        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_bucket_notification_configuration(
             Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
         )

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
 from pipeline_triggers.account.home import Home
 from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
@@ -153,7 +154,7 @@ def show(aws: LocalAws, trigger: Trigger, scenario: Scenario, results: Results) 
     try:
         scenario.play(aws)
         verdicts = aws.new_verdicts(STACK, trigger.id, scenario.verdicts, handler, subject=scenario.subject)
-    except CommandFailed as error:
+    except (CommandFailed, ClientError) as error:
         results.failures.append(f"{title}: {error}")
         return
     for verdict in verdicts:

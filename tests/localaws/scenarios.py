@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -134,6 +135,11 @@ def _event(trigger: Trigger) -> Scenario:
         event = made_up.event_for(trigger)
     except made_up.NothingFits as reason:
         raise NotPlayed(f"no event could be made up for it: {reason}") from reason
+
+    if trigger.when.source == "drift":
+        # Each trigger's own run of a monitor, of which the event of no other trigger reports.
+        run = f"{SAMPLE_RUN['job']}-{uuid.uuid4().hex[:6]}"
+        event = json.loads(json.dumps(event).replace(SAMPLE_RUN["job"], run))
 
     def play(aws: LocalAws) -> None:
         fields = {field for variable, field in needed(trigger) if variable == "endpoint"}

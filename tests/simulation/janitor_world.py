@@ -36,6 +36,7 @@ from samcli.yamlhelper import yaml_parse
 from functions import janitor as function
 from tests import PROJECT
 from tests.localaws import ACCOUNT, REGION
+from tests.localaws.local_aws import deletion
 from tests.simulation.invocation import ENVIRONMENT, context, record, sleeping
 
 HOME = Home("aws", ACCOUNT, REGION)
@@ -45,6 +46,10 @@ UNIVERSAL = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
 TIME_OUT = 300  # seconds, as template.yaml says
 WRITES = ("Create", "Delete", "Put", "Update", "Remove", "Send", "Publish", "Tag", "Untag")
 PIPELINE_NAME = re.compile("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}")
+# What the janitor is asked to do: the daily sweep, and the deletion of a pipeline ``Train``.
+SWEEP = '{"sweep": "remove"}'
+DELETED = json.dumps({"deletion": deletion("Train")})
+
 REMOVALS = ("DeleteSchedule", "RemoveTargets", "DeleteRule")
 
 JANITOR = {
@@ -343,3 +348,25 @@ def targets() -> set[str]:
             name = f"{bus['Name']}/{rule['Name']}"
             found |= {f"{name}/{target['Id']}" for target in of_rule} or {name}
     return found
+
+
+def everything() -> None:
+    """Let each kind of pointer point at ``train``, and one of each kind at ``train-v2``."""
+    scheduler: Any = boto3.client("scheduler")
+    events: Any = boto3.client("events")
+    scheduler.create_schedule_group(Name="team")
+    events.create_event_bus(Name="team")
+    for name in ("train", "train-v2"):
+        put_schedule(f"native-{name}", native(name))
+        put_schedule(f"upper-{name}", native(name.capitalize()), "team")
+        put_schedule(f"universal-{name}", universal(name), "team")
+        put_rule(f"rule-{name}", {"p": name})
+        put_rule(f"upper-{name}", {"p": name.capitalize()}, "team")
+    put_rule("both", {"train": "train", "train-v2": "train-v2"}, "team")
+
+
+# What of that has to stay when ``train`` is gone.
+NEIGHBOURS = (
+    {"default/native-train-v2", "team/upper-train-v2", "team/universal-train-v2"},
+    {"default/rule-train-v2/p", "team/upper-train-v2/p", "team/both/train-v2"},
+)

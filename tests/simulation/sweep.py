@@ -1,6 +1,6 @@
 """``make janitor``: a sweep over 10,000 schedules while AWS throttles one call in twenty.
 
-Every orphan is removed and nothing else, over several invocations; what it asked of AWS is counted.
+Every orphan is removed and nothing else, over several invocations; its calls to AWS are counted.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ SCHEDULES, PIPELINES, GONE, ORPHANS, UNIVERSAL_TARGETS = 10_000, 200, 10, 300, 1
 
 BUSES = ("default", "stack")
 
-# What AWS answers the calls with that it throttles is no answer: only the others count here.
+# Throttled calls are not counted.
 THROTTLED_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep left, did and asked."""
+    """What a sweep left, and the calls that it made."""
 
     left: set[str]
     expected: set[str]
@@ -41,7 +41,7 @@ class Swept:
 
     def allowed(self) -> dict[str, int]:
         """Return how many calls of each kind there may be, at most."""
-        again = self.invocations - 1  # an invocation that met a rate leaves what it was at to the next
+        again = self.invocations - 1  # an invocation that was throttled leaves its page to the next
         return {
             "ListSchedules": math.ceil(SCHEDULES / 100) + again,
             "ListEventBuses": len(BUSES) + again,
@@ -90,12 +90,12 @@ def fill(account: Account, names: list[str], chance: random.Random) -> set[str]:
     backend.create_schedule_group("team", [])
     gone = names[len(account.sagemaker.pipelines) :]
     kinds = [universal] * UNIVERSAL_TARGETS + [native] * (SCHEDULES - UNIVERSAL_TARGETS)
-    wanted = [*(chance.choice(gone) for _ in range(ORPHANS))]
-    wanted += [names[number % len(account.sagemaker.pipelines)] for number in range(SCHEDULES - ORPHANS)]
+    starts = [*(chance.choice(gone) for _ in range(ORPHANS))]
+    starts += [names[number % len(account.sagemaker.pipelines)] for number in range(SCHEDULES - ORPHANS)]
     chance.shuffle(kinds)
-    chance.shuffle(wanted)
+    chance.shuffle(starts)
     stay = set()
-    for number, (kind, pipeline) in enumerate(zip(kinds, wanted, strict=True)):
+    for number, (kind, pipeline) in enumerate(zip(kinds, starts, strict=True)):
         group = ("default", "team")[number % 2]
         backend.create_schedule(
             description="",
@@ -117,7 +117,7 @@ def fill(account: Account, names: list[str], chance: random.Random) -> set[str]:
 
 
 def main() -> int:
-    """Print what was asked, and what is left; the exit code says whether it is right."""
+    """Print the calls, and what is left; the exit code says whether it is right."""
     with Account().installed() as account, redirect_stdout(io.StringIO()):
         swept = sweep(account)
     table = Table("call", "made", "expected at most", box=None, pad_edge=False)

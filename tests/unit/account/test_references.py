@@ -35,9 +35,9 @@ def put_schedule(name: str, target: dict[str, Any], group: str = "default") -> N
     )
 
 
-def universal(asked: str) -> dict[str, Any]:
+def universal(text: str) -> dict[str, Any]:
     """Return a target that calls StartPipelineExecution itself."""
-    return {"Arn": UNIVERSAL, "Input": asked}
+    return {"Arn": UNIVERSAL, "Input": text}
 
 
 def walked(only: Pipeline | None = None) -> list[Reference]:

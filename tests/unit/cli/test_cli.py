@@ -83,13 +83,13 @@ def test_wrong_documents_fail_with_their_problems(directory: Path, command: str)
     assert not (directory / "compiled").exists()
 
 
-def test_check_says_that_all_is_well(directory: Path) -> None:
+def test_check_counts_the_triggers(directory: Path) -> None:
     """Without ``--aws`` it needs no account."""
     checked = run(directory, "check")
     assert (checked.exit_code, checked.output) == (0, "1 trigger OK\n")
 
 
-def test_an_unknown_stage_is_told_with_those_that_are(directory: Path) -> None:
+def test_an_unknown_stage_is_an_error_that_names_the_known_ones(directory: Path) -> None:
     """It is the command line that is wrong."""
     checked = run(directory, "check", "--aws", "--stage", "prod")
     assert checked.exit_code == 2
@@ -110,14 +110,14 @@ def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListSchedules"), "AccessDenied"),
         (EndpointConnectionError(endpoint_url="https://scheduler"), "Could not connect"),
     ],
 )
-def test_what_else_runs_is_a_note_and_no_error(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+def test_what_else_runs_is_a_note_not_an_error(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
     """Nor is an account that does not let itself be looked at for that, or can't be reached; JSON stays JSON."""
 
@@ -135,10 +135,10 @@ def test_what_else_runs_is_a_note_and_no_error(
     checked = run(directory, "check", "--aws")
     assert (checked.exit_code, checked.stdout) == (0, "1 trigger OK\n")
     assert checked.stderr.startswith("Note: what else starts these pipelines could not be checked: ")
-    assert told in checked.stderr
+    assert message in checked.stderr
 
 
-def test_trails_that_can_not_be_asked_are_a_note_and_no_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trails_that_can_not_be_read_are_a_note_not_an_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who deploys may not be allowed to look at them."""
 
     def denied() -> bool:
@@ -160,7 +160,7 @@ def let_import_find(monkeypatch: pytest.MonkeyPatch, *found: ExistingSchedule) -
     monkeypatch.setattr(inventory, "required_parameters", lambda _: ({"train": ("Month",)}, []))
 
 
-def test_a_document_that_can_t_be_written_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_that_can_t_be_written_is_an_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the file's name."""
     let_import_find(monkeypatch, hourly())
     output = directory / "no" / "moved.yaml"
@@ -180,7 +180,7 @@ def test_an_import_says_what_the_pipelines_require(directory: Path, monkeypatch:
 
 @pytest.mark.parametrize("team", ["../x y: #", "Churn", "a--b", "", "stages"])
 def test_a_team_is_what_its_document_may_be_called(directory: Path, team: str) -> None:
-    """Else nobody could save it; the account is not even asked."""
+    """Otherwise it could not be saved; no call to AWS is made."""
     imported = run(directory, "import", "--team", team)
     assert imported.exit_code == 2
     assert f"{team!r} can't name a team's document; use lower-case letters" in imported.stderr
@@ -209,7 +209,7 @@ def test_list_shows_each_trigger(directory: Path) -> None:
 
 
 def test_explain_wants_an_event(directory: Path) -> None:
-    """What is no JSON is told by its name."""
+    """A file that is not valid JSON is named."""
     (directory / "event.json").write_text("{")
     explained = run(directory, "explain", str(directory / "event.json"))
     assert explained.exit_code == 1

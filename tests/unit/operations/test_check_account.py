@@ -73,8 +73,8 @@ def test_a_silent_bucket_is_named_with_the_command_that_fixes_it() -> None:
     create_pipeline()
     create_bucket()
     (problem,) = problems()
-    told, _, command = problem.partition(" that the bucket has: ")
-    assert told.startswith("team/one: when.s3.bucket: bucket raw-dev does not send its events to EventBridge")
+    message, _, command = problem.partition(" that the bucket has: ")
+    assert message.startswith("team/one: when.s3.bucket: bucket raw-dev does not send its events to EventBridge")
     assert command == check_account.switch_on_command("raw-dev")
 
 
@@ -125,19 +125,19 @@ def test_a_missing_topic_is_named() -> None:
     missing = there.replace("there", "missing")
     elsewhere = boto3.client("sns", region_name="us-east-1").create_topic(Name="elsewhere")["TopicArn"]
     of_others = missing.replace("123456789012", "210987654321")
-    told = problems(*(Trigger(f"team/{arn}", When("sns", {"topic": arn}), TRIGGER.start)
+    named = problems(*(Trigger(f"team/{arn}", When("sns", {"topic": arn}), TRIGGER.start)
                       for arn in (there, missing, elsewhere, of_others)))  # fmt: skip
-    assert told == [f"team/{missing}: when.sns.topic: topic {missing} does not exist; create it, or fix the trigger"]
+    assert named == [f"team/{missing}: when.sns.topic: topic {missing} does not exist; create it, or fix the trigger"]
 
 
-def test_a_pattern_that_eventbridge_does_not_take_is_named() -> None:
+def test_a_pattern_that_eventbridge_refuses_is_named() -> None:
     """It knows what each operator takes."""
     create_pipeline()
     wrong = Trigger("team/one", When("event", {"pattern": {"detail": {"n": [{"numeric": ["?", 5]}]}}}), TRIGGER.start)
     with Stubber(aws.events()) as stubber:  # moto takes any pattern
         stubber.add_client_error("test_event_pattern", "InvalidEventPatternException", "Unrecognized numeric operator")
-        told = "team/one: when.event.pattern: EventBridge does not accept the pattern: InvalidEventPatternException: U"
-        assert [problem.startswith(told) for problem in problems(wrong)] == [True]
+        start = "team/one: when.event.pattern: EventBridge does not accept the pattern: InvalidEventPatternException: U"
+        assert [problem.startswith(start) for problem in problems(wrong)] == [True]
 
 
 def test_what_a_publisher_may_set_is_held_against_the_definition() -> None:
@@ -167,7 +167,7 @@ def test_a_schedule_that_is_over_needs_nothing() -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "InternalFailure"])
-def test_what_can_not_be_looked_at_is_no_success(code: str) -> None:
+def test_what_can_not_be_read_is_a_problem(code: str) -> None:
     """A check that could not check says so."""
     create_bucket()
     with Stubber(aws.sagemaker()) as stubber:
@@ -184,8 +184,8 @@ def test_literal_values_are_held_against_the_definition() -> None:
     wrong = Start("train", {"Epochs": "many", "Month": "$.detail.object.key", "Nope": "{% $object.uri %}"})
     with Stubber(aws.sagemaker()) as stubber:
         stubber.add_response("describe_pipeline", {"PipelineArn": arn, "PipelineDefinition": declared})
-        told = problems(Trigger("team/one", TRIGGER.when, (wrong,)))[:-1]
-    assert told == [
+        found = problems(Trigger("team/one", TRIGGER.when, (wrong,)))[:-1]
+    assert found == [
         "team/one: parameters.Epochs: parameter Epochs of train is 'many', not a valid Integer; write a whole number",
         "team/one: parameters.Nope: parameter Nope of train is not declared by the pipeline; "
         "it declares Epochs, Month, Rate",
@@ -245,16 +245,16 @@ def others(trigger: Trigger) -> list[str]:
     return list(overlaps.overlaps(Documents((trigger,), STAGES), "dev"))
 
 
-def test_what_else_starts_a_trigger_s_pipeline_is_told() -> None:
-    """In any spelling; what starts another pipeline, is off, or was compiled from the trigger is none of it."""
+def test_what_else_starts_a_trigger_s_pipeline_is_reported() -> None:
+    """In any spelling; what starts another pipeline, is off, or was compiled from the trigger, is left out."""
     point("TRAIN", "by-hand", "Train every hour")
     point("train-v2", "of-another")
     point("train", "switched-off", state="DISABLED")
     point("train", "compiled", "team/one: what the trigger became")
     point("train", "copied", "team/one: as the trigger has it")
     point("train", "of-a-trigger-that-is-gone", "team/former: what a trigger became")
-    told = [note.partition(":")[0] for note in others(TRIGGER)]
-    assert told == [
+    notes = [note.partition(":")[0] for note in others(TRIGGER)]
+    assert notes == [
         "schedule default/by-hand starts TRAIN, as team/one does",
         "schedule default/copied starts train, as team/one does",
         "schedule default/of-a-trigger-that-is-gone starts train, as team/one does",

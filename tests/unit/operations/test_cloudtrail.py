@@ -1,4 +1,4 @@
-"""What CloudTrail knows of deleted pipelines; it stands for its answers, page by page."""
+"""What CloudTrail knows of deleted pipelines; its answers are stubbed, page by page."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Region:
 
 @pytest.mark.parametrize("elsewhere", ["us-east-1", "eu-central-1"])
 def test_a_trail_that_can_t_be_asked_hides_no_other(monkeypatch: pytest.MonkeyPatch, elsewhere: str) -> None:
-    """It is asked in its home Region; only when none is known to tell, it is said that nobody knows."""
+    """It answers in its home Region; an error counts only when no other trail is known to report them."""
     trails = [
         {"TrailARN": "organization", "HomeRegion": "eu-central-1"},
         {"TrailARN": "all", "HomeRegion": elsewhere},

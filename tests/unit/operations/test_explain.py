@@ -84,7 +84,7 @@ def run(directory: Path, event: object) -> Result:
 
 @pytest.mark.parametrize("event", [LAMBDA_S3, LAMBDA_SNS])
 def test_an_event_as_lambda_gets_it_is_an_error(tmp_path: Path, event: object) -> None:
-    """No rule would ever match it; AWS is not asked."""
+    """No rule would ever match it; no call to AWS is made."""
     explained = run(tmp_path, event)
     assert (explained.exit_code, explained.stdout) == (1, "")
     assert "sends to a Lambda function" in explained.stderr
@@ -149,7 +149,7 @@ def test_a_disabled_trigger_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 @pytest.mark.usefixtures("_fitting")
 def test_a_schedule_s_event_is_known_by_its_trigger() -> None:
-    """No rule is asked, since none sees it: a schedule sends straight to the queue."""
+    """Not by a rule: a schedule sends straight to the queue."""
     event = json.loads((PROJECT / "events" / "schedule.json").read_text(encoding="utf-8"))
     when = When("schedule", {"rate": "1 day"})
     nightly = Trigger("churn/nightly", when, (Start("train", {"A": "{% $scheduled.time %}"}),))

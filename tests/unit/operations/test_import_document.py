@@ -44,8 +44,8 @@ UNIVERSAL = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
 
 def schedule(values: Mapping[str, str] | None = None, **changes: Any) -> ExistingSchedule:
     """Return a schedule as GetSchedule answers, with changes; ``Target`` is added to."""
-    asked = {"PipelineParameterList": [{"Name": name, "Value": value} for name, value in (values or {}).items()]}
-    target = {"Arn": TRAIN.arns(HERE.home)[0], "RoleArn": ROLE, "SageMakerPipelineParameters": asked}
+    listed = {"PipelineParameterList": [{"Name": name, "Value": value} for name, value in (values or {}).items()]}
+    target = {"Arn": TRAIN.arns(HERE.home)[0], "RoleArn": ROLE, "SageMakerPipelineParameters": listed}
     answer = {
         "Name": "Nightly_Run",
         "GroupName": "default",
@@ -70,9 +70,9 @@ def rule(
     described = {"Name": "orders", "State": "ENABLED", "EventPattern": '{"source": ["acme.shop"]}', **changes}
     pointers = []
     for at, (name, values) in enumerate(targets):
-        asked = {"PipelineParameterList": [{"Name": name, "Value": value} for name, value in values.items()]}
+        listed = {"PipelineParameterList": [{"Name": name, "Value": value} for name, value in values.items()]}
         found = Pipeline(ACCOUNT, REGION, name)
-        target = {"Id": f"t{at}", "Arn": found.arns(HERE.home)[0], "SageMakerPipelineParameters": asked}
+        target = {"Id": f"t{at}", "Arn": found.arns(HERE.home)[0], "SageMakerPipelineParameters": listed}
         pointers.append(RuleTarget(bus, "orders", f"t{at}", found, described, target))
     return ExistingRule(bus, described, tuple(pointers), others, {"team": "shop", "aws:owner": "x"})
 
@@ -223,7 +223,7 @@ def test_a_call_that_scheduler_makes_itself_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "note"),
     [
         ({"StartDate": datetime(2026, 10, 1, tzinfo=UTC)}, "its start, 2026-10-01T00:00:00Z, has passed"),
         ({"ScheduleExpression": "rate(5 minutes)"}, "its rate counts from the deploy"),
@@ -234,10 +234,10 @@ def test_a_call_that_scheduler_makes_itself_is_read(tmp_path: Path) -> None:
         ({"Target": {"RetryPolicy": {"MaximumRetryAttempts": 3}}}, "its MaximumRetryAttempts was 3"),
     ],
 )
-def test_what_is_not_carried_over_is_said(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+def test_what_is_not_carried_over_is_said(tmp_path: Path, changes: dict[str, Any], note: str) -> None:
     """In a comment at the trigger, which is there all the same."""
     written = imported(schedule(**changes))
-    assert f"    # Not carried over: {told}\n" in written.text
+    assert f"    # Not carried over: {note}\n" in written.text
     assert loaded(tmp_path, written)[0].enabled
 
 
@@ -269,9 +269,9 @@ def test_what_can_t_be_a_trigger_is_left_out_with_its_reason(found: Existing | U
     """And nothing else is."""
     written = imported(found, schedule())
     assert written.triggers == 1
-    (told,) = written.left_out
-    assert why in told
-    assert f"# Left out: {told}\n" in written.text
+    (reason,) = written.left_out
+    assert why in reason
+    assert f"# Left out: {reason}\n" in written.text
 
 
 @pytest.mark.parametrize(
@@ -294,9 +294,9 @@ def test_what_can_t_be_a_trigger_is_left_out_with_its_reason(found: Existing | U
 def test_what_a_document_may_not_say_is_left_out(tmp_path: Path, found: Existing, why: str) -> None:
     """So that what is written passes the check; the reason is the check's own."""
     written = imported(found, schedule(Name="right"))
-    (told,) = written.left_out
-    assert told.startswith(str(found))
-    assert why in told
+    (reason,) = written.left_out
+    assert reason.startswith(str(found))
+    assert why in reason
     assert [trigger.id for trigger in loaded(tmp_path, written)] == ["moved/right"]
 
 
@@ -316,7 +316,7 @@ def test_what_a_stack_owns_is_to_be_removed_there() -> None:
 
 
 def test_a_comment_stays_one_line_and_yaml(tmp_path: Path) -> None:
-    """Whatever stands in what it tells."""
+    """Whatever it repeats."""
     odd = "at(\n1\x852\x7f3\ufffe)"
     written = imported(schedule(ScheduleExpression=odd), schedule({"P": ""}, Description="a\x85\x7f\n${Name}"))
     assert "# Left out: schedule default/Nightly_Run: at( 1 2\\x7f3\\ufffe) is not an at" in written.text

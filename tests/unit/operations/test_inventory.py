@@ -41,7 +41,7 @@ def put_rule(name: str, *targets: str, bus: str = "default", description: str = 
 
 
 def test_a_rule_comes_once_with_all_of_its_pipelines() -> None:
-    """Its other targets are counted, its tags are read; a rule without pipelines is none."""
+    """Its other targets are counted, its tags are read; a rule without pipelines is left out."""
     boto3.client("events").create_event_bus(Name="shop")
     put_rule("orders", arn("train"), QUEUE, arn("report"), bus="shop")
     put_rule("other", QUEUE)

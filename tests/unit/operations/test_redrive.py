@@ -22,7 +22,7 @@ EVENT = {"id": "e-1", "detail": {"object": {"key": 'a "key" with <aws.events.eve
 BODY = json.dumps({"trigger": "team/one", "event": EVENT})
 RULE = "arn:aws:events:eu-central-1:123456789012:rule/{}"
 TARGET = "arn:aws:sqs:eu-central-1:123456789012:queue"
-REQUEST = json.dumps({"trigger": "team/asked", "pipeline": "train"})
+REQUEST = json.dumps({"trigger": "team/requests", "pipeline": "train"})
 SCHEDULE = '{"trigger": "team/nightly", "event": {"id": "<aws.scheduler.execution-id>", "time": "<aws.scheduler.scheduled-time>"}}'  # noqa: E501
 
 
@@ -112,7 +112,7 @@ SCHEDULED = {
          "team/nightly", "NO_PERMISSIONS: denied"),
         (SCHEDULED, BODY, BODY, "team/one", "NO_PERMISSIONS: denied"),
         ({}, json.dumps({"Type": "Notification", "Message": REQUEST}),
-         json.dumps({"Type": "Notification", "Message": REQUEST}), "team/asked", ""),
+         json.dumps({"Type": "Notification", "Message": REQUEST}), "team/requests", ""),
         ({}, json.dumps({"Type": "Notification", "Message": "text"}),
          json.dumps({"Type": "Notification", "Message": "text"}), "", ""),
     ],
@@ -157,8 +157,8 @@ def test_a_dry_run_and_what_is_not_wanted_change_nothing(queues: Queues) -> None
     """All is still there, and can be received at once."""
     queues.dead(BODY, **GIVEN_UP)
     queues.dead("other", reason="other", trigger="team/other")
-    told = list(redrive.redrive(queues.stack, lambda letter: letter.trigger == "team/one", dry_run=True))
-    assert [letter.trigger for letter in told] == ["team/one"]
+    letters = list(redrive.redrive(queues.stack, lambda letter: letter.trigger == "team/one", dry_run=True))
+    assert [letter.trigger for letter in letters] == ["team/one"]
     assert list(redrive.redrive(queues.stack, lambda _: False, dry_run=False)) == []
     assert sorted(queues.left()) == sorted([BODY, "other"])
     assert queues.sent() == []
@@ -203,9 +203,9 @@ def test_what_sqs_does_not_take_holds_up_nothing_else(queues: Queues, monkeypatc
     monkeypatch.setattr(aws.sqs(), "send_message", choosy)
     for body in ("long", BODY, "long", BODY):
         queues.dead(body, **GIVEN_UP)
-    told = [letter.left for letter in redrive.redrive(queues.stack, everything, dry_run=False)]
-    assert sorted(bool(left) for left in told) == [False, False, True, True]
-    assert all("too long" in left for left in told if left)
+    reasons = [letter.left for letter in redrive.redrive(queues.stack, everything, dry_run=False)]
+    assert sorted(bool(left) for left in reasons) == [False, False, True, True]
+    assert all("too long" in left for left in reasons if left)
     assert (queues.sent(), queues.left()) == ([BODY, BODY], ["long", "long"])
 
 
@@ -227,7 +227,7 @@ def test_the_command_says_what_it_did_by_trigger_and_reason(queues: Queues, tmp_
     (tmp_path / "team.yaml").write_text(DOCUMENT)
     for _ in range(2):
         queues.dead(BODY, **GIVEN_UP)
-    queues.dead("{", reason="the message is no JSON", event_id="m")
+    queues.dead("{", reason="the message is not valid JSON", event_id="m")
 
     def run(*arguments: str) -> list[str]:
         return CliRunner(mix_stderr=False).invoke(main, ["redrive", *arguments]).output.splitlines()
@@ -235,14 +235,14 @@ def test_the_command_says_what_it_did_by_trigger_and_reason(queues: Queues, tmp_
     assert [line.split() for line in run("--dry-run", "--reason", "NO SUCH")][1:] == [
         ["2", "team/one", "would", "be", "sent", "again", "no", "such", "parameter"]
     ]
-    told = json.loads("\n".join(run("--trigger", "team/one", "--json")))
-    assert told == [
+    letters = json.loads("\n".join(run("--trigger", "team/one", "--json")))
+    assert letters == [
         {"handler": "OnEvent", "trigger": "team/one", "reason": "no such parameter", "left": "", "messages": 2}
     ]
     assert queues.sent() == [BODY, BODY]
     assert run("--trigger", "team/one", "--documents", str(tmp_path)) == ["no matching dead letters"]
     assert [line.split() for line in run()][1:] == [
-        ["1", "OnEvent", "sent", "again", "the", "message", "is", "no", "JSON"]
+        ["1", "OnEvent", "sent", "again", "the", "message", "is", "not", "valid", "JSON"]
     ]
 
 
@@ -278,7 +278,7 @@ def test_no_publisher_writes_to_the_operator_s_terminal(queues: Queues) -> None:
 
 
 def test_a_rule_that_may_not_be_read_stops_no_other_message(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its event stays, with AWS's words; so does one whose rule's ARN is none."""
+    """Its event stays, with AWS's words; so does one without a rule's ARN."""
     error = {"Code": "AccessDeniedException", "Message": "not you"}
     denied: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
     read: Any = aws.events().list_targets_by_rule

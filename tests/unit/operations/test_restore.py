@@ -243,7 +243,7 @@ def test_what_aws_does_not_take_back_has_failed(account: Account) -> None:
     assert {line["outcome"] for line in json.loads(done.stdout)} == {"failed"}
 
 
-def test_that_a_pipeline_is_still_gone_is_told(account: Account) -> None:
+def test_a_pipeline_that_is_still_gone_is_noted(account: Account) -> None:
     """What starts it would be removed again."""
     put_schedule("s", native("train"))
     account.work(DELETED)
@@ -252,7 +252,7 @@ def test_that_a_pipeline_is_still_gone_is_told(account: Account) -> None:
     assert run("restore", "s").stderr == ""
 
 
-def test_what_has_no_snapshot_is_told(account: Account) -> None:
+def test_what_has_no_snapshot_is_an_error(account: Account) -> None:
     """And nothing is restored, not even what has one."""
     put_schedule("s", native("train"))
     account.work(DELETED)
@@ -271,9 +271,9 @@ def test_orphans_are_listed_with_why_and_since_when(account: Account) -> None:
     put_schedule("t", native("other"))
     put_schedule("u", native("there"))
     for arguments in ([], ["--dry-run"], ["--remove", "--dry-run"]):
-        told = json.loads(run("orphans", *arguments, "--json").stdout)
+        lines = json.loads(run("orphans", *arguments, "--json").stdout)
         outcome = "would be removed" if "--remove" in arguments else "orphan"
-        assert [(line["what"], line["outcome"], line["why"], line["since"]) for line in told] == [
+        assert [(line["what"], line["outcome"], line["why"], line["since"]) for line in lines] == [
             ("schedule default/t", outcome, "its pipeline is gone", "unknown"),
             ("schedule default/s", outcome, "its pipeline is gone", "2026-11-21T03:00:00+00:00"),
         ]
@@ -322,7 +322,7 @@ def test_what_can_be_restored_is_listed(account: Account) -> None:
     assert account.writes() == []
 
 
-def test_more_orphans_than_may_be_removed_need_a_word(account: Account) -> None:
+def test_more_orphans_than_may_be_removed_need_an_option(account: Account) -> None:
     """All are listed, and what allows it is said."""
     for number in range(4):
         put_schedule(f"s{number}", native("train"))

@@ -38,7 +38,7 @@ def sample(name: str) -> dict[str, Any]:
 
 
 def read(**more: str) -> Occurrence:
-    """Return the event as a rule sends it, and what stands beside it."""
+    """Return the event as a rule sends it, with what is beside it."""
     (arrival,) = from_rule("OnEvent", json.dumps({"trigger": "team/one", "event": EVENT, **more}), {})
     return arrival.occurrence()
 
@@ -60,13 +60,13 @@ def test_again_is_another_occurrence_each_time(dedupe: str | None) -> None:
 def test_again_is_recorded_in_the_execution() -> None:
     """Before what the description ends with, so that its depth and its identity are still read from there."""
     run = plan(TRIGGER, 0, replace(read(again="x"), depth=2), "s")
-    told = run.options["PipelineExecutionDescription"]
-    assert told == f"trigger team/one, event i, again x, depth 2, identity {run.token}"
+    description = run.options["PipelineExecutionDescription"]
+    assert description == f"trigger team/one, event i, again x, depth 2, identity {run.token}"
 
 
 @given(st.recursive(st.text(), lambda inner: st.dictionaries(st.sampled_from(["again", "trigger", "event"]), inner)))
 def test_nothing_inside_an_event_makes_it_another_occurrence(detail: object) -> None:
-    """Publishers write what is inside; only who may send to the queue writes what stands beside it."""
+    """Publishers write what is inside; only who may send to the queue writes what is beside it."""
     body = json.dumps({"trigger": "team/one", "event": {**EVENT, "again": "x", "detail": {"again": detail}}})
     (arrival,) = from_rule("OnEvent", body, {})
     assert arrival.occurrence().again == ""
@@ -96,7 +96,7 @@ def test_a_message_is_run_for_one_of_its_topic_s_triggers() -> None:
     ],
 )
 def test_it_is_over_when_each_pipeline_has_its_verdict(verdicts: list[tuple[Outcome, str]], final: bool) -> None:
-    """Or when one verdict is for all of them; waiting is none."""
+    """Or when one verdict is for all of them; WAITING is not final."""
     assert are_final([logged(*verdict) for verdict in verdicts], TRIGGER) is final
 
 
@@ -110,20 +110,20 @@ def test_of_a_request_s_pipelines_one_is_enough() -> None:
 def test_the_log_is_looked_at_until_the_verdicts_are_final(
     monkeypatch: pytest.MonkeyPatch, patience: float, looks: int, found: int
 ) -> None:
-    """Or until there is no more patience; what stood there by then is returned."""
+    """Or until there is no more patience; the verdicts so far are returned."""
     final = [logged(Outcome.STARTED, "a"), logged(Outcome.STARTED, "b")]
     answers = iter([list[LoggedVerdict](), final])
-    asked = []
+    searches = []
 
     def verdicts(log_group: str, since: datetime, **which: str) -> list[LoggedVerdict]:
-        asked.append((log_group, since, which))
+        searches.append((log_group, since, which))
         return next(answers)
 
     monkeypatch.setattr(run, "verdicts", verdicts)
     monkeypatch.setattr(run, "PAUSE", 0)
     at = datetime(2026, 11, 1, 12, tzinfo=UTC)
     assert len(run.wait(Sent("m", "group", at), TRIGGER, patience)) == found
-    assert asked == [("group", at - run.CLOCKS_DIFFER_BY, {"message_id": "m"})] * looks
+    assert searches == [("group", at - run.CLOCKS_DIFFER_BY, {"message_id": "m"})] * looks
 
 
 STACK = Stack("stack", {}, {"RequestsTopic": TOPIC, "OnEventQueue": "queue", "OnEventLogGroup": "group"})

@@ -20,7 +20,7 @@ PATTERN = '{ ($.message = "verdict") && ($.trigger = "team/one") }'
 
 @pytest.fixture
 def log(empty_account: None) -> Iterator[Stubber]:  # noqa: ARG001 - so nothing leaves this machine
-    """CloudWatch Logs, which says what it is asked for; its own matching is not emulated faithfully by anything."""
+    """CloudWatch Logs, stubbed; no emulator matches its patterns faithfully."""
     with Stubber(aws.logs()) as stubber:
         yield stubber
 
@@ -60,7 +60,7 @@ def test_the_search_is_left_to_cloudwatch(log: Stubber) -> None:
         {"message": "verdict"},
     ],
 )
-def test_what_is_no_such_verdict_is_passed_over(log: Stubber, line: object) -> None:
+def test_any_other_line_is_passed_over(log: Stubber, line: object) -> None:
     """Lambda's own lines, other triggers, other messages."""
     answer(log, PATTERN, line)
     assert list(verdicts("group", SINCE, trigger="team/one")) == []

@@ -17,7 +17,7 @@ LISTED_OF_A_STACK = 100
 def owner(reference: Reference) -> str | None:
     """Say that a stack owns a schedule or rule, or may own it; None when no stack does.
 
-    A schedule can't be tagged, so CloudFormation itself is asked for the stack of its physical id.
+    A schedule can't be tagged, so its stack is looked up in CloudFormation, by its physical id.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: the request failed; a denial is a reason, not an error.

@@ -30,7 +30,7 @@ _CONTEXT_ATTRIBUTE = re.compile(r"<aws\.scheduler\.[a-z-]+>")
 
 
 class Ambiguous(PipelineTriggersError):
-    """An Input that can be read in two ways: nobody knows which pipeline it starts."""
+    """An Input that can be read in two ways: which pipeline it starts is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ Reference = Schedule | RuleTarget
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A schedule or rule that is listed, but that nobody can say what it starts of; ``reason`` says why not."""
+    """A listed schedule or rule of which it is unknown what it starts; ``reason`` says why."""
 
     what: str
     reason: str
@@ -75,7 +75,7 @@ class Unread:
         return self.what
 
 
-# Where a walk stands: what is listed, and AWS's token for the next page of it ("" for the first).
+# How far a walk is: what is listed, and AWS's token for the next page of it ("" for the first).
 Position = tuple[str, ...]
 START: Position = ("schedules", "")
 

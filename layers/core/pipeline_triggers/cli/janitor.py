@@ -134,7 +134,7 @@ def _deletion_times() -> dict[str, str]:
     try:
         return {name: when.isoformat(timespec="seconds") for name, when in cloudtrail.deletions().items()}
     except (BotoCoreError, ClientError) as error:
-        output.note(f"CloudTrail could not be asked since when: {error}")
+        output.note(f"CloudTrail did not say since when: {error}")
         return {}
 
 

@@ -58,7 +58,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A thing that stays, and why; ``pipeline`` is "" when nobody knows what it starts."""
+    """A thing that stays, and why; ``pipeline`` is "" when it is unknown what it starts."""
 
     what: str
     pipeline: str
@@ -165,11 +165,11 @@ def untouchable(reference: Reference, policy: Policy) -> str | None:
 
 
 def elsewhere(reference: Reference, home: Home) -> str | None:
-    """Say that a pipeline is in another account or Region, which can't be asked from here; or None."""
+    """Say that a pipeline is in another account or Region, which can't be looked up from here; or None."""
     account, region, _ = reference.pipeline.key
     if (account, region) == (home.account, home.region):
         return None
-    return f"its pipeline is in account {account}, Region {region}, which can't be asked from here"
+    return f"its pipeline is in account {account}, Region {region}, which can't be looked up from here"
 
 
 def _load(fields: Mapping[str, Any]) -> Cleanup:

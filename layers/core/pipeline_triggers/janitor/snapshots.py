@@ -17,7 +17,7 @@ from pipeline_triggers.janitor.cleanups import Orphan
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How a thing was right before it was removed, by which clean-up, and when (a Unix time).
+    """A schedule or target right before its removal: by which clean-up, and when (a Unix time).
 
     ``was`` holds GetSchedule's answer, or of a rule's target the ``rule``, its ``tags`` and the ``target``.
     """
@@ -29,7 +29,7 @@ class Snapshot:
 
 
 def put(table: str, snapshot: Snapshot, keep_days: int) -> None:
-    """Keep a snapshot. The Scheduler's largest Input, 256 KB, leaves room below DynamoDB's 400 KB."""
+    """Keep a snapshot. Scheduler's largest Input, 256 KB, leaves room below DynamoDB's 400 KB."""
     item = {
         **_key(snapshot.orphan),
         "orphan": asdict(snapshot.orphan),
@@ -43,8 +43,8 @@ def put(table: str, snapshot: Snapshot, keep_days: int) -> None:
 
 def get(table: str, orphan: Orphan) -> Snapshot | None:
     """Return the snapshot of one thing, if there is one."""
-    found = aws.table(table).get_item(Key=_key(orphan), ConsistentRead=True).get("Item")
-    return _snapshot(found) if found else None
+    item = aws.table(table).get_item(Key=_key(orphan), ConsistentRead=True).get("Item")
+    return _snapshot(item) if item else None
 
 
 def of_pipeline(table: str, name: str) -> Iterator[Snapshot]:
@@ -57,9 +57,9 @@ def everything(table: str) -> Iterator[Snapshot]:
     yield from _all(aws.table(table).scan)
 
 
-def _all(ask: Any, **arguments: Any) -> Iterator[Snapshot]:
+def _all(read: Any, **arguments: Any) -> Iterator[Snapshot]:
     while True:
-        page = ask(**arguments, ConsistentRead=True)
+        page = read(**arguments, ConsistentRead=True)
         yield from map(_snapshot, page["Items"])
         if "LastEvaluatedKey" not in page:
             return
@@ -76,7 +76,7 @@ def _snapshot(item: Mapping[str, Any]) -> Snapshot:
 
 
 def _storable(value: Any) -> Any:
-    """Write times as texts; DynamoDB has none."""
+    """Write times as texts; DynamoDB has no type for them."""
     match value:
         case dict():
             return {name: _storable(inner) for name, inner in value.items()}
@@ -88,7 +88,7 @@ def _storable(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Read numbers as integers; DynamoDB's are Decimals, and these APIs answer no others."""
+    """Read DynamoDB's Decimals as integers; these APIs have no other numbers."""
     match value:
         case dict():
             return {name: _plain(inner) for name, inner in value.items()}

@@ -141,7 +141,7 @@ def _start(trigger: Trigger, position: int, occurrence: Occurrence) -> Explanati
 def _unknown(
     error: ClientError, trigger: str, pipeline: str | None = None, values: Mapping[str, str] | None = None
 ) -> Explanation:
-    """Return that nobody can say, because AWS refuses something; what passes by itself is raised."""
+    """Return an explanation with the outcome UNKNOWN and AWS's words; raise what may work later."""
     if aws.passes(error):
         raise error
     return Explanation(trigger, "UNKNOWN", pipeline, aws.refusal(error), values)

@@ -153,7 +153,7 @@ def _as_delivered(body: str, attributes: Mapping[str, str]) -> str:
     """Return what a rule or a schedule would have delivered; handlers' own dead letters stay as they are.
 
     Raises:
-        Rejected: nobody can say what that was, or it was to start a pipeline without a handler.
+        Rejected: that can't be known any more, or it was to start a pipeline without a handler.
 
     """
     target = attributes.get("TARGET_ARN", "")

@@ -28,7 +28,7 @@ def stack(name: str) -> Stack:
     """Ask CloudFormation for a stack.
 
     Raises:
-        NotDeployed: there is no such stack here.
+        NotDeployed: the stack does not exist here.
         botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
 
     """
