@@ -542,6 +542,36 @@ GUARDS = (
         (f"{JANITOR}test_removal.py::test_what_starts_something_else_by_now_stays",),
     ),
     Guard(
+        "janitor: a pipeline that may not be described stops no sweep",
+        "janitor.removal:_Pipelines.refusal",
+        always("passes"),
+        (f"{JANITOR}test_removal.py::test_a_pipeline_that_may_not_be_described_stops_no_sweep",),
+    ),
+    Guard(
+        "janitor: an Input that names two pipelines is not judged",
+        "account.references:_unambiguous",
+        returns("dict(pairs)"),
+        (f"{JANITOR}test_removal.py::test_an_input_that_names_two_pipelines_is_not_judged",),
+    ),
+    Guard(
+        "janitor: a rule is owned by its ARN, too",
+        "account.ownership:_resource",
+        without_element("Arn"),
+        (f"{JANITOR}test_removal.py::test_a_rule_is_owned_by_its_arn_too",),
+    ),
+    Guard(
+        "commands: nothing that others wrote reaches the terminal raw",
+        "cli.output:_print",
+        call("printable", "text"),
+        ("tests/unit/cli/test_output.py::test_nothing_reaches_the_terminal_raw",),
+    ),
+    Guard(
+        "run: what the handler would reject is not sent",
+        "operations.run:check",
+        does_nothing(),
+        ("tests/unit/operations/test_run.py::test_what_the_handler_would_reject_is_not_sent",),
+    ),
+    Guard(
         "restore: a past start is left out or moved",
         "operations.restore:_create_schedule",
         always("start", "now"),
