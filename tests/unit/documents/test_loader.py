@@ -765,6 +765,11 @@ def test_a_wrong_file_is_refused(tmp_path: Path, name: str, text: str, problem: 
             "6: triggers.retrain.when.s3.key: refers to a stage's value that holds *; write the * here",
         ),
         (
+            '    when: {endpoint: {name: "${Name}", status: in-service}}\n    start: churn-training\n',
+            "dev: {Name: churn-*}\nprod: {Name: churn-prod}",
+            "6: triggers.retrain.when.endpoint.name: refers to a stage's value that holds *; write the * here",
+        ),
+        (
             GOOD + '    tags: {team: "${Team}"}\n',
             "dev: {Team: churn}\nprod: {Team: churn & ltv}",
             "8: triggers.retrain.tags.team: 'churn & ltv' is not the value of a tag; "
