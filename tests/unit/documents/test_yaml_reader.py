@@ -110,6 +110,25 @@ def test_a_field_on_a_wrong_level_is_named_with_its_indentation(tmp_path: Path, 
     assert problems(tmp_path, HEAD + trigger) == [f"churn.yaml:{problem}"]
 
 
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ('description: "An" upload', "has text after a closing quote or bracket; put the whole value in quotes"),
+        ("description: 'it's'", "has text after a closing quote or bracket; put the whole value in quotes"),
+        ("tags: {a: b} c", "has text after a closing quote or bracket; put the whole value in quotes"),
+        (
+            "enabled: true\n    - a",
+            "is not valid YAML: while parsing a block mapping expected <block end>, but found '-'; "
+            "check its quotes, brackets and indentation",
+        ),
+    ],
+)
+def test_what_yaml_did_not_expect_is_not_always_an_indentation(tmp_path: Path, option: str, problem: str) -> None:
+    """The message blames the line's indentation only where no line above has it."""
+    (message,) = problems(tmp_path, HEAD + GOOD + f"    {option}\n")
+    assert message.endswith(f": {problem}")
+
+
 def test_a_field_beside_the_empty_one_above_may_belong_to_it(tmp_path: Path) -> None:
     """Any name is possible under parameters, so this is a guess, and says so."""
     empty, beside = problems(tmp_path, HEAD + GOOD + "    parameters:\n    Region: eu\n")

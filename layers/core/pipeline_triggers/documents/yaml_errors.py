@@ -60,7 +60,7 @@ def _message(error: yaml.MarkedYAMLError, mark: yaml.Mark, text: str, name: str 
     if problem == "mapping values are not allowed here":
         return _second_colon(text, mark)
     if problem.startswith("expected <block end>, but found"):
-        return _indentation(text, mark)
+        return _unexpected(text, mark) or _other(error)
     if problem.endswith("but got '?'"):
         return 'has a ? in a value without quotes; quote the value, as in cron: "0 2 * * ? *"'
     if problem == "could not find expected ':'":
@@ -99,20 +99,25 @@ def _second_colon(text: str, mark: yaml.Mark) -> str:
     return f'has ": " in a value without quotes; write {name[:80]}: {quoted}'
 
 
-def _indentation(text: str, mark: yaml.Mark) -> str:
-    """Explain a line whose indentation is that of no line above."""
+def _unexpected(text: str, mark: yaml.Mark) -> str | None:
+    """Explain what goes on behind a value, and a line whose indentation is that of no line above."""
+    before = _before(text, mark)
+    if before.strip():
+        ends = before.rstrip()[-1] in "\"'}]"
+        return "has text after a closing quote or bracket; put the whole value in quotes" if ends else None
     *above, line = text.splitlines()[: mark.line + 1]
     levels: list[int] = []
     for other in above:
         if other.strip() and not other.lstrip().startswith("#"):
             depth = len(other) - len(other.lstrip(" "))
             levels = [*(level for level in levels if level < depth), depth]
-    depth = len(line) - len(line.lstrip(" "))
+    depth = len(before)
+    if depth in levels:
+        return None
     fitting = [*[level for level in levels if level < depth][-1:], *[level for level in levels if level > depth][:1]]
+    name = line.split(":")[0].strip()[:80]
     spaces = " or ".join(map(str, fitting))
-    return (
-        f"{line.split(':')[0].strip()[:80]} is indented by {depth} spaces; indent it by {spaces} like the lines above"
-    )
+    return f"{name} is indented by {depth} space{'s' * (depth != 1)}; indent it by {spaces} like the lines above"
 
 
 def _before(text: str, mark: yaml.Mark) -> str:
