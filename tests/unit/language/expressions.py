@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 SEED = 2026
-GENERATED = 6000
+GENERATED = 8000
 
 
 class Case(NamedTuple):
@@ -157,6 +157,12 @@ $filter(detail.names, $contains(?, 'a'))
 ($shout := $uppercase ~> $trim; ' a ' ~> $shout)
 ($add := function($a, $b) { $a + $b }; $inc := $add(?, 1); $inc(2))
 (function($x) { $x & '!' })('hi')
+(function($object) { $object })()
+detail.items.value[true]
+[]{name: value}.name
+detail.nested{'k': 1}
+$fromMillis(-0.5, '[f001]', '+0100')
+$toMillis('2025620', '[Y0001][d001]')
 $reduce([1..5], function($a, $b) { $a * $b })
 $reduce(['a', 'b'], $append)
 $distinct([1, '1', true, 1, {'a': [1]}, {'a': [1]}])
@@ -244,8 +250,8 @@ class Generator:
     def expression(self, kind: str, depth: int) -> str:
         """Return an expression that gives a value of a kind, or of another one now and then."""
         if self._random.random() < 0.04:
-            kind = self.pick(list(_LEAVES))
-        if depth == 0 or self._random.random() < 0.15:
+            kind = self.pick(_ANY)
+        if kind in _LEAVES and (depth == 0 or self._random.random() < 0.15):
             return str(self.pick(_LEAVES[kind]))
         template = str(self.pick(_TEMPLATES[kind]))
         while (start := template.find("<")) >= 0:
@@ -256,7 +262,25 @@ class Generator:
     def _part(self, name: str, depth: int) -> str:
         if name in _WORDS:
             return str(self.pick(_WORDS[name]))
+        match name:
+            case "any number":
+                return self._number()
+            case "any text":
+                return "'" + "".join(self.pick(_CHARACTERS) for _ in range(int(self._random.random() * 5))) + "'"
+            case "any picture":
+                parts = (
+                    self.pick(_COMPONENTS) + self.pick(_BETWEEN) for _ in range(1 + int(self._random.random() * 4))
+                )
+                return "'" + "".join(parts) + "'"
         return self.expression(name, depth - 1).replace("<", "≺").replace(">", "≻")
+
+    def _number(self) -> str:
+        """Return any number: of few digits, of many, halves, very small and very large ones."""
+        sign = self.pick(["", "", "-"])
+        size = 10.0 ** int(self._random.random() * 18 - 6)
+        number = self.pick([round(self._random.random() * size, 2), self._random.random() * size, 0.5, 2.5, 1.005])
+        whole = int(self._random.random() * 10 ** (1 + int(self._random.random() * 17)))
+        return f"{sign}{self.pick([number, number, whole])!r}"
 
 
 _LEAVES: dict[str, list[str]] = {
@@ -325,10 +349,165 @@ _WORDS = {
     "name": ["name", "value", "a", "b", "missing"],
     "text function": ["uppercase", "lowercase", "trim", "encodeUrl", "encodeUrlComponent", "decodeUrl"],
     "number function": ["abs", "floor", "ceil", "sqrt", "round"],
+    "places": ["0", "1", "2", "5", "-1", "-3", "1.5"],
+    "moment": [
+        "0",
+        "-1",
+        "1793506329987",
+        "951782400000",
+        "-62135596800000",
+        "253402300799999",
+        "999.9",
+        "1e15",
+        "86399999",
+    ],
+    "iso": [
+        *("'2026'", "'2026-11'", "'2026-11-01'", "'2026-11-01T04:12:09'", "'2026-11-01T04:12:09Z'", "'2026-02-29'"),
+        *(
+            "'2026-11-01T04:12:09.1234+01:00'",
+            "'2026-11-01T04:12:09-0330'",
+            "'2024-02-29'",
+            "'2026-13-01'",
+            "'20261101'",
+        ),
+        *("'2026-11-01T24:00:00Z'", "'2026-11-01T04:12Z'", "'2026-11-01Z'", "'0099-01-01'", "'1 November 2026'"),
+    ],
+    "whole picture": [
+        *("'[Y0001]-[M01]-[D01]T[H01]:[m01]:[s01].[f001][Z]'", "'[Y0001][M01][D01]'", "'[D1o] [MNn] [Y0001]'"),
+        *("'[FNn] [D] [MNn,3-3] [Y] [h]:[m01] [P]'", "'[Y]-[d001]'", "'[M01]/[D01]/[Y,2-2]'", "'[Y0001][d001]'"),
+        *(
+            "'[Y0001]-[M01]-[D01] [H01]:[m01] [Z0001]'",
+            "'[Y]-[M]-[D] [h]:[m]:[s] [PN] [z]'",
+            "'[Y] [H]'",
+            "'[X]-[W]-[F]'",
+        ),
+    ],
     "aggregate": ["sum", "max", "min", "average", "count"],
 }
 
+_CHARACTERS = [
+    *(
+        "a",
+        "B",
+        "ß",
+        "é",
+        "İ",
+        "ς",
+        "ΑΣ",
+        "😀",
+        "ﬁ",
+        "%",
+        "%41",
+        "%2F",
+        "%2f",
+        "%C3%9F",
+        "%ED%A0%80",
+        "+",
+        " ",
+        "/",
+        "=",
+    ),
+    *("YQ==", "w7w", "-", "_", "$0", "&", "?", "#", "10", "1e5", "0x1F", "1.5", "٣", ",", "\uffff"),
+]
+_COMPONENTS = [
+    *(
+        "[Y]",
+        "[Y0001]",
+        "[Y,2-2]",
+        "[Y,*-3]",
+        "[YI]",
+        "[M01]",
+        "[MNn]",
+        "[MN,3-3]",
+        "[M]",
+        "[D01]",
+        "[D1o]",
+        "[Dwo]",
+        "[D]",
+    ),
+    *(
+        "[d]",
+        "[d001]",
+        "[FNn]",
+        "[F]",
+        "[F1]",
+        "[W]",
+        "[X]",
+        "[H01]",
+        "[H]",
+        "[h]",
+        "[h#1]",
+        "[P]",
+        "[PN]",
+        "[m]",
+        "[m1]",
+    ),
+    *("[s]", "[s01]", "[f001]", "[f]", "[Z]", "[Z0001]", "[Z01:01t]", "[z]", "[ Y ]", "[Da]", "[w]", "[E]"),
+]
+_BETWEEN = ["-", "/", " ", "T", ":", "", "[[", "]]", "x", "é"]
+
 _TEMPLATES: dict[str, list[str]] = {
+    "numbers": [
+        *("$string(<any number>)", "(<any number> & '')", "$round(<any number>, <places>)", "$round(<any number>)"),
+        *(
+            "(<any number> <arithmetic> <any number>)",
+            "$formatNumber(<any number>, <number picture>)",
+            "$floor(<any number>)",
+        ),
+        *(
+            "$formatInteger(<any number>, <integer picture>)",
+            "$formatBase(<any number>, <radix>)",
+            "$ceil(<any number>)",
+        ),
+        *(
+            "$sum([<any number>, <any number>, <any number>])",
+            "$average([<any number>, <any number>])",
+            "-<any number>",
+        ),
+        *("$number($string(<any number>))", "(<any number> <compare> <any number>)", "$fromMillis(<any number>)"),
+        "$parseInteger($formatInteger(<any number>, <integer picture>), <integer picture>)",
+    ],
+    "texts": [
+        *(
+            "$<text function>(<any text>)",
+            "$decodeUrlComponent(<any text>)",
+            "$base64decode(<any text>)",
+            "$number(<any text>)",
+        ),
+        *("$split(<any text>, <any text>)", "$substringBefore(<any text>, <any text>)", "$length(<any text>)"),
+        *(
+            "$substringAfter(<any text>, <any text>)",
+            "$replace(<any text>, <any text>, <any text>)",
+            "$string([<any text>])",
+        ),
+        *(
+            "$substring(<any text>, <small>)",
+            "$substring(<any text>, <small>, <small>)",
+            "$pad(<any text>, <small>, <any text>)",
+        ),
+        *(
+            "(<any text> <compare> <any text>)",
+            "$sort([<any text>, <any text>, <any text>])",
+            "$base64encode(<any text>)",
+        ),
+        *(
+            "$contains(<any text>, <any text>)",
+            "$string({<any text>: <any text>, <any text>: 1})",
+            "$toMillis(<any text>)",
+        ),
+    ],
+    "times": [
+        *(
+            "$fromMillis(<moment>, <any picture>)",
+            "$fromMillis(<moment>, <any picture>, <zone>)",
+            "$fromMillis(<moment>)",
+        ),
+        *("($p := <any picture>; $toMillis($fromMillis(<moment>, $p), $p))", "$toMillis(<iso>)"),
+        *(
+            "($p := <whole picture>; $toMillis($fromMillis(<moment>, $p, <zone>), $p))",
+            "$toMillis(<iso>, <whole picture>)",
+        ),
+    ],
     "text": [
         *("(<text> & <text>)", "(<number> & <text>)", "$<text function>(<text>)", "<text>.$<text function>()"),
         *("$substring(<text>, <small>)", "$substring(<text>, <small>, <number>)", "$substringBefore(<text>, <text>)"),
@@ -425,13 +604,13 @@ _TEMPLATES: dict[str, list[str]] = {
 }
 
 
-def cases() -> Iterator[Case]:
-    """Give every expression with its event: the written ones on each event, then the generated ones."""
+def cases(seed: int = SEED, generated: int = GENERATED) -> Iterator[Case]:
+    """Give every expression with its event: the written ones on two events, then the generated ones."""
     for expression in WRITTEN:
         for event in (0, 1):
             yield Case(expression, event)
-    generator = Generator(SEED)
-    for _ in range(GENERATED):
-        kind = generator.pick([*_ANY, "text", "text", "number", "list"])
+    generator = Generator(seed)
+    for _ in range(generated):
+        kind = generator.pick([*_ANY, *_ANY, "text", "text", "numbers", "texts", "times"])
         depth = generator.pick([1, 1, 2, 2, 3])
         yield Case(generator.expression(kind, depth), generator.pick([0, 0, 0, 1, 1, 2, 3]))

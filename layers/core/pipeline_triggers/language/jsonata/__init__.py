@@ -17,7 +17,7 @@ from pipeline_triggers.language.jsonata.budget import LONG, Budget, Measured
 from pipeline_triggers.language.jsonata.data import MAX_NESTING, NULL, Failure, event_number, ordered
 from pipeline_triggers.language.jsonata.evaluator import Evaluator
 from pipeline_triggers.language.jsonata.parser import parse
-from pipeline_triggers.language.jsonata.rules import Check, ExpressionError, is_comparison
+from pipeline_triggers.language.jsonata.rules import Check, ExpressionError, is_comparison, typed_otherwise
 from pipeline_triggers.language.jsonata.tree import Node
 
 MAX_LENGTH = 4096  # characters of an expression
@@ -149,13 +149,16 @@ def compile_expression(source: str) -> Expression:
     """
     if len(source) > MAX_LENGTH:
         raise ExpressionError(f"has {len(source)} characters; write {MAX_LENGTH} at most")
+    if not source.strip():
+        raise ExpressionError("is empty; write an expression between {% and %}")
     try:
         tree = parse(source)
     except Exception as error:  # the library's own, and Python's where it did not expect such a text
         location = min(getattr(error, "location", -1), len(source))
         where = f" (at character {location})" if location >= 0 else ""
-        remedy = "check its brackets, quotes and operators"
+        wrong = typed_otherwise(source)
+        remedy = f"it holds {wrong}" if wrong else "check its brackets, quotes and operators"
         raise ExpressionError(f"is not a valid JSONata expression: {error}{where}; {remedy}") from error
-    check = Check(tree)
+    check = Check(tree, source)
     uncompared = {node: text for node, text in check.operands.items() if node not in check.compared}
     return Expression(tree, check.operands, uncompared)

@@ -200,6 +200,9 @@ class Evaluator(Jsonata):  # type: ignore[misc]  # no type information published
 
     def evaluate_group_expression(self, expr: Node, input: Any, environment: Any) -> Any:  # noqa: A002
         """Make an object: each name with what its items give."""
+        if type(input) is list and not input:
+            # The reference would add to the event's list here, and count one item from then on.
+            raise Failure("makes an object of an empty list; guard it, as in $count(a) > 0 ? a{…} : 'none'")
         items = input if isinstance(input, list) else [input]
         groups: dict[str, tuple[int, list[Any]]] = {}
         for item in items or [None]:
@@ -252,7 +255,9 @@ class Evaluator(Jsonata):  # type: ignore[misc]  # no type information published
             return proc.call(self, args, input)
         if not is_function(proc):
             raise Failure("calls something that is not a function")
-        return self.apply_procedure(proc, args)
+        # What is left out hides a variable of the same name, too.
+        left_out = [None] * (len(proc.arguments) - len(args))
+        return self.apply_procedure(proc, [*args, *left_out])
 
     def call(self, function: Any, *arguments: Any) -> Any:
         """Call a function that another one was given."""

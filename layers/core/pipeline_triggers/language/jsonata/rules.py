@@ -39,6 +39,13 @@ _REFUSED_NODES = {
     "parent": "the parent operator, which is not supported; write the path from the event",
 }
 
+# What an editor or a web page puts in place of what one types; JSONata takes it for a part of a name.
+_TYPED_OTHERWISE = {
+    "\u00a0": "a non-breaking space; type a space",
+    "\v": "a vertical tab; type a space",
+    **dict.fromkeys("\u201c\u201d\u201e\u2018\u2019\u201a", "a curly quote; type ' or \""),
+}
+
 COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "in"})
 
 
@@ -53,8 +60,8 @@ class Check:
     are compared.
     """
 
-    def __init__(self, tree: Node) -> None:
-        """Check a whole tree.
+    def __init__(self, tree: Node, source: str) -> None:
+        """Check a whole tree, parsed from its source.
 
         Raises:
             ExpressionError: a node may not run here.
@@ -62,6 +69,7 @@ class Check:
         """
         self.operands: dict[int, str] = {}
         self.compared: set[int] = set()
+        self._source = source
         self._check(tree, 0, selecting=False)
         _check_calls(tree)
 
@@ -70,6 +78,10 @@ class Check:
             raise ExpressionError(f"is nested deeper than {MAX_DEPTH} levels; write it flatter")
         _check_kind(node)
         match node.type:
+            case "name" | "variable" if f"`{node.value}`" not in self._source and (
+                wrong := typed_otherwise(node.value)
+            ):
+                raise ExpressionError(f"holds {wrong}")
             case "variable" if node.value in REFUSED:
                 raise ExpressionError(f"uses ${node.value}, which {REFUSED[node.value]}")
             case "function" | "partial":
@@ -95,6 +107,11 @@ def is_comparison(node: Node) -> bool:
     if node.type == "block" and node.expressions:
         return is_comparison(node.expressions[-1])
     return node.type == "binary" and node.value in COMPARISONS
+
+
+def typed_otherwise(text: str) -> str | None:
+    """Name a character that looks like another one, and say what to type."""
+    return next((_TYPED_OTHERWISE[character] for character in text if character in _TYPED_OTHERWISE), None)
 
 
 def _check_kind(node: Node) -> None:
