@@ -116,8 +116,9 @@ def test_each_stage_is_a_stack_of_its_own(aws: LocalAws, new_project: Callable[[
     """The same compiled files deploy as dev and as prod, each with its bucket; one is deleted without the other."""
     project = new_project()
     project.compile(ONE)
-    project.deploy(aws, "as-dev", "dev")
-    project.deploy(aws, "as-prod", "prod")
+    template = aws.build("any-stage", project.path)
+    for stage in ("dev", "prod"):
+        aws.deploy(f"as-{stage}", template, f"Stage={stage}", project=project.path)
     assert '"raw-dev"' in rules(aws, "as-dev")["team/stays"]
     assert '"raw-prod"' in rules(aws, "as-prod")["team/stays"]
 

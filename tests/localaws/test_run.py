@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests import PROJECT
 from tests.localaws import run
+from tests.localaws.local_aws import LocalAws
 from tests.localaws.project import Project
 
 TRIGGERS = """
@@ -144,13 +146,22 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
         process.wait()
 
 
+ONE_TRIGGER = """
+  refused:
+    when: {s3: {bucket: refused-uploads}}
+    start: refused
+    parameters: {Undeclared: x}
+"""
+
+
 def test_an_execution_that_does_not_appear_fails_the_run(
-    new_project: Callable[[], Project], monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws, new_project: Callable[[], Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever runs it in a script learns from the exit code."""
     project = new_project()
-    project.compile(TRIGGERS)
+    project.compile(ONE_TRIGGER)
     monkeypatch.setattr(sys, "argv", ["run", "--project", str(project.path)])
+    monkeypatch.setattr(LocalAws, "running", lambda: nullcontext(aws))
     monkeypatch.setattr(run, "definition", lambda *_: '{"Parameters": []}')
     assert run.main() == 1
 
