@@ -12,31 +12,29 @@ import json
 import logging
 import random
 import re
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from pipeline_triggers import aws
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.operations.redrive import redrive
 from pipeline_triggers.operations.stacks import Stack
-from pipeline_triggers.settings import settings
-from pipeline_triggers.starts import definition
 from pipeline_triggers.telemetry import logger
 
 from functions import on_s3_upload
 from tests.simulation.clock import Clock
 from tests.simulation.dynamodb_model import Table
-from tests.simulation.invocation import ENVIRONMENT, TIME_OUT, context, sleeping
+from tests.simulation.invocation import TIME_OUT, calling, context, sleeping
 from tests.simulation.network import MISHAPS, Killed, refusal, with_retries
 from tests.simulation.sagemaker_model import SageMaker
 from tests.simulation.sqs_model import DEAD_LETTER_QUEUE, QUEUE, Queues
@@ -93,7 +91,8 @@ class World:
         chance: random.Random | None = None,
     ) -> None:
         self.trigger = trigger
-        self.deployed = True  # the trigger is
+        self.others: Iterable[Trigger] = ()  # deployed beside it
+        self.deployed = True  # the triggers are
         self.faults = faults or {}
         self.lasting = lasting or {}
         self.weather: Callable[[str], str] = lambda _: ""
@@ -111,6 +110,7 @@ class World:
         self._made: Counter[str] = Counter()
         self.happened: list[tuple[str, str]] = []
         self.log: list[dict[str, Any]] = []
+        self.metrics = io.StringIO()
         self.crashes: dict[str, int] = {}
         self._local = threading.local()
         self._operations: dict[str, Callable[..., Any]] = {
@@ -141,14 +141,10 @@ class World:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Put this world around the handler, with nothing remembered."""
-        definition._cache.clear()
-        settings.cache_clear()
-        made = _clients()
         with ExitStack() as stack:
-            stack.enter_context(patch.dict("os.environ", ENVIRONMENT))
-            stack.enter_context(redirect_stdout(io.StringIO()))  # the metrics
+            stack.enter_context(calling(self._called))
             for target, name, instead in (
-                (BaseClient, "_make_api_call", lambda client, *call: self._called(client, *call)),
+                (sys, "stdout", self.metrics),
                 (delivery, "triggers", self.triggers),
                 (logger, "append_keys", self._append_keys),
                 (logger.registered_handler, "emit", self._note),
@@ -157,11 +153,9 @@ class World:
                 (time, "sleep", sleeping(self.pass_time, lambda: bool(self._invocations()))),
                 (random, "randint", self.chance.randint),
                 (random, "uniform", self.chance.uniform),
-                *((aws, client, lambda *_, made=made, client=client: made[client]) for client in made),
             ):
                 stack.enter_context(patch.object(target, name, instead))
             yield
-        settings.cache_clear()
 
     def triggers(self) -> dict[str, Trigger]:
         """Return the deployed triggers; a function that takes one out for a poisonous message is killed."""
@@ -170,7 +164,7 @@ class World:
             if self.keys.get(self._invocations()[-1].keys["message_id"]) in self.poison:
                 raise Killed
 
-        return _Triggers(take_out, [self.trigger] if self.deployed else [])
+        return _Triggers(take_out, [self.trigger, *self.others] if self.deployed else [])
 
     def upload(self, key: str, delay: float = 0) -> str:
         """Let the trigger's rule send a message of an upload, and return the message's id."""
@@ -197,22 +191,29 @@ class World:
         records = [record for message in messages if (record := self.sqs.received(message))]
         if not records:
             return True
-        invocation = Invocation(self.now + TIME_OUT, skew)
-        self._invocations().append(invocation)
-        try:
-            answer = on_s3_upload.handler({"Records": records}, context())  # type: ignore[arg-type]
-        except Killed:
-            working_on = invocation.keys.get("message_id", "")
-            self.crashes[working_on] = self.crashes.get(working_on, 0) + 1
+        failed = self.invoke(records, skew)
+        if failed is None:
             return False
-        finally:
-            self._invocations().pop()
-        self._ended_in_order(invocation)
-        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for record in records:
             if record["messageId"] not in failed:
                 self.sqs.done(record["messageId"])
         return True
+
+    def invoke(self, records: list[dict[str, Any]], skew: float = 0) -> list[str] | None:
+        """Let a function handle a batch, and return the messages that come back; None: it was killed."""
+        invocation = Invocation(self.now + TIME_OUT, skew)
+        self._invocations().append(invocation)
+        sys.stdout = self.metrics  # pytest puts its own there, between a fixture and its test
+        try:
+            response = on_s3_upload.handler({"Records": records}, context())  # type: ignore[arg-type]
+        except Killed:
+            working_on = invocation.keys.get("message_id", "")
+            self.crashes[working_on] = self.crashes.get(working_on, 0) + 1
+            return None
+        finally:
+            self._invocations().pop()
+        self._ended_in_order(invocation)
+        return [str(failure["itemIdentifier"]) for failure in response["batchItemFailures"]]
 
     def drain(self, delays: tuple[int, ...] = (0,)) -> None:
         """Deliver what is visible, in any order and after any of these delays, until the queue is empty."""
@@ -252,6 +253,8 @@ class World:
         more = {name: value for name, value in vars(record).items() if name not in _FIELDS_OF_EACH_LOG_RECORD}
         keys, since = self._invocations()[-1].keys, self._invocations()[-1].since
         line = {"level": record.levelname, "message": record.getMessage(), "at": self.now, "since": since}
+        if record.exc_info:
+            line["exception"] = repr(record.exc_info[1])
         crashes = self.crashes.get(keys.get("message_id", ""), 0)
         self.log.append({**line, "crashes": crashes, **keys, **more})
 
@@ -360,12 +363,3 @@ def name_of(operation: str, parameters: Mapping[str, Any]) -> str:
     kind = key["id"].partition("#")[0]
     changes = re.sub(r"( = | ):\w+", "", parameters.get("UpdateExpression", ""))
     return " ".join(filter(None, (operation, kind, changes)))
-
-
-@cache
-def _clients() -> Mapping[str, Any]:
-    """Make the handlers' clients once: that takes longer than all else."""
-    with patch.dict("os.environ", ENVIRONMENT):
-        makers = {name: getattr(aws, name).__wrapped__ for name in ("sagemaker", "starter", "sqs", "s3")}
-        tables = {name: getattr(aws, name).__wrapped__("state") for name in ("table", "counters")}
-        return {**tables, **{name: make() for name, make in makers.items()}}

@@ -7,17 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from botocore.exceptions import ClientError
+from botocore.client import BaseClient
 from pipeline_triggers import aws
-from pipeline_triggers.delivery import attempts
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.settings import settings
-from pipeline_triggers.starts import definition, ledger
+from pipeline_triggers.starts import definition
+
+from tests.simulation.network import refusal
 
 # As template.yaml says.
 TIME_OUT = 120
@@ -73,44 +75,52 @@ def sleeping(instead: Callable[[float], None], ours: Callable[[], bool] | None =
 
 
 class TakesAll:
-    """Stands for SageMaker and SQS, which take everything: what they get is looked at."""
+    """Stands for an AWS that takes everything and remembers nothing: what it gets is looked at."""
 
     def __init__(self) -> None:
         self.started: list[dict[str, Any]] = []
         self.quarantined: list[dict[str, Any]] = []
 
-    def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
-        """Take a start, unless a parameter says to deny it."""
-        if any(parameter["Value"] == "denied" for parameter in call["PipelineParameters"]):
-            error: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-            raise ClientError(error, "StartPipelineExecution")
-        self.started.append(call)
+    def call(self, _: BaseClient, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Take a call; a start is denied if a parameter says so."""
+        if operation == "StartPipelineExecution":
+            if any(parameter["Value"] == "denied" for parameter in parameters["PipelineParameters"]):
+                raise refusal("AccessDeniedException")(operation)
+            self.started.append(parameters)
+        if operation == "SendMessage":
+            self.quarantined.append(parameters)
         return {"PipelineExecutionArn": "arn"}
-
-    def send_message(self, **call: Any) -> None:
-        """Take a rejected message."""
-        self.quarantined.append(call)
 
 
 @contextmanager
 def taking_all(deployed: Mapping[str, Trigger]) -> Iterator[TakesAll]:
     """Put a world around the handlers in which nothing was started before, and any parameter is declared."""
     world = TakesAll()
+    with ExitStack() as stack:
+        stack.enter_context(calling(world.call))
+        stack.enter_context(patch.object(delivery, "triggers", lambda: deployed))
+        stack.enter_context(patch.object(definition, "fit", lambda _, values: dict(values)))
+        yield world
+
+
+@contextmanager
+def calling(call: Callable[..., Any]) -> Iterator[None]:
+    """Let the handlers' clients call this instead of AWS: a client, an operation, its parameters. Remember nothing."""
+    made = _clients()
+    definition._cache.clear()
     settings.cache_clear()
     with ExitStack() as stack:
         stack.callback(settings.cache_clear)
         stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
-        for target, name, instead in (
-            (delivery, "triggers", lambda: deployed),
-            (definition, "fit", lambda _, values: dict(values)),
-            (ledger, "begin", lambda token, _, message: ledger.Entry(token, "", 0, message)),
-            (ledger, "resume", lambda *_: None),
-            (ledger, "count", lambda *_: "hour"),
-            *((ledger, name, lambda *_: None) for name in ("record", "release", "uncount")),
-            (attempts, "read", lambda *_: attempts.NONE),
-            *((attempts, name, lambda *_, **__: None) for name in ("begin", "waits", "failed", "decided")),
-            (aws, "starter", lambda: world),
-            (aws, "sqs", lambda: world),
-        ):
-            stack.enter_context(patch.object(target, name, instead))
-        yield world
+        stack.enter_context(patch.object(BaseClient, "_make_api_call", lambda *of_call: call(*of_call)))
+        for name, client in made.items():
+            stack.enter_context(patch.object(aws, name, lambda *_, client=client: client))
+        yield
+
+
+@cache
+def _clients() -> Mapping[str, Any]:
+    """Make the handlers' clients once: that takes longer than all else."""
+    with patch.dict(os.environ, ENVIRONMENT):
+        tables = {name: getattr(aws, name).__wrapped__("state") for name in ("table", "counters")}
+        return {**tables, **{name: getattr(aws, name).__wrapped__() for name in ("sagemaker", "starter", "sqs", "s3")}}

@@ -32,6 +32,7 @@ class SageMaker:
     declared: str = '{"Parameters": [{"Name": "Key"}]}'  # by each pipeline
     spellings: tuple[str, ...] = ()
     missing: bool = False  # the pipelines do not exist
+    refuses: Callable[[Mapping[str, Any]], str | None] = lambda _: None  # a start → an error's code
     executions: list[dict[str, Any]] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)  # what of a start does not fit SageMaker's API
 
@@ -41,6 +42,8 @@ class SageMaker:
         """Start, unless the token is remembered."""
         self.invalid += misfits(call)
         self._must_exist("StartPipelineExecution")
+        if code := self.refuses(call):
+            raise refusal(code)("StartPipelineExecution")
         if self.spellings and call["PipelineParameters"][0]["Value"] not in self.spellings:
             raise refusal("ValidationException")("StartPipelineExecution")
         for execution in self.executions:

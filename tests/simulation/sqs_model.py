@@ -31,6 +31,7 @@ class Queues:
         self._now = now
         self.queue: dict[str, Message] = {}
         self.sent: dict[str, float] = {}  # when each message was sent that has ever been in the handler's queue
+        self.hidden: list[int] = []  # for how long messages were hidden, in seconds
         self.dead: dict[str, Message] = {}
         self.quarantined: list[dict[str, Any]] = []  # all that a handler has ever put into the dead-letter queue
         self.moved: list[str] = []  # what SQS has moved there, received too often
@@ -81,7 +82,8 @@ class Queues:
         if QueueUrl == QUEUE:
             self.send(MessageBody)
         else:
-            self.quarantined.append({"MessageBody": MessageBody, "MessageAttributes": attributes})
+            call = {"QueueUrl": QueueUrl, "MessageBody": MessageBody, "MessageAttributes": attributes}
+            self.quarantined.append(call)
             letter = Message(MessageBody, self._now(), self._now(), attributes=attributes)
             self.dead[f"receipt {len(self.quarantined)}"] = letter
         return {}
@@ -114,6 +116,7 @@ class Queues:
 
     def change_message_visibility(self, ReceiptHandle: str, VisibilityTimeout: int, **_: str) -> dict[str, Any]:
         """Hide a message or a dead letter for so long from now on."""
+        self.hidden.append(VisibilityTimeout)
         held = self.dead.get(ReceiptHandle) or self.queue.get(ReceiptHandle.removeprefix("handle of "))
         if held:
             held.visible_at = self._now() + VisibilityTimeout
