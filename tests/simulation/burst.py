@@ -16,26 +16,25 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
-from botocore.exceptions import ClientError
-from pipeline_triggers import aws
-from pipeline_triggers.delivery import attempts
+from botocore.client import BaseClient
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.models import Start, Trigger, When
-from pipeline_triggers.settings import settings
-from pipeline_triggers.starts import definition, ledger, start
+from pipeline_triggers.starts import start
 from pipeline_triggers.telemetry import logger
 from rich.console import Console
 from rich.table import Table
 
 from functions import on_s3_upload
+from tests.simulation import dynamodb_model
 from tests.simulation.clock import Clock
-from tests.simulation.invocation import ENVIRONMENT, context, record, sleeping
+from tests.simulation.invocation import calling, context, record, sleeping
+from tests.simulation.network import refusal
 from tests.tools import templates
 
 UPLOADS = 100_000
@@ -102,7 +101,6 @@ class Burst:
     drained_at: float = 0.0
     most_receives: int = 0
     most_in_flight: int = 0
-    _ledger: dict[str, str] = field(default_factory=dict)
     _tokens: float = STARTS_PER_SECOND
     _refilled_at: float = 0.0
 
@@ -112,6 +110,17 @@ class Burst:
         self._messages = {name: Message(name, _body(name), self.began_at) for name in names}
         self._visible = deque(self._messages)
         self._hidden: list[tuple[float, str]] = []
+        table = dynamodb_model.Table(lambda: self.clock.now)
+        self._operations: dict[str, Callable[..., Any]] = {
+            "PutItem": table.put_item,
+            "GetItem": table.get_item,
+            "UpdateItem": table.update_item,
+            "DeleteItem": table.delete_item,
+            "DescribePipeline": lambda **_: {"PipelineDefinition": '{"Parameters": [{"Name": "Key"}]}'},
+            "StartPipelineExecution": self.start_pipeline_execution,
+            "ChangeMessageVisibility": self.change_message_visibility,
+            "SendMessage": self.send_message,
+        }
 
     # SQS
 
@@ -139,14 +148,16 @@ class Burst:
         message.visible_at = self.clock.now + seconds
         heapq.heappush(self._hidden, (message.visible_at, message.id))
 
-    def change_message_visibility(self, ReceiptHandle: str, VisibilityTimeout: int, **_: str) -> None:  # noqa: N803
+    def change_message_visibility(self, ReceiptHandle: str, VisibilityTimeout: int, **_: str) -> dict[str, Any]:  # noqa: N803
         """Hide a message for so long from now on."""
-        self.clock.sleep(ANOTHER_CALL)
-        self._hide(self._messages[ReceiptHandle.removeprefix("handle of ")], VisibilityTimeout)
+        if self.patient:
+            self._hide(self._messages[ReceiptHandle.removeprefix("handle of ")], VisibilityTimeout)
+        return {}
 
-    def send_message(self, MessageAttributes: Mapping[str, Any], **_: str) -> None:  # noqa: N803
+    def send_message(self, MessageAttributes: Mapping[str, Any], **_: str) -> dict[str, Any]:  # noqa: N803
         """Take a message into the dead-letter queue."""
         self.dead.append(MessageAttributes["reason"]["StringValue"])
+        return {}
 
     # Lambda
 
@@ -172,71 +183,45 @@ class Burst:
 
     def start_pipeline_execution(self, ClientRequestToken: str, **_: Any) -> dict[str, str]:  # noqa: N803
         """Start, if the rate allows it."""
-        self.clock.sleep(A_START)
         self.calls += 1
         elapsed = self.clock.now - self._refilled_at
         self._tokens = min(STARTS_PER_SECOND, self._tokens + elapsed * STARTS_PER_SECOND)
         self._refilled_at = self.clock.now
         if self.clock.now - self.began_at < self.full_for * 3600:
-            raise _refusal("ResourceLimitExceeded")
+            raise refusal("ResourceLimitExceeded")("StartPipelineExecution")
         if self._tokens < 1:
-            raise _refusal("ThrottlingException")
+            raise refusal("ThrottlingException")("StartPipelineExecution")
         self._tokens -= 1
         assert ClientRequestToken not in self.started, "started twice"
         self.started.add(ClientRequestToken)
         return {"PipelineExecutionArn": ClientRequestToken}
 
-    # The ledger, as state writes it: no two deliveries of an event meet here.
+    # All calls
 
-    def begin(self, token: str, _: str, message: str) -> ledger.Entry:
-        """Note that a start begins."""
-        self.clock.sleep(ANOTHER_CALL)
-        return ledger.Entry(token, "", 0, message, token in self._ledger, self._ledger.get(token))
-
-    def note_started(self, token: str, execution: str) -> None:
-        """Note that a start is done."""
-        self.clock.sleep(ANOTHER_CALL)
-        self._ledger[token] = execution
-
-    def write(self, *_: Any, **__: Any) -> str:
-        """Count, release, uncount: a write each."""
-        self.clock.sleep(ANOTHER_CALL)
-        return ""
-
-    def attempt(self, _: str, receives: int, **__: Any) -> attempts.Attempts:
-        """Read and note what a message's deliveries come to, from the second one on."""
-        if receives > 1:
-            self.clock.sleep(ANOTHER_CALL)
-        return attempts.NONE
+    def called(self, _: BaseClient, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Take the time of a call, and make it."""
+        self.clock.sleep(A_START if operation == "StartPipelineExecution" else ANOTHER_CALL)
+        response: dict[str, Any] = self._operations[operation](**parameters)
+        return response
 
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Put this world around the handler."""
         main = threading.main_thread()
         with ExitStack() as stack, open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no path of ours
-            environment = {**ENVIRONMENT, "GIVE_UP_AFTER_HOURS": str(self.give_up_after)}
-            settings.cache_clear()
-            stack.callback(settings.cache_clear)
-            stack.enter_context(patch.dict(os.environ, environment))
-            stack.enter_context(patch.object(sys, "stdout", nowhere))  # where metrics go
+            stack.enter_context(calling(self.called))
+            stack.enter_context(patch.dict(os.environ, {"GIVE_UP_AFTER_HOURS": str(self.give_up_after)}))
             for target, name, instead in (
+                (sys, "stdout", nowhere),  # where metrics go
                 (delivery, "triggers", lambda: {TRIGGER.id: TRIGGER}),
-                (definition, "describe", lambda _: definition.parse('{"Parameters": [{"Name": "Key"}]}')),
                 (logger.registered_handler, "stream", nowhere),
-                (ledger, "begin", self.begin),
-                (ledger, "record", self.note_started),
-                *((ledger, name, self.write) for name in ("release", "count", "uncount")),
-                *((attempts, name, self.attempt) for name in ("read", "begin", "waits", "decided")),
                 (time, "time", lambda: self.clock.now),
                 (time, "monotonic", lambda: self.clock.now),
                 (time, "sleep", sleeping(self.clock.sleep, lambda: threading.current_thread() is not main)),
-                (aws, "starter", lambda: self),
-                (aws, "sqs", lambda: self),
             ):
                 stack.enter_context(patch.object(target, name, instead))
             if not self.patient:
                 stack.enter_context(patch.object(start, "FIRST_PAUSE", float("inf")))
-                stack.enter_context(patch.object(delivery, "_hide", lambda _: None))
             yield
 
     def play(self) -> Burst:
@@ -255,11 +240,6 @@ class Burst:
 def _body(name: str) -> str:
     detail = {"bucket": {"name": "raw"}, "object": {"key": f"in/{name}", "etag": "e"}}
     return json.dumps({"trigger": TRIGGER.id, "event": {"id": name, "detail": detail}})
-
-
-def _refusal(code: str) -> ClientError:
-    error: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    return ClientError(error, "StartPipelineExecution")
 
 
 def compared(written: Mapped, uploads: int) -> dict[Mapped, Burst]:
