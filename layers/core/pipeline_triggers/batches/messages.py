@@ -1,0 +1,91 @@
+"""What ``on_batch`` gets, one message at a time: a sweep, a pipeline, a slot, a deadline, an execution's end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pipeline_triggers.batches import pauses, rules
+from pipeline_triggers.batches.deadlines import judge
+from pipeline_triggers.batches.decision import LEFT_ALONE
+from pipeline_triggers.batches.models import Phase
+from pipeline_triggers.batches.services import Services
+from pipeline_triggers.batches.slots import visit
+from pipeline_triggers.batches.store import KEPT_BATCHES
+from pipeline_triggers.batches.table import Changed
+from pipeline_triggers.batches.turns import take_turns
+
+SWEPT_WITHIN = 120  # seconds; an older sweep has been overtaken by the next one
+MOST_OLD = 20  # batches that one sweep deletes
+
+
+def process(message: Mapping[str, Any], services: Services) -> str:
+    """Process one message, and return what is still waited for.
+
+    Raises:
+        Waiting: it can't be done now; deliver it again.
+
+    """
+    match message:
+        case {"sweep": str(scheduled)}:
+            sweep(_seconds(scheduled), services)
+        case {"pipeline": str(name), "ended": str(execution)}:
+            return execution_ended(name, execution, services)
+        case {"pipeline": str(name)}:
+            return take_turns(name, services)
+        case {"slot": str(key)}:
+            visit(key, services)
+        case {"deadline": str(trigger), "scheduled": str(scheduled)}:
+            judge(trigger, scheduled, _seconds(scheduled), services)
+        case _:
+            raise ValueError(f"no message of on_batch: {sorted(message)}")
+    return ""
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def sweep(scheduled: float, services: Services) -> None:
+    """Ask for a visit of each slot that has something to do, and of each pipeline; the rest is up to those."""
+    now = services.now()
+    if now - scheduled > SWEPT_WITHIN:
+        return
+    slots = []
+    for slot in services.store.open_slots():
+        deployed = services.documents.targets(slot.trigger) is not None
+        if rules.is_to_visit(slot, now, deployed=deployed, time_out=LEFT_ALONE):
+            slots.append({"slot": slot.key})
+    pipelines = [{"pipeline": pipeline.name} for pipeline in services.store.pipelines()]
+    services.outside.send(slots + pipelines)
+    pauses.lift(services)
+    discard_old(now, services)
+
+
+def execution_ended(pipeline: str, execution: str, services: Services) -> str:
+    """Forget an execution of ours, and see whose turn it is."""
+    for turn in services.store.turns(pipeline):
+        if turn.phase is Phase.RUNNING and turn.execution == execution:
+            try:
+                services.store.forget(turn)
+            except Changed:
+                break  # another function was faster
+    return take_turns(pipeline, services)
+
+
+def discard_old(now: float, services: Services) -> None:
+    """Delete batches with their members 90 days after they were sealed, unless something still needs them."""
+    for entry, id_, key in services.records.old(now - KEPT_BATCHES, MOST_OLD):
+        batch = services.store.batch(id_)
+        slots, lasts = services.store.slots([key])
+        corrected = key in slots or (key in lasts and lasts[key].id != id_ and _is_open(lasts[key].id, services))
+        if batch and (corrected or not rules.has_ended(batch)):
+            services.records.postpone(entry, id_, key, now)
+        else:
+            services.records.discard(entry, id_, key)
+
+
+def _is_open(batch: str, services: Services) -> bool:
+    found = services.store.batch(batch)
+    return found is not None and not rules.has_ended(found)

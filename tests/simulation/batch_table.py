@@ -1,0 +1,213 @@
+"""DynamoDB as far as ``batches`` uses it: conditions, updates, transactions, queries; held against moto by a test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+MAX_TRANSACTION = 100
+MAX_ITEM_BYTES = 400_000
+
+Item = dict[str, Any]
+
+
+def error(code: str, operation: str, **more: Any) -> ClientError:
+    """Return an error of AWS."""
+    status = 500 if code == "InternalServerError" else 400
+    answer: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+    return ClientError(answer, operation)
+
+
+class MemoryTable:
+    """One table with the keys ``pk`` and ``sk``, which takes and gives Python values. What has expired is gone at once.
+
+    ``conflicts`` says whether another transaction is at an item at this moment.
+    """
+
+    # ruff: noqa: N803 - boto3's names
+
+    def __init__(self, now: Callable[[], float], conflicts: Callable[[], bool] = lambda: False) -> None:
+        self._now = now
+        self._conflicts = conflicts
+        self.partitions: dict[str, dict[str, Item]] = {}
+        self.writes = 0
+        self.queued: dict[tuple[str, str], float] = {}
+
+    def items(self, pk: str = "") -> Iterator[Item]:
+        """Return what is there, for the checks."""
+        for key, partition in self.partitions.items():
+            if key.startswith(pk):
+                yield from (item for item in partition.values() if not self._is_expired(item))
+
+    def _is_expired(self, item: Mapping[str, Any]) -> bool:
+        return bool(item.get("expires", self._now()) < self._now())
+
+    def _find(self, key: Mapping[str, str]) -> Item | None:
+        item = self.partitions.get(key["pk"], {}).get(key["sk"])
+        return None if item is None or self._is_expired(item) else item
+
+    def get_item(self, TableName: str, Key: Mapping[str, str], ConsistentRead: bool) -> dict[str, Any]:
+        """Read an item."""
+        assert TableName
+        assert ConsistentRead
+        item = self._find(Key)
+        return {"Item": dict(item)} if item else {}
+
+    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
+        """Read items."""
+        ((name, request),) = RequestItems.items()
+        keys = request["Keys"]
+        assert request["ConsistentRead"]
+        assert len({(key["pk"], key["sk"]) for key in keys}) == len(keys) <= 100
+        return {"Responses": {name: [dict(item) for key in keys if (item := self._find(key))]}}
+
+    def batch_write_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
+        """Delete items."""
+        ((_, requests),) = RequestItems.items()
+        assert len(requests) <= 25
+        for request in requests:
+            key = request["DeleteRequest"]["Key"]
+            self.partitions.get(key["pk"], {}).pop(key["sk"], None)
+            self.writes += 1
+        return {}
+
+    def query(
+        self,
+        TableName: str,
+        KeyConditionExpression: str,
+        ExpressionAttributeNames: Mapping[str, str],
+        ExpressionAttributeValues: Mapping[str, Any],
+        ConsistentRead: bool,
+        Limit: int = 1000,
+        ExclusiveStartKey: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Read a page of a partition."""
+        assert TableName
+        assert ConsistentRead
+        assert set(ExpressionAttributeNames.values()) <= {"pk", "sk"}
+        bound = ExpressionAttributeValues.get(":sk", "")
+        by_prefix = "begins_with" in KeyConditionExpression
+        after = ExclusiveStartKey["sk"] if ExclusiveStartKey else ""
+        partition = self.partitions.get(ExpressionAttributeValues[":pk"], {})
+        found = [
+            dict(partition[sk])
+            for sk in sorted(partition)
+            if sk > after
+            and (sk.startswith(bound) if by_prefix else sk > bound)
+            and not self._is_expired(partition[sk])
+        ]
+        page = found[:Limit]
+        more = {"LastEvaluatedKey": {"pk": page[-1]["pk"], "sk": page[-1]["sk"]}} if len(found) > Limit else {}
+        return {"Items": page, **more}
+
+    def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:
+        """Make all changes, or none."""
+        assert 0 < len(TransactItems) <= MAX_TRANSACTION
+        changes = [next(iter(change.items())) for change in TransactItems]
+        keys = [call["Item"] if kind == "Put" else call["Key"] for kind, call in changes]
+        places = [(key["pk"], key["sk"]) for key in keys]
+        if len(set(places)) < len(places):
+            raise error("ValidationException", "TransactWriteItems")
+        codes = ["None"] * len(changes)
+        if self._conflicts():
+            codes[0] = "TransactionConflict"
+        for number, ((_, call), key) in enumerate(zip(changes, keys, strict=True)):
+            if not self._holds(call, self._find(key)):
+                codes[number] = "ConditionalCheckFailed"
+        if set(codes) != {"None"}:
+            reasons = [{"Code": code} for code in codes]
+            raise error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
+        for (kind, call), (pk, sk) in zip(changes, places, strict=True):
+            self._change(kind, call, pk, sk)
+
+    def _holds(self, call: Mapping[str, Any], item: Item | None) -> bool:
+        condition = call.get("ConditionExpression")
+        if not condition:
+            return True
+        names, values = call.get("ExpressionAttributeNames", {}), call.get("ExpressionAttributeValues", {})
+        return all(_term(*term, names, values, item or {}) for term in _terms(condition))
+
+    def _change(self, kind: str, call: Mapping[str, Any], pk: str, sk: str) -> None:
+        partition = self.partitions.setdefault(pk, {})
+        if kind != "ConditionCheck":
+            self.writes += 1
+        if kind == "Put":
+            partition[sk] = item = _checked(dict(call["Item"]))
+            if pk.startswith("queue#"):
+                place = (item["batch"], f"{item['pipeline']}#{item['same']}")
+                self.queued.setdefault(place, item["ready_ms"] / 1000)
+        elif kind == "Delete":
+            partition.pop(sk, None)
+        elif kind == "Update":
+            item = self._find({"pk": pk, "sk": sk}) or {"pk": pk, "sk": sk}
+            partition[sk] = _checked(_updated(call, item))
+
+
+def _checked(item: Item) -> Item:
+    """Return an item that DynamoDB would take."""
+    for value in item.values():
+        assert not isinstance(value, float | frozenset | tuple), item
+        assert not (isinstance(value, set) and not value), item
+    return item
+
+
+@cache
+def _terms(condition: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """Divide a condition: operator, path, value."""
+    terms = []
+    for text in condition.split(" AND "):
+        if function := re.fullmatch(r"(attribute_exists|attribute_not_exists)\((#[\w.#]+)\)", text):
+            terms.append((function[1], tuple(function[2].split(".")), ""))
+        else:
+            comparison = re.fullmatch(r"(#[\w.#]+) (=|<=|<|>) (:\w+)", text)
+            assert comparison, condition
+            terms.append((comparison[2], tuple(comparison[1].split(".")), comparison[3]))
+    return tuple(terms)
+
+
+def _term(
+    operator: str, path: tuple[str, ...], value: str, names: Mapping[str, str], values: Mapping[str, Any], item: Any
+) -> bool:
+    for name in path:
+        item = item.get(names[name]) if isinstance(item, Mapping) else None
+    if operator == "attribute_exists":
+        return item is not None
+    if operator == "attribute_not_exists":
+        return item is None
+    if item is None:
+        return False
+    other = values[value]
+    return bool({"=": item == other, "<=": operator == "<=" and item <= other}.get(operator, False))
+
+
+@cache
+def _clauses(update: str) -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+    clauses = []
+    for verb, text in re.findall(r"(SET|ADD|REMOVE) (.+?)(?= SET | ADD | REMOVE |$)", update):
+        clauses.append((verb, tuple(tuple(re.findall(r"[#:][\w.#]+|\+", part)) for part in text.split(", "))))
+    return tuple(clauses)
+
+
+def _updated(call: Mapping[str, Any], before: Item) -> Item:
+    names, values = call.get("ExpressionAttributeNames", {}), call.get("ExpressionAttributeValues", {})
+    item = dict(before)
+    for verb, parts in _clauses(call["UpdateExpression"]):
+        for part in parts:
+            *parents, name = [names[one] for one in part[0].split(".")]
+            holder = item
+            for parent in parents:
+                holder[parent] = dict(holder[parent])
+                holder = holder[parent]
+            if verb == "REMOVE":
+                holder.pop(name, None)
+            elif verb == "ADD":
+                holder[name] = holder.get(name, set()) | values[part[1]]
+            elif len(part) == 4:  # #name = #name + :value
+                holder[name] = before[name] + values[part[3]]
+            else:
+                holder[name] = values[part[1]]
+    return item

@@ -1,0 +1,1 @@
+"""Batches: joining, closing, waiting, starting."""
