@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.jsonata import Scope, compile_expression
+from pipeline_triggers.language.jsonata import Expression, Scope, compile_expression
 from pipeline_triggers.language.jsonata.data import WrongType
 from pipeline_triggers.language.jsonata.rules import FUNCTIONS
 from pipeline_triggers.language.jsonata.tree import Node, children, text, walk
@@ -39,35 +39,49 @@ def problem_on_sample(
     do not have, and a function that can't take what they hold, is one. So is what ``unusable`` says of a result.
     """
     expression = compile_expression(source)
-    ast = expression.tree
-    # By another way than by its name, such a field is not there.
-    known = named_in(ast)
-    for variable, field in sorted(known):
-        if variable in bindings and field not in bindings[variable]:
-            return f"asks for ${variable}.{field}, which is not available for such an event; leave it out"
-    every_field = bindings
-    bindings = {
-        variable: {name: value for name, value in fields.items() if (variable, name) not in LOOKUPS.keys() - known}
+    # By another way than by its name, a looked-up field is not there.
+    hidden = LOOKUPS.keys() - named_in(expression.tree)
+    available = {
+        variable: {name: value for name, value in fields.items() if (variable, name) not in hidden}
         for variable, fields in bindings.items()
     }
-    if hidden := _named_otherwise(ast, bindings):
+    if problem := _problem_of_names(expression.tree, event, bindings, available):
+        return problem
+    return _problem_of_value(source, expression, Scope(event, available), unusable, condition=condition)
+
+
+def _problem_of_names(
+    ast: Node, event: Mapping[str, Any], bindings: Mapping[str, Any], available: Mapping[str, Any]
+) -> str | None:
+    """Say which name such an event does not have; ``available`` are the bindings that the expression gets."""
+    for variable, field in sorted(named_in(ast)):
+        if variable in bindings and field not in bindings[variable]:
+            return f"asks for ${variable}.{field}, which is not available for such an event; leave it out"
+    if hidden := _named_otherwise(ast, available):
         variable, field = hidden
         return f"does not name {field} as ${variable}.{field}; write exactly that"
-    if unknown := _unknown_variables(ast, bindings):
-        names = " or ".join(f"${name}" for name in bindings)
+    if unknown := _unknown_variables(ast, available):
+        names = " or ".join(f"${name}" for name in available)
         remedy = f"use {names}" if names else "no variables are available here"
         return f"uses ${unknown[0]}, which is not a variable here; {remedy}"
-    if missing := _missing_paths(ast, event, bindings):
-        return f"asks for {missing[0]}, which such an event does not have; {_remedy(missing[0], every_field)}"
+    if missing := _missing_paths(ast, event, available):
+        return f"asks for {missing[0]}, which such an event does not have; {_remedy(missing[0], bindings)}"
+    return None
+
+
+def _problem_of_value(
+    source: str, expression: Expression, scope: Scope, unusable: Callable[[Any], str | None], *, condition: bool
+) -> str | None:
+    """Say why the expression's value on the sample can't be used, or why there is none."""
     constant = is_constant(source)
-    free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(ast))
+    free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(expression.tree))
     try:
-        result = expression.evaluate(Scope(event, bindings), condition=condition)
+        result = expression.evaluate(scope, condition=condition)
         if constant and result in (None, ""):
             return "gives nothing, on any event; write a value"
         if result is not None:
             return None if free else unusable(result)
-        if _is_plain_path(ast) and not free:
+        if _is_plain_path(expression.tree) and not free:
             return "resolves to nothing on such an event; see the samples in events/, or guard it with $exists"
     except Rejected as error:
         if constant:
