@@ -177,12 +177,13 @@ def test_clocks_that_differ_start_nothing_twice(clocks: tuple[int, int], monkeyp
     first, second = clocks
     began = 1_800_000_000.4
     world = World(ONE)
-    with world.installed():
-        monkeypatch.setattr(time, "time", lambda: began + first)
+    # Left before the world is, which puts back the real clock.
+    with world.installed(), monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: began + first)
         ledger.begin("token", "team/one", "m0")
         waited = 0.0
         while True:
-            monkeypatch.setattr(time, "time", lambda now=began + second + waited: now)
+            patched.setattr(time, "time", lambda now=began + second + waited: now)
             with suppress(Undecided):
                 ledger.begin("token", "team/one", "m1")
                 break

@@ -96,6 +96,7 @@ def test_an_unknown_stage_is_an_error_that_names_the_known_ones(directory: Path)
     assert "stages.yaml has no stage prod; it has dev" in checked.stderr
 
 
+@pytest.mark.usefixtures("new_clients")
 def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without credentials nothing was checked, and that is said."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
