@@ -1,7 +1,8 @@
 """Dead-letter queues → the handlers' queues, after a fix.
 
 SQS's own redrive refuses messages that were sent straight to a dead-letter queue, and can't choose among them. When
-this breaks off between sending a message and deleting it, the next run sends it again: the ledger knows what started.
+a redrive is interrupted between sending a message and deleting it, the next one sends it again: the ledger knows what
+started.
 """
 
 from __future__ import annotations
