@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from click.testing import CliRunner, Result
@@ -99,6 +100,7 @@ def test_an_unknown_stage_is_an_error_that_names_the_known_ones(directory: Path)
 @pytest.mark.usefixtures("new_clients")
 def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without credentials nothing was checked, and that is said."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which remembers the credentials of earlier tests
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
