@@ -16,12 +16,12 @@ from pipeline_triggers.batches.decision import TIME_OUT
 from pipeline_triggers.batches.join import Joining, collect
 from pipeline_triggers.batches.manifest import View
 from pipeline_triggers.batches.messages import process
-from pipeline_triggers.batches.models import Event, Late, Limits, Pause, Rules, Target, Ticket
+from pipeline_triggers.batches.models import Event, Late, Pause, Rules, Target, Ticket
 from pipeline_triggers.batches.services import Notice, Services
 from pipeline_triggers.batches.single import Queued
 from pipeline_triggers.batches.store import KEPT_MARKS
 from pipeline_triggers.errors import Filtered, Rejected, Waiting
-from pipeline_triggers.models import Run
+from pipeline_triggers.models import Limits, Run
 
 from tests.simulation.batch_world import CLOCKS, START_OF_TIME, Faults, Message, Queue, Task, World, iso
 

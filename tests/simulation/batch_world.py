@@ -18,13 +18,13 @@ from functools import partial
 from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
-from pipeline_triggers.batches.models import Execution, Limits, Listing, Turn
+from pipeline_triggers.batches.models import Execution, Listing, Turn
 from pipeline_triggers.batches.records import Records
 from pipeline_triggers.batches.services import Documents, Notice, Services
 from pipeline_triggers.batches.store import Store
 from pipeline_triggers.batches.table import Table
 from pipeline_triggers.errors import MaxStarts, Rejected, Waiting
-from pipeline_triggers.models import Run
+from pipeline_triggers.models import Limits, Run
 
 from tests.simulation.batch_table import MemoryTable, error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -40,6 +40,62 @@ class Options:
     mlflow_experiment: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a join is incomplete: ``after`` seconds from its first event, or at each time of ``cron`` in ``timezone``.
+
+    ``due`` gives, as the document writes it, the ``by`` that a time of ``cron`` asks for, or a list of them.
+    ``start_incomplete`` also starts what is there.
+    """
+
+    after: int | None = None
+    cron: str | None = None
+    timezone: str = "UTC"
+    due: str | None = None
+    start_incomplete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """How a trigger's events become batches. Times are in seconds; expressions are as the document writes them.
+
+    There is one batch for each value of ``by``, or a single one. With ``expect`` it is a join, which closes when its
+    parts are complete: the names of the parts, how many distinct ones, or an expression of ``$batch.by`` that gives
+    either. ``late`` is ``all``, ``new`` or ``ignore``.
+    """
+
+    by: str | None = None
+    part: str | None = None
+    expect: tuple[str, ...] | int | str | None = None
+    quiet: int = 300
+    max_open: int = 3600
+    max_events: int = 10_000
+    only_if: str | None = None
+    late: str = "all"
+    deadline: Deadline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One source of a trigger with ``when.all``, with what the document says of its events alone."""
+
+    when: When
+    condition: str | None = None
+    dedupe: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a pipeline's document allows at a time; None does not limit. ``min_interval`` is in seconds."""
+
+    max_running: int | None = None
+    min_interval: int | None = None
+    max_per_day: int | None = None
+
+
+ALL = "all"  # the source of a trigger that has several
+
 MAX_STARTS = 100  # per trigger and hour, unless the document says otherwise
 
 
@@ -50,7 +106,9 @@ class Trigger:
     ``id`` is ``<team>/<name>``; ``condition`` is the document's ``if`` and ``dedupe`` its business key, both as the
     document writes them. All of ``start`` are started, or with ``one_of`` the one that a publisher names. ``accept``
     holds the parameters that a publisher may set: by name a glob for the value, or the values themselves. A ``direct``
-    trigger's pipelines are started by AWS itself, past the handlers.
+    trigger's pipelines are started by AWS itself, past the handlers. A trigger with ``collect`` starts once per batch.
+    ``when_busy`` is ``wait`` or ``skip``. Where ``when.source`` is ``all``, ``all_of`` holds the sources by the name of
+    their part, and ``views`` one plain trigger for each, whose ``part`` says which.
     """
 
     id: str
@@ -67,6 +125,28 @@ class Trigger:
     enabled: bool = True
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    collect: Collect | None = None
+    when_busy: str = "wait"
+    all_of: Mapping[str, Part] = field(default_factory=dict)
+    part: str = ""
+
+    def views(self) -> tuple[Trigger, ...]:
+        """Return the trigger as each of its sources sees it: itself, or with ``all`` one trigger for each part."""
+        if not self.all_of:
+            return (self,)
+        return tuple(self._view(name, part) for name, part in self.all_of.items())
+
+    def _view(self, name: str, part: Part) -> Trigger:
+        collect = replace(self.collect or Collect(), by=part.by, expect=tuple(self.all_of))
+        return replace(
+            self,
+            when=part.when,
+            condition=part.condition,
+            dedupe=part.dedupe,
+            collect=collect,
+            all_of={},
+            part=name,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from pipeline_triggers.batches.decision import (
     next_step,
     token,
 )
-from pipeline_triggers.batches.models import Execution, Limits, Listing, Pause, Phase, Pipeline, Target, Ticket, Turn
+from pipeline_triggers.batches.models import Execution, Listing, Pause, Phase, Pipeline, Target, Ticket, Turn
+from pipeline_triggers.models import Limits
 
 NOW = 1_780_000_000
 TICKET = Ticket(Target("train"), "t/a", "b1", ready_ms=1000)

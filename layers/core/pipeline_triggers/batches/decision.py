@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from pipeline_triggers.batches.models import Execution, Limits, Listing, Pause, Phase, Pipeline, Ticket, Turn
+from pipeline_triggers.batches.models import Execution, Listing, Pause, Phase, Pipeline, Ticket, Turn
 from pipeline_triggers.batches.rules import GONE_FOR, digest
+from pipeline_triggers.models import Limits
 
 LISTED_WITHIN = 480  # seconds until ListPipelineExecutions shows an execution
 TIME_OUT = 300  # seconds that a function may run; template.yaml

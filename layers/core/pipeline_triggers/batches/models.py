@@ -67,15 +67,6 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a pipeline's document allows at a time; None does not limit. ``min_interval`` is in seconds."""
-
-    max_running: int | None = None
-    min_interval: int | None = None
-    max_per_day: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """One event on its way into a batch.
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipeline_triggers.batches.manifest import View
-from pipeline_triggers.batches.models import Limits, Listing, Target, Ticket, Turn
+from pipeline_triggers.batches.models import Listing, Target, Ticket, Turn
 from pipeline_triggers.batches.records import Records
 from pipeline_triggers.batches.store import Store
-from pipeline_triggers.models import Run
+from pipeline_triggers.models import Limits, Run
 
 
 class Documents(Protocol):

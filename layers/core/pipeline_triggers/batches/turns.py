@@ -9,13 +9,13 @@ from dataclasses import replace
 from pipeline_triggers.batches import decision
 from pipeline_triggers.batches.decision import Do, Situation, Step
 from pipeline_triggers.batches.manifest import View, files, newest, view
-from pipeline_triggers.batches.models import Batch, Ending, Limits, Phase, Pipeline, Ticket, Turn
+from pipeline_triggers.batches.models import Batch, Ending, Phase, Pipeline, Ticket, Turn
 from pipeline_triggers.batches.services import Notice, Services
 from pipeline_triggers.batches.slots import ask_for_turns, seal
 from pipeline_triggers.batches.table import Changed
 from pipeline_triggers.batches.writing import MOST_ATTEMPTS, carried_out, rest
 from pipeline_triggers.errors import Filtered, MaxStarts, Rejected, Waiting
-from pipeline_triggers.models import Run
+from pipeline_triggers.models import Limits, Run
 
 
 def take_turns(pipeline: str, services: Services) -> str:
