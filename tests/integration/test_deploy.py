@@ -71,6 +71,11 @@ def left_of(aws: LocalAws, stack: str) -> list[str]:
     return [name for name in names if name == stack or name.startswith(f"{stack}-")]
 
 
+def logical_name(physical: str) -> str:
+    """Return the logical id in a name that CloudFormation made: stack-LogicalId-SUFFIX."""
+    return physical.rsplit("-", 2)[1]
+
+
 def break_template(project: Project) -> None:
     """Let the next deploy fail after the triggers are deployed."""
     template = project.path / "template.yaml"
@@ -124,7 +129,9 @@ def test_each_stage_is_a_stack_of_its_own(aws: LocalAws, new_project: Callable[[
 
     aws.client("cloudformation").delete_stack(StackName="as-dev")
     aws.client("cloudformation").get_waiter("stack_delete_complete").wait(StackName="as-dev")
-    assert left_of(aws, "as-dev") == []
+    # The records stay: the ledger, the snapshots, and the verdicts in the logs.
+    assert left_of(aws, "as-dev")
+    assert all(name.endswith(("Table", "LogGroup")) for name in map(logical_name, left_of(aws, "as-dev")))
     assert '"raw-prod"' in rules(aws, "as-prod")["team/stays"]
 
 

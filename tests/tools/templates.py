@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -16,6 +17,8 @@ from samcli.yamlhelper import yaml_parse
 
 from tests import PROJECT
 from tests.localaws import REGION
+
+_NO_VALUE = {"Ref": "AWS::NoValue"}
 
 COMPILED_STACK = PROJECT / "layers" / "triggers" / "compiled" / "stack.yaml"
 
@@ -34,6 +37,38 @@ def table_keys(name: str) -> dict[str, Any]:
 def transformed() -> dict[str, Any]:
     """Return ``template.yaml`` as CloudFormation gets it after the SAM transform."""
     return copy.deepcopy(_transformed())
+
+
+def with_parameters(**given: str) -> dict[str, Any]:
+    """Return the transformed template's resources as CloudFormation creates them with these parameters."""
+    template = _transformed()
+    values = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()} | given
+    holds = {name: _holds(condition, values) for name, condition in template["Conditions"].items()}
+    return {
+        name: _without_conditions(resource, holds)
+        for name, resource in template["Resources"].items()
+        if holds.get(resource.get("Condition"), True)
+    }
+
+
+def _holds(condition: dict[str, Any], values: Mapping[str, str]) -> bool:
+    """Evaluate a condition of the one form that the template has: a parameter is not empty."""
+    ((_, (equals,)),) = condition.items()
+    parameter, empty = equals["Fn::Equals"]
+    return bool(values[parameter["Ref"]] != empty)
+
+
+def _without_conditions(value: Any, holds: Mapping[str, bool]) -> Any:
+    """Replace each Fn::If by what holds, and leave out what has no value."""
+    if isinstance(value, dict):
+        if "Fn::If" in value:
+            condition, then, otherwise = value["Fn::If"]
+            return _without_conditions(then if holds[condition] else otherwise, holds)
+        items = {name: _without_conditions(item, holds) for name, item in value.items()}
+        return {name: item for name, item in items.items() if item != _NO_VALUE}
+    if isinstance(value, list):
+        return [item for one in value if (item := _without_conditions(one, holds)) != _NO_VALUE]
+    return value
 
 
 @cache

@@ -111,11 +111,10 @@ def test_no_role_may_do_anything_to_everything() -> None:
 
 @pytest.mark.parametrize("queue", [f"{handler}{kind}" for handler in HANDLERS for kind in ("Queue", "DeadLetterQueue")])
 def test_queues_take_encrypted_messages_of_this_account_only(queue: str) -> None:
-    """Only rules of this account may send; nothing unencrypted is accepted; what lies there is encrypted.
+    """Only rules of this account may send, and nothing unencrypted is accepted.
 
     The policy of the queue for messages is compiled, with the topics in it.
     """
-    assert of_type("AWS::SQS::Queue")[queue]["SqsManagedSseEnabled"] is True
     policies = [found for found in of_type("AWS::SQS::QueuePolicy").values() if {"Ref": queue} in found["Queues"]]
     if queue.startswith("OnSnsMessage"):
         assert policies == []

@@ -256,6 +256,8 @@ def test_each_service_may_start_exactly_the_pipelines_that_it_starts() -> None:
         ("DirectSchedules", "scheduler", "scheduler:${AWS::Region}:${AWS::AccountId}:schedule-group/${ScheduleGroup}"),
     ):
         role = found[f"{name}Role"]["Properties"]
+        given = {"Ref": "PermissionsBoundary"}
+        assert role["PermissionsBoundary"] == {"Fn::If": ["HasPermissionsBoundary", given, {"Ref": "AWS::NoValue"}]}
         (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}
         assert trust["Condition"] == {
@@ -264,7 +266,8 @@ def test_each_service_may_start_exactly_the_pipelines_that_it_starts() -> None:
         }
     assert "Policies" not in found["DirectRulesRole"]["Properties"]
     (send,) = found["DirectSchedulesRole"]["Properties"]["Policies"]
-    (statement,) = send["PolicyDocument"]["Statement"]
+    statement, of_key = send["PolicyDocument"]["Statement"]
+    assert of_key["Fn::If"][0] == "HasKmsKeyArn"
     assert (statement["Action"], statement["Resource"]) == (["sqs:SendMessage"], [{"Ref": "OnEventDeadLetterQueueArn"}])
 
 

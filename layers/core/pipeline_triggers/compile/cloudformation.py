@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline_triggers.language.stages import PSEUDO_PARAMETERS, REFERENCE, references
@@ -63,6 +63,16 @@ def _sub(text: str, mapping: str) -> Intrinsic:
 
 def _stage_value(name: str, mapping: str) -> Intrinsic:
     return {"Fn::FindInMap": [mapping, {"Ref": "Stage"}, name]}
+
+
+def conditions(parameters: Iterable[str]) -> dict[str, Any]:
+    """Return the template's section that says which optional parameters were given, for ``if_given``."""
+    return {"Conditions": {f"Has{name}": {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]} for name in parameters}}
+
+
+def if_given(parameter: str, value: Resource) -> Intrinsic:
+    """Write a value that is there only if an optional parameter of the stack is not empty."""
+    return {"Fn::If": [f"Has{parameter}", value, {"Ref": "AWS::NoValue"}]}
 
 
 def mappings(stages: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline_triggers.compile.cloudformation import Intrinsic, Resource, arn, pipeline_arn, spellings
+from pipeline_triggers.compile.cloudformation import Intrinsic, Resource, arn, if_given, pipeline_arn, spellings
 from pipeline_triggers.documents import quotas
 from pipeline_triggers.language import lookups
 from pipeline_triggers.language.stages import Stages
@@ -31,10 +31,15 @@ def direct_role(service: str, source: str) -> Resource:
             "ArnLike": {"aws:SourceArn": {"Fn::Sub": arn(service, source)}},
         },
     }
-    properties: Resource = {"AssumeRolePolicyDocument": _document([trust])}
+    properties: Resource = {
+        "PermissionsBoundary": if_given("PermissionsBoundary", {"Ref": "PermissionsBoundary"}),
+        "AssumeRolePolicyDocument": _document([trust]),
+    }
     if service == "scheduler":  # which sends to the dead-letter queue with this role; EventBridge as itself
-        statement = _allowed(["sqs:SendMessage"], [{"Ref": "OnEventDeadLetterQueueArn"}])
-        properties["Policies"] = [{"PolicyName": "send", "PolicyDocument": _document([statement])}]
+        send = _allowed(["sqs:SendMessage"], [{"Ref": "OnEventDeadLetterQueueArn"}])
+        encrypt = _allowed(["kms:Decrypt", "kms:GenerateDataKey"], [{"Ref": "KmsKeyArn"}])
+        statements = [send, if_given("KmsKeyArn", encrypt)]
+        properties["Policies"] = [{"PolicyName": "send", "PolicyDocument": _document(statements)}]
     return {"Type": "AWS::IAM::Role", "Properties": properties}
 
 

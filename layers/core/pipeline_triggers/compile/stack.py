@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from pipeline_triggers.compile import size
-from pipeline_triggers.compile.cloudformation import Resource, mappings
+from pipeline_triggers.compile.cloudformation import Resource, conditions, mappings
 from pipeline_triggers.compile.policies import direct_policies, direct_role, handler_policies
 from pipeline_triggers.compile.rules import rules
 from pipeline_triggers.compile.schedules import schedules
@@ -23,6 +23,8 @@ from pipeline_triggers.language.sources import DIRECT_RULES, DIRECT_SCHEDULES, H
 
 STACK = "stack.yaml"
 PAST = "Past"  # in the stack's Metadata
+
+_OPTIONAL = ("KmsKeyArn", "PermissionsBoundary")  # parameters, empty where not given
 
 _HEADER = """\
 # Compiled from the documents in layers/triggers by `triggers compile`. Do not edit; commit it with them.
@@ -68,13 +70,14 @@ def template(documents: Documents, past: frozenset[str] = frozenset()) -> dict[s
         "Description": "Pipeline Triggers - rules, schedules, subscriptions and policies, compiled from the documents",
         # Every source's queue is handed in, whether a trigger uses it now or not.
         "Metadata": {
-            "cfn-lint": {"config": {"ignore_checks": ["W2001", "W7001"]}},
+            "cfn-lint": {"config": {"ignore_checks": ["W2001", "W7001", "W8001"]}},
             **({PAST: sorted(past)} if past else {}),
         },
         "Parameters": {
             "Stage": {"Type": "String", "AllowedValues": list(documents.stages)},
             **{name: {"Type": "String"} for name in _parameters()},
         },
+        **conditions(_OPTIONAL),
         **mappings(documents.stages),
         "Resources": resources,
     }
@@ -86,7 +89,7 @@ def _parameters() -> list[str]:
         f"{handler}{name}" for handler in HANDLERS for name in ("QueueArn", "DeadLetterQueueArn", "RoleName")
     ]
     of_topic = ["OnSnsMessageQueueUrl", "OnSnsMessageDeadLetterQueueUrl", "RequestsTopicArn"]
-    return [*of_handlers, *of_topic, "ScheduleGroup", "ScheduleRoleArn"]
+    return [*of_handlers, *of_topic, "ScheduleGroup", "ScheduleRoleArn", *_OPTIONAL]
 
 
 def _direct(documents: Documents, past: frozenset[str]) -> dict[str, Resource]:
