@@ -14,8 +14,11 @@ from pipeline_triggers.cli.options import check_stage, documents_option, json_op
 from pipeline_triggers.compile import files
 from pipeline_triggers.compile.stack import compile_documents
 from pipeline_triggers.documents import loader, schedules
+from pipeline_triggers.documents.section import EXAMPLES
 from pipeline_triggers.documents.warnings import warnings
 from pipeline_triggers.errors import DocumentsError
+from pipeline_triggers.language.stages import resolve_trigger
+from pipeline_triggers.operations.graph import mermaid
 
 
 @click.command("compile")
@@ -88,6 +91,22 @@ def list_command(directory: Path, as_json: bool) -> None:
         state = "enabled" if trigger.enabled else "disabled"
         rows.append((trigger.id, state, starts, f"{trigger.when.source} {fields}"))
     output.table(("trigger", "state", "starts", "when"), rows)
+
+
+@click.command("graph")
+@documents_option
+@stage_option
+def graph_command(directory: Path, stage: str) -> None:
+    """Draw what starts what, as Mermaid: put the output between ```mermaid fences, and GitHub draws it.
+
+    Sources point to triggers, triggers to pipelines, and pipelines to the triggers that their ends fire. More than 60
+    triggers are drawn as their teams.
+    """
+    loaded = loader.load(directory)
+    check_stage(loaded, stage)
+    triggers = [resolve_trigger(trigger, {**EXAMPLES, **loaded.stages[stage]}) for trigger in loaded.triggers]
+    for text in mermaid(triggers, {}).splitlines():
+        output.line(text)
 
 
 def _as_json(trigger: dict[str, object]) -> dict[str, object]:
