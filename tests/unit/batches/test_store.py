@@ -194,6 +194,15 @@ def test_the_heads_are_the_oldest_ticket_of_each_trigger(store: Store) -> None:
     assert [ticket.run for ticket in store.heads("train")] == [{"token": "x"}] * 3
 
 
+def test_a_start_without_interval_and_daily_limit_is_not_remembered(store: Store) -> None:
+    """Only the pipeline's version changes."""
+    _, ticket = _due(store)
+    pipeline = store.pipeline("train")
+    assert pipeline
+    store.begin(Turn(ticket, Phase.BEGUN, int(NOW), "n1"), pipeline, counted=False)
+    assert store.pipeline("train") == replace(pipeline, version=pipeline.version + 1)
+
+
 def test_a_turn_counts_only_for_the_version_that_was_read(store: Store) -> None:
     """Of two functions that decide at once, one begins."""
     _, ticket = _due(store)

@@ -1,9 +1,8 @@
-"""What a user does with a batch: look at it, close it now, drop it."""
+"""What a user does with a batch: close it now, drop it."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 
 from pipeline_triggers.batches.models import Ending, Phase, Slot, Ticket, Turn
@@ -11,13 +10,6 @@ from pipeline_triggers.batches.services import Services
 from pipeline_triggers.batches.slots import NO_PIPELINE, ask_for_turns, know, make_due, seal, sealed, tickets_of
 from pipeline_triggers.batches.table import Changed
 from pipeline_triggers.batches.turns import conclude, end_ticket
-
-
-def waiting(services: Services) -> Iterator[Slot | Ticket]:
-    """Return all batches that take events, and all tickets that wait for their turn."""
-    yield from services.store.open_slots()
-    for pipeline in services.store.pipelines():
-        yield from services.store.tickets(pipeline.name)
 
 
 def close(batch: str, services: Services) -> bool:
@@ -57,7 +49,15 @@ def _drop_open(slot: Slot, reason: str, services: Services) -> list[str]:
         know(target.pipeline, services)
     now = services.now()
     turns = [
-        Turn(ticket, Phase.ENDING, int(now), f"{random.getrandbits(64):016x}", "", str(Ending.FILTERED), reason)
+        Turn(
+            ticket,
+            Phase.ENDING,
+            int(now),
+            f"{random.getrandbits(64):016x}",
+            "",
+            str(Ending.FILTERED),
+            f"dropped: {reason}",
+        )
         for ticket in tickets_of(slot, targets, now)
     ]
     services.store.drop(slot, sealed(replace(slot, targets=tuple(targets))), turns, now)

@@ -1,4 +1,4 @@
-"""What ``on_batch`` gets, one message at a time: a sweep, a pipeline, a slot, a deadline, an execution's end."""
+"""What ``on_batch`` gets, one message at a time: a sweep, a pipeline, a slot, a deadline, an end, a command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pipeline_triggers.batches import pauses, rules
+from pipeline_triggers.batches import commands, pauses, rules
 from pipeline_triggers.batches.deadlines import judge
 from pipeline_triggers.batches.decision import LEFT_ALONE
 from pipeline_triggers.batches.models import Phase
@@ -38,6 +38,10 @@ def process(message: Mapping[str, Any], services: Services) -> str:
             visit(key, services)
         case {"deadline": str(trigger), "scheduled": str(scheduled)}:
             judge(trigger, scheduled, _seconds(scheduled), services)
+        case {"close": str(batch)}:
+            commands.close(batch, services)
+        case {"drop": str(batch), "reason": str(reason)}:
+            commands.drop(batch, reason, services)
         case _:
             raise ValueError(f"no message of on_batch: {sorted(message)}")
     return ""

@@ -121,7 +121,7 @@ class Table:
             call["ConditionExpression"] = condition
         used = f"{call.get('UpdateExpression', '')} {condition}"
         if names := _names(used):
-            within = {f"#{name}": value for name, value in values.items() if name.startswith("id_")}
+            within = {name: values[name[1:]] for name in names if name.startswith("#id_")}
             call["ExpressionAttributeNames"] = names | within
         given = {f":{name}": value for name, value in values.items() if re.search(rf":{name}\b", used)}
         if given:

@@ -13,6 +13,7 @@ import click
 
 from pipeline_triggers.account import home
 from pipeline_triggers.cli import output
+from pipeline_triggers.cli.deployed import deployed
 from pipeline_triggers.cli.options import (
     check_stage,
     documents_option,
@@ -23,11 +24,10 @@ from pipeline_triggers.cli.options import (
 )
 from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Outcome, Trigger
-from pipeline_triggers.operations import describe, run, stacks
+from pipeline_triggers.models import Outcome
+from pipeline_triggers.operations import describe, run
 from pipeline_triggers.operations.check_account import triggers_of
 from pipeline_triggers.operations.explain import check_shape, explain
-from pipeline_triggers.operations.stacks import Stack
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
 SHOWN, LOOKED_BACK = 5, timedelta(days=7)  # of the last verdicts
@@ -75,24 +75,25 @@ def explain_command(event: Path, directory: Path, stage: str, as_json: bool) -> 
 @json_option
 def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> None:
     """Show what is deployed of a trigger, what it starts, and its last verdicts."""
-    deployed_stack, trigger, _ = _deployed(name, directory, stack)
-    deployed = describe.deployed(deployed_stack, trigger)
-    log_group = describe.log_group(deployed_stack, trigger)
+    here = deployed(directory, stack)
+    trigger = here.trigger(name)
+    found = describe.deployed(here.stack, trigger)
+    log_group = describe.log_group(here.stack, trigger)
     last = deque(verdicts(log_group, datetime.now(UTC) - LOOKED_BACK, trigger=trigger.id), maxlen=SHOWN)
     if as_json:
         about = {"trigger": trigger.id, "description": trigger.description, "direct": trigger.direct}
         starts = [{"pipeline": start.pipeline, "parameters": dict(start.parameters)} for start in trigger.start]
         logged = [verdict.as_json() for verdict in last]
-        output.data([{**about, **asdict(deployed), "starts": starts, "verdicts": logged}])
+        output.data([{**about, **asdict(found), "starts": starts, "verdicts": logged}])
         return
     output.labelled("trigger", f"{trigger.id}: {trigger.description}".rstrip(": "))
-    output.labelled(deployed.kind, deployed.arn)
-    output.labelled("state", deployed.state)
-    for label, value in deployed.fires.items():
+    output.labelled(found.kind, found.arn)
+    output.labelled("state", found.state)
+    for label, value in found.fires.items():
         output.labelled(label, value)
-    output.labelled("targets", *deployed.targets)
-    if deployed.role:
-        output.labelled("role", deployed.role)
+    output.labelled("targets", *found.targets)
+    if found.role:
+        output.labelled("role", found.role)
     # The handlers' own copy can't be read.
     for start in trigger.start:
         parameters = (f"  {parameter} = {source}" for parameter, source in start.parameters.items())
@@ -121,7 +122,8 @@ def run_command(
 
     Prints the verdicts; exits with 1 when one is REJECTED, or the last has not come in time.
     """
-    deployed_stack, trigger, triggers = _deployed(name, directory, stack)
+    here = deployed(directory, stack)
+    deployed_stack, trigger, triggers = here.stack, here.trigger(name), here.triggers
     if trigger.direct:
         raise output.usage_error(f"{trigger.id} is delivered directly, past every handler; start its pipeline itself")
     if trigger.when.source != "schedule" and path is None:
@@ -148,21 +150,6 @@ def run_command(
         output.line(f"{trigger.id}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items())}")
     if outcomes[Outcome.REJECTED]:
         raise click.exceptions.Exit(1)
-
-
-def _deployed(name: str, directory: Path, stack: str) -> tuple[Stack, Trigger, list[Trigger]]:
-    """Return the deployed stack, and the trigger among all triggers as its stage sees them."""
-    deployed_stack = stacks.stack(stack)
-    loaded = loader.load(directory)
-    stage = deployed_stack.parameters["Stage"]
-    if stage not in loaded.stages:
-        raise output.Failed(f"{stack} has the stage {stage}, which stages.yaml lacks")
-    triggers = triggers_of(loaded, stage, home.current().pseudo_parameters())
-    named = [trigger for trigger in triggers if name in (trigger.id, trigger.id.partition("/")[2])]
-    if len(named) != 1:
-        ids = ", ".join(trigger.id for trigger in named or triggers)
-        raise output.usage_error(f"the documents have {len(named) or 'no'} triggers {name}; name one of {ids}")
-    return deployed_stack, named[0], triggers
 
 
 def _read_event(path: Path) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""What the commands about a deployed stack begin with: the stack, and the documents as its stage sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_triggers.account import home
+from pipeline_triggers.cli import output
+from pipeline_triggers.compile.stack import compile_documents
+from pipeline_triggers.documents import loader
+from pipeline_triggers.language import triggers_json
+from pipeline_triggers.models import Limits, Trigger
+from pipeline_triggers.operations import stacks
+from pipeline_triggers.operations.stacks import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployed stack, with the triggers and the pipelines' limits of the documents on this disk."""
+
+    stack: Stack
+    triggers: Sequence[Trigger]
+    limits: dict[str, Limits]
+
+    def trigger(self, name: str) -> Trigger:
+        """Return the trigger with an id or, where that is clear, a name; end the command if there is not one."""
+        named = [trigger for trigger in self.triggers if name in (trigger.id, trigger.id.partition("/")[2])]
+        if len(named) != 1:
+            ids = ", ".join(trigger.id for trigger in named or self.triggers)
+            raise output.usage_error(f"the documents have {len(named) or 'no'} triggers {name}; name one of {ids}")
+        return named[0]
+
+
+def deployed(directory: Path, stack: str) -> Deployed:
+    """Read a deployed stack and the documents; end the command when they do not fit."""
+    deployed_stack = stacks.stack(stack)
+    loaded = loader.load(directory)
+    stage = deployed_stack.parameters["Stage"]
+    if stage not in loaded.stages:
+        raise output.Failed(f"{stack} has the stage {stage}, which stages.yaml lacks")
+    values = home.current().pseudo_parameters()
+    compiled = compile_documents(loaded)["triggers.json"]
+    triggers = list(triggers_json.load(compiled, stage, values).values())
+    return Deployed(deployed_stack, triggers, triggers_json.load_limits(compiled, stage, values))
