@@ -97,11 +97,6 @@ class SimDocuments:
         expect = found.rules.expect if found and found.rules else None
         return dict.fromkeys(self.days, expect) if expect is not None else {}
 
-    def starts_incomplete(self, trigger: str) -> bool:
-        """Return the trigger's rule."""
-        found = self.triggers[trigger].rules
-        return bool(found and found.start_incomplete)
-
 
 @dataclass
 class History:
@@ -447,7 +442,8 @@ def _let_it_run(history: History) -> None:
         world.run(world.now + pace)
         same = before == (world.table.writes, len(world.executions), len(world.log))
         quiet_since = quiet_since + 1 if same else 0
-        pace = min(pace * 2, 7200.0) if same else 60.0
+        busy = 60.0 if world.now < START_OF_TIME + 2 * TROUBLE else 900.0
+        pace = min(pace * 2, 7200.0) if same else busy
         if quiet_since >= 4 and world.now > START_OF_TIME + 2 * TROUBLE and not _waits(history):
             break
     if history.seed % 3 == 0:
@@ -693,8 +689,9 @@ def _order(history: History) -> Iterator[str]:
     for (batch, key), at in history.world.table.queued.items():
         end = ready.get(batch, {}).get("ends", {}).get(key)
         if end and end["outcome"] == "STARTED":
-            created = next(one.created_at for one in world.executions if one.arn == end["execution"])
-            due[ready[batch]["trigger"], key].append((at, created))
+            started = next(one for one in world.executions if one.arn == end["execution"])
+            if started.token not in world.once:  # it did not wait
+                due[ready[batch]["trigger"], key].append((at, started.created_at))
     for times in due.values():
         for at, created in times:
             if any(

@@ -34,9 +34,6 @@ class Documents(Protocol):
     def expected(self, trigger: str, scheduled: str) -> Mapping[str, tuple[str, ...] | int]:
         """Return which ``by`` a deadline asks for, each with the parts that it expects."""
 
-    def starts_incomplete(self, trigger: str) -> bool:
-        """Return the trigger's ``start_incomplete``."""
-
 
 class Door(Protocol):
     """The one place that starts executions and looks for them."""
