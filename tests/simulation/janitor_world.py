@@ -206,10 +206,9 @@ class Account:
             setattr(self, name, fresh)
         self.sagemaker.pipelines = dict.fromkeys(pipelines, 0.0)
         self.cloudformation.before = self.queues.before = self._call
-        events: Any = boto3.client("events")
+        events = _client("events")
         events.create_event_bus(Name="stack")
-        table: Any = boto3.resource("dynamodb")
-        table.create_table(TableName="snapshots", **_snapshot_table())
+        _client("dynamodb").create_table(TableName="snapshots", **_snapshot_table())
         self.configure()
 
     def configure(self, **environment: str) -> None:
@@ -300,6 +299,13 @@ THROTTLED = {"__type": "ThrottlingException", "message": "Rate exceeded"}
 
 
 @cache
+def _client(service: str) -> Any:
+    """Return a client whose calls are not the janitor's; clients take their time to make."""
+    new: Any = boto3.client
+    return new(service)
+
+
+@cache
 def _snapshot_table() -> dict[str, Any]:
     template = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
     properties = template["Resources"]["SnapshotTable"]["Properties"]
@@ -308,7 +314,7 @@ def _snapshot_table() -> dict[str, Any]:
 
 def put_schedule(name: str, target: Mapping[str, Any], group: str = "default", **more: Any) -> None:
     """Make a schedule."""
-    scheduler: Any = boto3.client("scheduler")
+    scheduler = _client("scheduler")
     fields = {"ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}, **more}
     scheduler.create_schedule(Name=name, GroupName=group, Target={"RoleArn": ROLE, **target}, **fields)
 
@@ -325,7 +331,7 @@ def universal(pipeline: str) -> dict[str, Any]:
 
 def put_rule(name: str, pipelines: Mapping[str, str], bus: str = "default", **more: Any) -> None:
     """Make a rule with targets: id → pipeline."""
-    events: Any = boto3.client("events")
+    events = _client("events")
     events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["x"]}', **more)
     targets = [{"Id": one, "Arn": ARN + pipeline, "RoleArn": ROLE} for one, pipeline in pipelines.items()]
     events.put_targets(Rule=name, EventBusName=bus, Targets=targets)
@@ -333,14 +339,14 @@ def put_rule(name: str, pipelines: Mapping[str, str], bus: str = "default", **mo
 
 def schedules() -> set[str]:
     """Return the names of all schedules."""
-    scheduler: Any = boto3.client("scheduler")
+    scheduler = _client("scheduler")
     pages = scheduler.get_paginator("list_schedules").paginate()
     return {f"{one['GroupName']}/{one['Name']}" for page in pages for one in page["Schedules"]}
 
 
 def targets() -> set[str]:
     """Return all rules' targets, and rules that have none."""
-    events: Any = boto3.client("events")
+    events = _client("events")
     found = set()
     for bus in events.list_event_buses()["EventBuses"]:
         for rule in events.list_rules(EventBusName=bus["Name"])["Rules"]:
@@ -352,8 +358,8 @@ def targets() -> set[str]:
 
 def everything() -> None:
     """Let each kind of pointer point at ``train``, and one of each kind at ``train-v2``."""
-    scheduler: Any = boto3.client("scheduler")
-    events: Any = boto3.client("events")
+    scheduler = _client("scheduler")
+    events = _client("events")
     scheduler.create_schedule_group(Name="team")
     events.create_event_bus(Name="team")
     for name in ("train", "train-v2"):

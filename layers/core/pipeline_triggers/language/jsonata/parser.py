@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 from typing import Any
 
 from jsonata.parser import Parser
@@ -20,7 +21,7 @@ def parse(source: str) -> Node:
 
     """
     # A space, because the library looks one character ahead.
-    return _Parser().parse(f"{source} ")
+    return _parser().parse(f"{source} ")
 
 
 class _Parser(Parser):  # type: ignore[misc]  # no type information published
@@ -40,6 +41,10 @@ class _Parser(Parser):  # type: ignore[misc]  # no type information published
         if isinstance(expr, _Default):
             node.condition_may_be_missing = True
         return node
+
+
+# Its table of symbols takes longer to make than most expressions take to parse, and parsing leaves nothing in it.
+_parser = cache(_Parser)
 
 
 class _Default(Parser.InfixDefault):  # type: ignore[misc]

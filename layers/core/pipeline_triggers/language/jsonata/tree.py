@@ -13,13 +13,15 @@ Node = Any
 # Functions whose argument says which items to take: an item may lack what the argument names.
 SELECTING = frozenset({"filter", "sift", "single"})
 
+_NESTING = (Parser.Symbol, list, tuple)  # most of a node's attributes are None or text
+
 _UP = ("ancestor", "slot", "seeking_parent", "_outer_instance", "outer_instance")
 
 
 def children(node: Node) -> Iterator[tuple[Node, bool]]:
     """Yield the nodes directly below a node, and for each whether it selects among items."""
     for name, value in vars(node).items():
-        if name in _UP:
+        if name in _UP or not isinstance(value, _NESTING):
             continue
         selects = name in ("predicate", "stages") or (
             name == "arguments" and node.type == "function" and node.procedure.value in SELECTING
