@@ -28,8 +28,10 @@ Schema = dict[str, Any]
 
 
 def with_sources(schema: Schema) -> Schema:
-    """Return the documents' JSON Schema with the sources that there are."""
-    when = schema["$defs"]["when"] | {"properties": {name: source.json_schema() for name, source in SOURCES.items()}}
+    """Return the documents' JSON Schema with the sources that there are, and all of several."""
+    when = schema["$defs"]["when"]
+    sources = {name: source.json_schema() for name, source in SOURCES.items()}
+    when = when | {"properties": {**sources, "all": when["properties"]["all"]}}
     return schema | {"$defs": schema["$defs"] | {"when": when}}
 
 
@@ -39,6 +41,9 @@ def with_tables(text: str, schema: Schema) -> str:
     tables = {
         "document": lambda: _keys(schema, definitions),
         "trigger": lambda: _keys(definitions["trigger"], definitions),
+        "collect": lambda: _keys(definitions["collect"], definitions),
+        "deadline": lambda: _keys(definitions["deadline"], definitions),
+        "limits": lambda: _keys(definitions["limits"], definitions),
         "when": lambda: _sources(definitions),
         "lookups": _lookups,
         "packages": _packages,
@@ -60,7 +65,7 @@ def _sources(definitions: Schema) -> Iterator[str]:
     yield "| --- | --- | --- |"
     for source, value in definitions["when"]["properties"].items():
         yield _row(f"`{source}`", _meaning(value, definitions), "")
-        for name, field in value["properties"].items():
+        for name, field in value.get("properties", {}).items():
             required = "required" if name in value.get("required", ()) else ""
             yield _row(f"`{source}.{name}`", _meaning(field, definitions), required)
 

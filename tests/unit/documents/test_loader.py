@@ -53,7 +53,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             "    when: {queue: {bucket: raw}}\n    start: churn-training\n",
             "6: triggers.retrain.when.queue: is not a known field; "
-            "use one of s3, endpoint, drift, training_job, model_package, pipeline, alarm, sns, schedule, event",
+            "use one of s3, endpoint, drift, training_job, model_package, pipeline, alarm, sns, schedule, event, all",
         ),
         (
             GOOD + "    enabled: yes\n",

@@ -45,7 +45,7 @@ def compile_documents(documents: Documents, past: frozenset[str] = frozenset()) 
     text = _HEADER + yaml.dump(stack, Dumper=_WithoutAliases, sort_keys=False, width=110, allow_unicode=True)
     if problems := list(size.problems(documents, stack["Resources"], text)):
         raise DocumentsError(problems)
-    return {"triggers.json": triggers_json.dump(documents.triggers, documents.stages), STACK: text}
+    return {"triggers.json": triggers_json.dump(documents.triggers, documents.stages, documents.limits), STACK: text}
 
 
 class _WithoutAliases(yaml.SafeDumper):

@@ -9,64 +9,13 @@ from __future__ import annotations
 import re
 from calendar import isleap, monthrange
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+from pipeline_triggers.language import cron
 
-_NUMBER = re.compile(r"[0-9]{1,4}")
 _RATE = re.compile(r"([0-9]{1,9})\s+(?:minute|hour|day)s?")
 _TO_YEAR = re.compile(r"(?:[0-9]{4}-)?([0-9]{4})")
 _FIFTH_WEEK = 29  # its first day
 _WRAPPED = re.compile(r"\s*(cron|rate|at)\s*\((.*)\)\s*", re.IGNORECASE | re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One of the six: its values, their names from ``first`` on, and what it takes besides lists and ranges."""
-
-    name: str
-    first: int
-    last: int
-    names: tuple[str, ...] = ()
-    special: re.Pattern[str] | None = None
-    takes_steps: bool = True
-
-    @property
-    def values(self) -> str:
-        """Say which values there are."""
-        named = f" or {self.names[0]}-{self.names[-1]}" if self.names else ""
-        return f"{self.first}-{self.last}{named}"
-
-    def value(self, text: str) -> int | None:
-        """Return a value's number, or None if the field does not have it."""
-        # upper() turns a few letters beyond ASCII into ASCII, such as U+017F.
-        if (text.isascii() and text.upper() in self.names) or (
-            _NUMBER.fullmatch(text) and self.first <= int(text) <= self.last
-        ):
-            return self.number(text)
-        return None
-
-    def number(self, text: str) -> int:
-        """Return the number of a value that the field has."""
-        return int(text) if text.isdecimal() else self.first + self.names.index(text.upper())
-
-
-_SPECIAL_DAY = re.compile(r"L(?:-([0-9]{1,2}))?|LW|([0-9]{1,2})W", re.IGNORECASE)
-_DAY_OF_MONTH = _Field("day of month", 1, 31, special=_SPECIAL_DAY)
-_DAY_OF_WEEK = _Field(
-    "day of week", 1, 7, DAYS, re.compile(r"L|([0-9A-Z]+)L|([0-9A-Z]+)#([0-9]{1,2})", re.IGNORECASE), takes_steps=False
-)
-_MONTH = _Field("month", 1, 12, MONTHS)
-_YEAR = _Field("year", 1970, 2199)
-_FIELDS = (
-    _Field("minutes", 0, 59),
-    _Field("hours", 0, 23),
-    _DAY_OF_MONTH,
-    _MONTH,
-    _DAY_OF_WEEK,
-    _YEAR,
-)
 
 
 def cron_problem(expression: str) -> str | None:
@@ -77,36 +26,24 @@ def cron_problem(expression: str) -> str | None:
 def last_year(expression: str) -> int:
     """Return the last year in which an expression may fire, as far as its list of years and ranges says."""
     items = (_TO_YEAR.fullmatch(item) for item in expression.split()[-1].split(","))
-    return max(int(years[1]) if years else _YEAR.last for years in items)
+    return max(int(years[1]) if years else cron.YEAR.last for years in items)
 
 
 def never_fires(expression: str) -> str | None:
     """Say that none of the months that a valid expression names has the day that it names, or None."""
     _, _, of_month, months, of_week, years = expression.split()
     days = max(_first_day(of_month), _FIFTH_WEEK if of_week.endswith("#5") else 1)
-    year = next((year for year in _values(_YEAR, years) if isleap(year)), 1970)
-    longest = max(monthrange(year, month)[1] for month in _values(_MONTH, months))
+    year = next((year for year in cron.values(cron.YEAR, years) if isleap(year)), 1970)
+    longest = max(monthrange(year, month)[1] for month in cron.values(cron.MONTH, months))
     return None if days <= longest else f"never fires: no month that it names has {days} days"
 
 
 def _first_day(of_month: str) -> int:
     """Return the number of days that a month must have for the first of the days to be one of it."""
-    if special := _SPECIAL_DAY.fullmatch(of_month):
+    if special := cron.SPECIAL_DAY.fullmatch(of_month):
         # AWS does not document which weekday is nearest to a day that a month does not have.
         return int(special[1] or 0) + 1
-    return min(_values(_DAY_OF_MONTH, of_month))
-
-
-def _values(field: _Field, text: str) -> Iterator[int]:
-    """Give the numbers of a valid list of values and ranges; a range may go round, as NOV-FEB does."""
-    size = field.last - field.first + 1
-    for item in text.split(","):
-        base, slash, step = item.partition("/")
-        first, dash, last = base.partition("-")
-        begin = field.first if first in ("*", "?") else field.number(first)
-        end = field.number(last) if dash else field.last if slash or first in ("*", "?") else begin
-        count = (end - begin) % size + 1
-        yield from (field.first + (begin - field.first + at) % size for at in range(0, count, int(step or 1)))
+    return min(cron.values(cron.DAY_OF_MONTH, of_month))
 
 
 def rate_problem(expression: str) -> str | None:
@@ -126,12 +63,12 @@ def _wrapped(expression: str) -> str | None:
 
 
 def _problems(written: list[str]) -> Iterator[str]:
-    if len(written) != len(_FIELDS):
-        names = ", ".join(field.name for field in _FIELDS)
+    if len(written) != len(cron.FIELDS):
+        names = ", ".join(field.name for field in cron.FIELDS)
         unix = ", as in 0 2 * * ? *" if len(written) == 5 else ""
         yield f"has {len(written)} fields instead of six; write {names}{unix}"
         return
-    for field, text in zip(_FIELDS, written, strict=True):
+    for field, text in zip(cron.FIELDS, written, strict=True):
         if message := _field_problem(field, text):
             yield f"has {text} for {field.name}: {message}"
     _, _, of_month, _, of_week, _ = written
@@ -141,8 +78,8 @@ def _problems(written: list[str]) -> Iterator[str]:
         yield f"has {of_month} for day of month and {of_week} for day of week; write ? for one of them"
 
 
-def _field_problem(field: _Field, text: str) -> str | None:
-    days = field in (_DAY_OF_MONTH, _DAY_OF_WEEK)
+def _field_problem(field: cron.Field, text: str) -> str | None:
+    days = field in (cron.DAY_OF_MONTH, cron.DAY_OF_WEEK)
     if text == "*" or (text == "?" and days):
         return None
     if text == "?":
@@ -155,9 +92,9 @@ def _field_problem(field: _Field, text: str) -> str | None:
     return None
 
 
-def _special_problem(field: _Field, special: re.Match[str]) -> str | None:
+def _special_problem(field: cron.Field, special: re.Match[str]) -> str | None:
     """Judge a value that takes a field for itself: ``L``, ``LW``, ``L-3``, ``15W``, ``6L``, ``TUE#2``."""
-    if field is _DAY_OF_MONTH:
+    if field is cron.DAY_OF_MONTH:
         before, nearest = special.groups()
         if before and not 1 <= int(before) <= 30:
             return "no month is that long; write L-1 to L-30"
@@ -172,7 +109,7 @@ def _special_problem(field: _Field, special: re.Match[str]) -> str | None:
     return None
 
 
-def _item_problem(field: _Field, item: str) -> str | None:
+def _item_problem(field: cron.Field, item: str) -> str | None:
     """Judge one of a list: a value, a range, or either with a step."""
     if field.special and field.special.fullmatch(item):
         return f"{item} can't be part of a list; write a schedule for each"
@@ -180,7 +117,7 @@ def _item_problem(field: _Field, item: str) -> str | None:
     if slash:
         if not field.takes_steps:
             return "it does not take steps; write a list, as in MON,WED,FRI"
-        if not _NUMBER.fullmatch(step) or int(step) < 1:
+        if not cron.NUMBER.fullmatch(step) or int(step) < 1:
             return "the number after / is the step; write 1 or more, as in 0/15"
         if int(step) > field.last:
             return f"the step {step} is beyond its values, {field.values}; write a smaller one"
@@ -191,6 +128,6 @@ def _item_problem(field: _Field, item: str) -> str | None:
     if None in ends:
         return f"that value does not exist; write {field.values}"
     # Any other range may go round, as 20-2 does for hours.
-    if field is _YEAR and ends[0] > ends[-1]:  # type: ignore[operator]
+    if field is cron.YEAR and ends[0] > ends[-1]:  # type: ignore[operator]
         return "its years go backwards; write the earlier one first"
     return None

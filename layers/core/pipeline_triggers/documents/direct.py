@@ -6,13 +6,13 @@ Whatever has to be computed, or depends on earlier events, needs a handler, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline_triggers.language import globs
 from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.language.values import expression, literal
-from pipeline_triggers.models import Trigger, When
+from pipeline_triggers.models import ALL, Trigger, When
 from pipeline_triggers.text import did_you_mean
 
 # EventBridge: SageMakerPipelineParameter.Name, which SageMaker's own is not.
@@ -30,10 +30,14 @@ _ATTRIBUTES = {
 
 _NEEDS_A_HANDLER = (
     *("if", "start_one_of", "accept", "dedupe", "max_starts", "dry_run", "display_name", "max_parallel_steps"),
-    *("steps", "source_execution", "version", "mlflow_experiment"),
+    *("steps", "source_execution", "version", "mlflow_experiment", "collect", "when_busy"),
 )
 
-_NO_TARGET = {"sns": "a topic can't start a pipeline", "drift": "the event does not say what the monitor found"}
+_NO_TARGET = {
+    "sns": "a topic can't start a pipeline",
+    ALL: "it waits for several events",
+    "drift": "the event does not say what the monitor found",
+}
 
 _REMEDY = "remove delivery: direct"
 
@@ -57,7 +61,7 @@ def problems(raw: Mapping[str, Any], when: When) -> Iterator[tuple[tuple[str | i
 
 def _glob_problems(when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Give each glob that a rule can't match without a handler."""
-    for name, field in SOURCES[when.source].fields.items():
+    for name, field in SOURCES[when.source].fields.items() if when.source != ALL else ():
         star = "**" if field.glob is globs.matches else "*"
         if field.glob and "*" in when.fields.get(name, "").removesuffix(star):
             rule = f"a rule matches a whole name, or one with {star} at its end"
@@ -99,6 +103,13 @@ def attribute_problem(source: str, value: str) -> str | None:
 def sent(value: str) -> str:
     """Return a value as the target sends it."""
     return _ATTRIBUTES.get((expression(value) or "").strip(), value)
+
+
+def limited(triggers: Iterable[Trigger], pipelines: Collection[str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Give (a trigger, a path in it, what is wrong) where direct delivery would pass by a limit of its pipeline."""
+    for trigger in triggers:
+        for pipeline in sorted({start.pipeline for start in trigger.start} & set(pipelines)) if trigger.direct else ():
+            yield trigger.id, ("delivery",), f"can't be direct: {pipeline} has limits, which need a handler; remove it"
 
 
 def notes(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:

@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline_triggers.documents import loops, quotas, topics, yaml_reader
+from pipeline_triggers.documents import direct, loops, quotas, topics, yaml_reader
 from pipeline_triggers.documents.document import Document, FieldPath
+from pipeline_triggers.documents.limits_check import Limited, limited_twice, read_limits
 from pipeline_triggers.documents.literal import dynamic_references
 from pipeline_triggers.documents.schema_check import check_shape
 from pipeline_triggers.documents.section import EXAMPLES, Section
 from pipeline_triggers.documents.stages_check import read_stages
-from pipeline_triggers.documents.start_check import read_allowed
+from pipeline_triggers.documents.start_check import Allowed, read_allowed
 from pipeline_triggers.documents.trigger_check import read_trigger
 from pipeline_triggers.errors import DocumentsError, Problem
-from pipeline_triggers.language.stages import STAGES_FILE, Stages, resolve_trigger
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.language.stages import STAGES_FILE, Stages, resolve, resolve_trigger
+from pipeline_triggers.models import Limits, Trigger
 
 _TEAM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -26,12 +27,14 @@ _TEAM = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 class Documents:
     """All trigger documents of a directory, checked.
 
-    ``stages`` maps a stage to its values by name, and is the file ``stages_file``; ``files`` maps a trigger's id to the
+    ``stages`` maps a stage to its values by name, and is the file ``stages_file``; ``limits`` are the pipelines', by
+    their names as documents write them; ``files`` maps a trigger's id to the
     file that defines it.
     """
 
     triggers: tuple[Trigger, ...]
     stages: Stages
+    limits: Mapping[str, Limits] = field(default_factory=dict)
     files: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
     stages_file: str = field(default=STAGES_FILE, compare=False, repr=False)
 
@@ -55,13 +58,20 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
     teams = {path: _read(path, drafts.get(path)) for path in sorted(paths - {directory / STAGES_FILE})}
     triggers: list[Trigger] = []
     files: dict[str, Document] = {}
+    limited: list[Limited] = []
     for path, document in teams.items():
-        for trigger in _triggers(path, document, stages):
-            triggers.append(trigger)
-            files[trigger.id] = document
-    documents = Documents(tuple(triggers), stages, files, of_stages.file)
+        if _has_data(path, document):
+            section = Section(document, stages)
+            allowed = read_allowed(section)
+            for trigger in _triggers(path.stem, section, allowed):
+                triggers.append(trigger)
+                files[trigger.id] = document
+            limited += read_limits(section, allowed)
+    limits = {one.pipeline: one.limits for one in limited}
+    documents = Documents(tuple(triggers), stages, limits, files, of_stages.file)
     problems = [problem for document in (of_stages, *teams.values()) for problem in document.problems]
     problems += [documents.problem(*place_and_message) for place_and_message in _between(documents)]
+    problems += limited_twice(limited, stages)
     if problems:
         raise DocumentsError(problems)
     return documents
@@ -77,6 +87,8 @@ def _between(documents: Documents) -> Iterator[tuple[str, FieldPath, str]]:
         for trigger_id, message in quotas.exceeded(longest):
             yield trigger_id, ("when",), message
         yield from topics.problems(documents.triggers, triggers)
+        limits = {resolve(name, {**EXAMPLES, **values}) for name in documents.limits}
+        yield from direct.limited(triggers, limits)
 
 
 def _read(path: Path, draft: str | None) -> Document:
@@ -108,22 +120,22 @@ def is_team(name: str) -> bool:
     return bool(_TEAM.fullmatch(name)) and f"{name}.yaml" != STAGES_FILE
 
 
-def _triggers(path: Path, document: Document, stages: Stages) -> Iterator[Trigger]:
-    """Give the triggers of a file that have no problem."""
+def _has_data(path: Path, document: Document) -> bool:
+    """Check a file's name and a document's shape; whether there is something in it to read for its meaning."""
     if not is_team(path.stem) or path.suffix != ".yaml":
         remedy = "use lower-case letters, digits, dashes and .yaml: churn.yaml"
         document.problem((), f"is not a file name for a team; {remedy}")
     if document.data in (None, ""):
         if not document.problems:
             document.problem((), "is empty; write version, owner, pipelines and triggers, or remove the file")
-        return
+        return False
     check_shape(document)
-    triggers = document.data.get("triggers") if isinstance(document.data, dict) else None
-    if not isinstance(triggers, dict):
-        return
-    allowed = read_allowed(Section(document, stages))
-    for name, raw in triggers.items():
-        if isinstance(raw, dict):
-            trigger = read_trigger(Section(document, stages, ("triggers", name)), f"{path.stem}/{name}", allowed)
-            if trigger:
-                yield trigger
+    return isinstance(document.data, dict)
+
+
+def _triggers(team: str, section: Section, allowed: Allowed) -> Iterator[Trigger]:
+    """Give the triggers of a document, whose section this is, that have no problem."""
+    triggers = section.document.data.get("triggers")
+    for name, raw in triggers.items() if isinstance(triggers, dict) else ():
+        if isinstance(raw, dict) and (trigger := read_trigger(section.at("triggers", name), f"{team}/{name}", allowed)):
+            yield trigger

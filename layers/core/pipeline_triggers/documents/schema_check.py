@@ -125,7 +125,10 @@ _KINDS = {
     "object": "names with values under them",
     "['string', 'array']": "a text or a list",
     "['string', 'integer']": "a whole number",
+    "string": "a text",
+    "['string', 'integer', 'array']": "a whole number, {% … %} or a list",
     "['string', 'number', 'boolean']": "a single value",
+    "['string', 'number', 'boolean', 'object']": "a single value, or one for each part of when.all",
     "['string', 'number', 'boolean', 'array']": "a single value or a list",
     "['string', 'number', 'object']": "a pipeline's name, or names with parameters under them",
 }

@@ -58,7 +58,7 @@ def read_starts(
     names = []
     for start, name_path, parameters_path in starts:
         names.append(section.by_stage(name_path, start.pipeline))
-        _check_names(section, name_path, names[-1], allowed)
+        check_names(section, name_path, names[-1], allowed)
         for name, value in start.parameters.items():
             section.check((*parameters_path, name), value, parameter_problem)
     for of_stage in zip(*names, strict=False):
@@ -84,7 +84,7 @@ def _places(section: Section, raw: Mapping[str, Any]) -> list[_Place]:
     return [_Place(Start(name, values), (field, name), (field, name)) for name, values in raw[field].items()]
 
 
-def _check_names(section: Section, path: FieldPath, names: Sequence[str], allowed: Allowed) -> None:
+def check_names(section: Section, path: FieldPath, names: Sequence[str], allowed: Allowed) -> None:
     """Check a pipeline's name as each stage sees it."""
     for name, of_stage in zip_longest(names, allowed[: len(names)]):
         if not _PIPELINE.fullmatch(name):

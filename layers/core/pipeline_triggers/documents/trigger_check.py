@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipeline_triggers.documents import direct, value_check
+from pipeline_triggers.documents import batch_check, direct, value_check
+from pipeline_triggers.documents.batch_sample import batch_samples
+from pipeline_triggers.documents.collect_check import Events, Sources, by_part, check_batches, read_collect, read_parts
 from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.documents.section import Section
 from pipeline_triggers.documents.start_check import Allowed, check_requests, read_starts
-from pipeline_triggers.documents.when_check import read_when
+from pipeline_triggers.documents.when_check import read_sources
 from pipeline_triggers.language import lookups, values
 from pipeline_triggers.language.sources import SOURCES
-from pipeline_triggers.models import MAX_STARTS, Occurrence, Options, Start, Trigger, When
+from pipeline_triggers.models import ALL, MAX_STARTS, Occurrence, Options, Start, Trigger, When
 from pipeline_triggers.text import brief
+
+# Says what is wrong with a value as the document writes it, or None.
+ValueProblem = Callable[[str], str | None]
 
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}|(?=.*[^0-9])[A-Za-z0-9._-]{1,128}")
@@ -30,16 +36,27 @@ def read_trigger(section: Section, trigger_id: str, allowed: Allowed) -> Trigger
     raw: dict[str, Any] = section.document.without_wrong(section.path)
     if "start" in raw:
         raw.pop("start_one_of", None)  # having both is a problem of the shape
-    when = read_when(section, raw["when"]) if "when" in raw and section.is_right("when") else None
-    occurrence = sample(when) if when else None
-    _check_options(section, raw, occurrence)
-    starts = read_starts(section, raw, allowed, _parameter_problem(raw, when, occurrence))
+    sources = read_sources(section.at("when"), raw["when"]) if "when" in raw and section.is_right("when") else {}
+    events = {part: sample(when) for part, when in sources.items()} or {"": None}
+    _check_events(section, raw, events)
+    when = sources.get("", When(ALL, {})) if sources else None
+    collect = read_collect(section, raw, sources, events)
+    parts = {} if "" in sources else read_parts(raw, sources)
+    of_value = partial(value_check.check, sample=events.get(""))
+    if collect and when:
+        batches = batch_samples(Trigger(trigger_id, when, (), collect=collect, all_of=parts), events)
+        check_batches(section, collect, batches)
+        of_value = partial(batch_check.problem, batches=batches)
+    _check_options(section, raw, of_value)
+    starts = read_starts(section, raw, allowed, _parameter_problem(raw, when, of_value))
     if when:
         check_requests(section, raw, when)
-        _check_tags(section, raw, when)
+        _check_tags(section, raw, sources)
         for path, message in direct.problems(raw, when) if _is_direct(raw) else ():
             section.problem(path, message)
-    return _trigger(trigger_id, raw, when, starts) if has_shape and when and section.is_right() else None
+    if not (has_shape and when and section.is_right()):
+        return None
+    return replace(_trigger(trigger_id, raw, when, starts), collect=collect, all_of=parts)
 
 
 def _trigger(trigger_id: str, raw: Mapping[str, Any], when: When, starts: tuple[Start, ...]) -> Trigger:
@@ -57,8 +74,8 @@ def _trigger(trigger_id: str, raw: Mapping[str, Any], when: When, starts: tuple[
         start=starts,
         one_of="start_one_of" in raw,
         accept=raw.get("accept", {}),
-        condition=raw.get("if"),
-        dedupe=raw.get("dedupe"),
+        condition=raw.get("if") if when.source != ALL else None,
+        dedupe=raw.get("dedupe") if when.source != ALL else None,
         max_starts=int(raw.get("max_starts", MAX_STARTS)),
         options=options,
         dry_run=raw.get("dry_run") == "true",
@@ -66,6 +83,7 @@ def _trigger(trigger_id: str, raw: Mapping[str, Any], when: When, starts: tuple[
         enabled=raw.get("enabled") != "false",
         description=raw.get("description", ""),
         tags=raw.get("tags", {}),
+        when_busy=raw.get("when_busy", "wait"),
     )
 
 
@@ -73,24 +91,26 @@ def _is_direct(raw: Mapping[str, Any]) -> bool:
     return raw.get("delivery") == "direct"
 
 
-def _parameter_problem(
-    raw: Mapping[str, Any], when: When | None, occurrence: Occurrence | None
-) -> Callable[[str], str | None]:
+def _parameter_problem(raw: Mapping[str, Any], when: When | None, of_value: ValueProblem) -> ValueProblem:
     """Return what says what is wrong with a parameter's value."""
     if when is None:
-        return partial(value_check.check, sample=occurrence)
+        return of_value
     of_delivery = direct.value_problem if _is_direct(raw) else direct.attribute_problem
-    return lambda text: value_check.check(text, occurrence) or of_delivery(when.source, text)
+    return lambda text: of_value(text) or of_delivery(when.source, text)
 
 
-def _check_options(section: Section, raw: Mapping[str, Any], occurrence: Occurrence | None) -> None:
+def _check_events(section: Section, raw: Mapping[str, Any], events: Events) -> None:
+    """Check what is computed of each event before anything else."""
+    for name, problem in (("if", value_check.check_condition), ("dedupe", _key_problem)):
+        for part, (path, text) in by_part(section, raw, (name,), events).items():
+            section.check(path, text, partial(problem, sample=events[part]))
+
+
+def _check_options(section: Section, raw: Mapping[str, Any], of_value: ValueProblem) -> None:
     """Check what a trigger may say besides ``when`` and what it starts."""
-    value_problem = partial(value_check.check, sample=occurrence)
-    section.check(("if",), raw.get("if"), partial(value_check.check_condition, sample=occurrence))
-    section.check(("dedupe",), raw.get("dedupe"), partial(_key_problem, sample=occurrence))
     section.check(("version",), raw.get("version"), _version_problem)
     for name in ("display_name", *_LITERALS):
-        section.check((name,), raw.get(name), value_problem)
+        section.check((name,), raw.get(name), of_value)
     for name, literal_problem in _LITERALS.items():
         section.check((name,), raw.get(name), partial(_literal_problem, literal_problem))
     for at, step in enumerate(raw.get("steps", [])):
@@ -126,9 +146,10 @@ def _key_problem(text: str, sample: Occurrence | None) -> str | None:
     return None
 
 
-def _check_tags(section: Section, raw: Mapping[str, Any], when: When) -> None:
-    if raw.get("tags") and SOURCES[when.source].pattern is None:
-        section.problem(("tags",), f"are for a rule, which a trigger on {when.source} does not have; leave them out")
+def _check_tags(section: Section, raw: Mapping[str, Any], sources: Sources) -> None:
+    if raw.get("tags") and not any(SOURCES[when.source].pattern for when in sources.values()):
+        names = " and ".join(when.source for when in sources.values())
+        section.problem(("tags",), f"are for a rule, which a trigger on {names} does not have; leave them out")
     for key, value in raw.get("tags", {}).items():
         for resolved in section.by_stage(("tags", key), value):
             if not _TAG_VALUE.fullmatch(resolved):

@@ -13,19 +13,34 @@ from typing import Any
 from pipeline_triggers.documents import pattern_check, schedules
 from pipeline_triggers.documents.document import FieldPath
 from pipeline_triggers.documents.section import Section, places
-from pipeline_triggers.language.sources import SOURCES
+from pipeline_triggers.language.sources import SOURCES, takes_requests
 from pipeline_triggers.language.sources.source import Field
 from pipeline_triggers.language.stages import references
-from pipeline_triggers.models import When
+from pipeline_triggers.models import ALL, When
 from pipeline_triggers.text import brief, did_you_mean, spelling
 
 _JSON_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
-def read_when(section: Section, raw: Mapping[str, Any]) -> When:
-    """Read the ``when`` of a trigger, whose section this is."""
+def read_sources(section: Section, raw: Mapping[str, Any]) -> dict[str, When]:
+    """Read the ``when`` of a trigger, whose section this is: its sources by the names of their parts, "" for one."""
+    if ALL not in raw:
+        return {"": _read_when(section, raw)}
+    sources = {}
+    for name, one in raw[ALL].items():
+        place = section.at(ALL, name)
+        if ALL in one:
+            place.problem((), "can't hold all itself; write its sources beside this one")
+        else:
+            sources[name] = _read_when(place, one)
+            if takes_requests(sources[name]):
+                place.problem((), "can't be the stack's own topic, whose requests are not collected; name a topic")
+    return sources
+
+
+def _read_when(section: Section, raw: Mapping[str, Any]) -> When:
     ((source, values),) = raw.items()
-    place = section.at("when", source)
+    place = section.at(source)
     fields = {name: _field(place, name, SOURCES[source].fields[name], value) for name, value in values.items()}
     if check := _CHECKS.get(source):
         check(place, fields)

@@ -39,17 +39,17 @@ def no_experiment(text: str) -> str | None:
     return None
 
 
-def holds(source: str, occurrence: Occurrence) -> bool:
-    """Evaluate a document's ``if``, in which a comparison with something that is not there is false.
+def holds(source: str, occurrence: Occurrence, field: str = "if") -> bool:
+    """Evaluate a document's ``if`` or another condition: a comparison with something that is not there is false.
 
     Raises:
         Rejected: it does not give true or false.
 
     """
-    match _computed(source, occurrence, condition=True):
+    match computed(source, occurrence, condition=True):
         case bool(answer):
             return answer
-    raise Rejected(f"if: {source} does not give true or false on this event")
+    raise Rejected(f"{field}: {source} does not give true or false on this event")
 
 
 def expression(source: str) -> str | None:
@@ -70,10 +70,16 @@ def evaluate(source: str, occurrence: Occurrence) -> str:
         Rejected: it can't be computed, or can't be sent.
 
     """
-    return spell(source, _computed(source, occurrence))
+    return spell(source, computed(source, occurrence))
 
 
-def _computed(source: str, occurrence: Occurrence, *, condition: bool = False) -> object:
+def computed(source: str, occurrence: Occurrence, *, condition: bool = False) -> object:
+    """Return what a value is on an occurrence, of whichever type; None where there is nothing.
+
+    Raises:
+        Rejected: it can't be computed.
+
+    """
     if expression := JSONATA.fullmatch(source):
         try:
             return compile_expression(expression[1]).evaluate(_scope(occurrence), condition=condition)
@@ -128,18 +134,24 @@ def spell(source: str, value: Any) -> str:
         Rejected: the value is missing, not a single value, empty, too long, or not text; ``source`` names it.
 
     """
-    text = _text(source, value)
-    if not text:
+    spelt = text(source, value)
+    if not spelt:
         raise Rejected(f"{source} is empty on this event, and SageMaker refuses empty values")
-    if len(text) > MAX_VALUE_LENGTH:
-        raise Rejected(f"{source} has {len(text)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise Rejected(f"{source} holds half a surrogate pair on this event, which is not text")
-    return text
+    if len(spelt) > MAX_VALUE_LENGTH:
+        raise Rejected(f"{source} has {len(spelt)} characters on this event; SageMaker takes {MAX_VALUE_LENGTH}")
+    return spelt
 
 
-def _text(source: str, value: Any) -> str:
+def text(source: str, value: Any) -> str:
+    """Write a value as text of any length, spelt in the same way.
+
+    Raises:
+        Rejected: the value is missing, not a single value, or not text; ``source`` names it.
+
+    """
     match value:
+        case str() if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise Rejected(f"{source} holds half a surrogate pair on this event, which is not text")
         case str():
             return value
         case bool() | int():

@@ -20,13 +20,18 @@ def read(event: Event) -> Occurrence:
     """
     match event:
         case {"id": str(event_id), "time": str(time), "resources": [str(arn)], "detail": {"timezone": str(zone)}}:
-            bound = _scheduled(time, zone) | {"arn": arn}
+            bound = scheduled(time, zone) | {"arn": arn}
             return Occurrence(event_id, arn, ("schedule", bound["time"]), event, {"scheduled": bound})
     raise Rejected("the event is not a schedule's: it lacks id, time, resources or detail.timezone")
 
 
-def _scheduled(time: str, zone: str) -> dict[str, Any]:
-    """Return ``$scheduled``: the time at which the schedule was due, however much later it was sent."""
+def scheduled(time: str, zone: str) -> dict[str, Any]:
+    """Return ``$scheduled``: the time at which the schedule was due, however much later it was sent.
+
+    Raises:
+        Rejected: the time or the zone is not one that a compiled schedule sends.
+
+    """
     try:
         due = datetime.fromisoformat(time)
         local = due.astimezone(ZoneInfo(zone))
