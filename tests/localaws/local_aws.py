@@ -182,12 +182,13 @@ class LocalAws:
             Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
         )
 
-    def create_pipeline(self, name: str, definition: str) -> None:
-        """Create a pipeline, or give it another definition."""
+    def create_pipeline(self, name: str, definition: str, *, runs: bool = False) -> None:
+        """Create a pipeline, or give it another definition; with ``runs`` its executions run until they are stopped."""
         sagemaker = self.client("sagemaker")
         role = f"arn:aws:iam::{ACCOUNT}:role/pipelines"
+        tags = [{"Key": "runs", "Value": "until stopped"}] if runs else []
         try:
-            sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
+            sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=role, Tags=tags)
         except sagemaker.exceptions.ClientError:
             sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=definition)
 
@@ -196,6 +197,16 @@ class LocalAws:
         self.client("sagemaker").delete_pipeline(PipelineName=name, ClientRequestToken="0" * 32)
         if told:
             self.put_event(deletion(name))
+
+    def running_executions(self, pipeline: str) -> list[str]:
+        """Return the executions of a pipeline that run now."""
+        listed = self.client("sagemaker").list_pipeline_executions(PipelineName=pipeline)["PipelineExecutionSummaries"]
+        return [one["PipelineExecutionArn"] for one in listed if one["PipelineExecutionStatus"] == "Executing"]
+
+    def stop_execution(self, execution: str) -> None:
+        """Stop an execution, so that EventBridge hears of it."""
+        self.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=execution, ClientRequestToken="0" * 32)
+        self.put_event(end(execution))
 
     def put_schedule(self, name: str, pipeline: str) -> None:
         """Make a schedule that starts a pipeline, as the SageMaker SDK does."""
@@ -397,6 +408,23 @@ def deletion(name: str) -> dict[str, Any]:
         "eventCategory": "Management",
     }
     about = {"source": "aws.sagemaker", "detail-type": "AWS API Call via CloudTrail", "resources": []}
+    return {**about, "account": ACCOUNT, "region": REGION, "detail": detail}
+
+
+def end(execution: str) -> dict[str, Any]:
+    """Return SageMaker's event about an execution that was stopped."""
+    pipeline = execution.partition("/execution/")[0]
+    detail = {
+        "pipelineArn": pipeline,
+        "pipelineExecutionArn": execution,
+        "currentPipelineExecutionStatus": "Stopped",
+        "previousPipelineExecutionStatus": "Executing",
+    }
+    about = {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Model Building Pipeline Execution Status Change",
+        "resources": [pipeline, execution],
+    }
     return {**about, "account": ACCOUNT, "region": REGION, "detail": detail}
 
 

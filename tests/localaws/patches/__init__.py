@@ -9,6 +9,7 @@ def apply() -> None:
     """Apply every patch. ``test_patches`` shows the reason of each on the unpatched emulators."""
     sagemaker.mount()
     sagemaker.enforce_iam()
+    sagemaker.run_until_stopped()
     sagemaker.be_strict()
     sagemaker.run_monitors()
     scheduler.page()

@@ -117,6 +117,33 @@ def run_monitors() -> None:
     SageMakerResponse.describe_monitoring_schedule = describe_schedule
 
 
+def run_until_stopped() -> None:
+    """Let executions of a pipeline with the tag ``runs`` run until StopPipelineExecution ends them.
+
+    moto 5.2.5 ends each execution at its start, and does not know StopPipelineExecution; goes when it has both.
+    """
+    start = SageMakerModelBackend.start_pipeline_execution
+
+    def start_running(backend: Any, name: str, *more: Any) -> dict[str, str]:
+        answer: dict[str, str] = start(backend, name, *more)
+        pipeline = backend.pipelines[name]
+        if "runs" in _tags(pipeline.tags):
+            execution = pipeline.pipeline_executions[answer["PipelineExecutionArn"]]
+            execution.pipeline_execution_status = "Executing"
+        return answer
+
+    def stop(response: Any) -> ActionResult:
+        arn = response._get_param("PipelineExecutionArn")
+        for pipeline in response.sagemaker_backend.pipelines.values():
+            if execution := pipeline.pipeline_executions.get(arn):
+                execution.pipeline_execution_status = "Stopped"
+                return ActionResult({"PipelineExecutionArn": arn})
+        raise _error("ResourceNotFound", f"Pipeline execution '{arn}' does not exist.")
+
+    SageMakerModelBackend.start_pipeline_execution = start_running
+    SageMakerResponse.stop_pipeline_execution = stop
+
+
 def _tags(tags: list[dict[str, str]]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags}
 

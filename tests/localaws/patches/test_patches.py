@@ -51,6 +51,15 @@ def test_moto_starts_again_for_a_token_it_has_seen(sagemaker: Any) -> None:
     assert starts[0] != starts[1]
 
 
+def test_moto_ends_executions_at_their_start(sagemaker: Any) -> None:
+    """And stops none."""
+    arn = sagemaker.start_pipeline_execution(PipelineName="p", ClientRequestToken=TOKEN)["PipelineExecutionArn"]
+    (listed,) = sagemaker.list_pipeline_executions(PipelineName="p")["PipelineExecutionSummaries"]
+    assert listed["PipelineExecutionStatus"] == "Succeeded"
+    with pytest.raises((ClientError, NotImplementedError)):
+        sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=TOKEN)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [[], [{"Name": "N", "Value": "x"}], [{"Name": "Undeclared", "Value": "1"}], [{"Name": "N", "Value": ""}]],
