@@ -41,7 +41,7 @@ class LocalAws:
 
     directory: Path
     port: int
-    _seen: dict[tuple[str, str, str | None], int] = field(default_factory=dict)
+    _seen: dict[tuple[str, str, str, str | None], int] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
@@ -341,7 +341,7 @@ class LocalAws:
             CommandFailed: they did not come in time.
 
         """
-        seen = (stack, trigger, subject)
+        seen = (stack, trigger, handler, subject)
 
         def new() -> list[dict[str, Any]]:
             lines = [line for line in self.log_lines(stack, handler) if line["message"] == "verdict"]

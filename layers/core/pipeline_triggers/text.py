@@ -28,3 +28,11 @@ def printable(text: str) -> str:
 def brief(text: str) -> str:
     """Quote a text, cut after 80 characters."""
     return repr(text if len(text) <= 80 else f"{text[:77]}…")
+
+
+def span(seconds: float) -> str:
+    """Return a time span in its largest unit, cut off: 45 s, 5 min, 3 h, 2 d."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{int(seconds // unit)} {name}"
+    return f"{int(max(seconds, 0))} s"

@@ -19,10 +19,10 @@ from pipeline_triggers.cli.options import complete_trigger, documents_option, js
 from pipeline_triggers.operations import pause as pausing
 from pipeline_triggers.operations.batches import Batches, Ended, Entry, iso, pause_text
 from pipeline_triggers.operations.pause import Subject
-from pipeline_triggers.text import did_you_mean
+from pipeline_triggers.text import did_you_mean, span
 
 SHOWN_ID = 8  # characters of a batch's id; enough for close and drop
-SHOWN = 10  # batches of one trigger, state and pipeline that a terminal lists
+SHOWN = 5  # batches of one trigger, state and pipeline that a terminal lists
 
 batch_argument = click.argument("batch", metavar="BATCH")
 wait_option = click.option(
@@ -185,7 +185,7 @@ def resume_command(
     after = pausing.holding(batches, time.time())
     for subject in subjects:
         for one in pausing.still_held(subject, here.triggers, after):
-            output.note(f"{subject} is still held: {pause_text(one)}")
+            output.note(f"{subject} is not free yet: {pause_text(one)}")
 
 
 def _entry_json(entry: Entry) -> dict[str, object]:
@@ -200,11 +200,11 @@ def _rows(entries: Sequence[Entry], now: float) -> Iterator[tuple[str, ...]]:
         numbers[place] += 1
         if numbers[place] <= SHOWN:
             events = "sealed" if entry.events is None else str(entry.events)
-            yield entry.batch[:SHOWN_ID], entry.trigger, events, _age(now - entry.since), _state(entry)
+            yield entry.batch[:SHOWN_ID], entry.trigger, events, span(now - entry.since), _state(entry)
     for (trigger, state, pipeline), number in numbers.items():
         if number > SHOWN:
             where = f" at {pipeline}" if pipeline else ""
-            yield "…", trigger, "", "", f"{number - SHOWN} more are {state}{where}; --json lists all"
+            yield "…", trigger, "", "", f"{number - SHOWN} more {state}{where}; --json lists all"
 
 
 def _state(entry: Entry) -> str:
@@ -212,14 +212,6 @@ def _state(entry: Entry) -> str:
     revision = f", revision {entry.revision}" if entry.revision > 1 else ""
     where = f" at {entry.pipeline}" if entry.pipeline else ""
     return f"{about}{entry.state}{revision}{where}: {entry.reason}"
-
-
-def _age(seconds: float) -> str:
-    """Return an age in its largest unit."""
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{int(seconds // unit)} {name}"
-    return f"{int(max(seconds, 0))} s"
 
 
 def _show(batch: str, waiting: Sequence[Entry], ended: Sequence[Ended], as_json: bool) -> None:

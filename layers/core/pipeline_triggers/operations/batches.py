@@ -18,6 +18,7 @@ from pipeline_triggers.batches.table import Table
 from pipeline_triggers.errors import PipelineTriggersError
 from pipeline_triggers.models import Limits
 from pipeline_triggers.operations.stacks import NotDeployed, Stack
+from pipeline_triggers.text import span
 
 POLLED_EVERY = 1.0  # seconds between two looks at the table
 
@@ -205,14 +206,16 @@ def _closes(slot: Slot, now: float) -> str:
         return f"no deployed document holds {slot.trigger}; rejected at {iso(slot.gone_since + rules.GONE_FOR)}"
     if rules.why_due(slot, now):
         return "closes within a minute"
-    quiet = slot.last_at + (CORRECTION_QUIET if slot.previous else slot.rules.quiet)
+    quiet = span(slot.last_at + (CORRECTION_QUIET if slot.previous else slot.rules.quiet) - now)
     if slot.previous:
-        return f"corrects batch {slot.previous}; closes at {iso(quiet)} if nothing comes until then"
+        return f"corrects batch {slot.previous}; closes in {quiet} if nothing comes"
     if slot.rules.is_join:
         missed = f"; its deadline was missed at {iso(slot.missed)}" if slot.missed else _deadline(slot)
         return f"missing {missing_text(rules.missing(slot))}{missed}"
-    latest = "" if slot.rules.max_open is None else f", at {iso(slot.opened_at + slot.rules.max_open)} at the latest"
-    return f"closes at {iso(quiet)} if nothing comes until then{latest}"
+    latest = slot.rules.max_open
+    return f"closes in {quiet} if nothing comes" + (
+        "" if latest is None else f", in {span(slot.opened_at + latest - now)} at the latest"
+    )
 
 
 def _deadline(slot: Slot) -> str:
