@@ -104,6 +104,7 @@ class World:
         late = lag if callable(lag) else lambda: lag
         self.sagemaker = SageMaker(lambda: self.now, honours_tokens, late)
         self.deleted: set[str] = set()  # keys of objects that are gone
+        self.metadata: Mapping[str, str] = {}  # that objects have besides their keys
         self.poison: set[str] = set()  # keys of uploads that kill each function that reads them
         self.keys: dict[str, str] = {}  # message → key of the upload
         self.calls: list[At] = []
@@ -331,7 +332,7 @@ class World:
     def _head_object(self, Key: str, **_: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         if Key in self.deleted:
             raise refusal("404", 404)("HeadObject")
-        return {"Metadata": {"key": Key}}
+        return {"Metadata": {"key": Key, **self.metadata}}
 
     # ---- What came of it
 

@@ -33,7 +33,7 @@ START = "StartPipelineExecution"
 # All calls, as AWS sees them. The matrix has a row for each.
 BEGIN = "PutItem start"
 READ = "GetItem start"
-TAKE_OVER = "UpdateItem start SET lease, nonce, message"
+TAKE_OVER = "UpdateItem start SET lease, nonce, message, occurrence"
 RECORD = "UpdateItem start SET execution, expires"
 RELEASE = "DeleteItem start"
 GIVE_BACK = "UpdateItem start SET lease"

@@ -199,6 +199,18 @@ GUARDS = (
         (f"{BOOKKEEPING}what_was_started_is_not_rejected_when_it_is_delivered_again",),
     ),
     Guard(
+        "verdicts: what is refused is no duplicate of another with its business key",
+        "starts.ledger:resume",
+        never("occurrence"),
+        (f"{BOOKKEEPING}a_filtered_event_is_no_duplicate_of_another_with_its_business_key",),
+    ),
+    Guard(
+        "verdicts: what a lookup decided is noted",
+        "delivery.handler:_carry_out",
+        never("depends_on_lookups"),
+        (f"{BOOKKEEPING}what_was_filtered_stays_so_when_it_is_delivered_again",),
+    ),
+    Guard(
         "verdicts: what was decided is not decided anew",
         "delivery.handler:_deliver",
         never("verdicts"),

@@ -21,6 +21,7 @@ from tests.simulation.invocation import TIME_OUT, VISIBILITY
 
 HOUR = 3600
 ASKS = Trigger("team/asks", WHEN, (Start("train", {"Key": "{% $object.metadata.key %}"}),))
+ONE_A_DAY = replace(ASKS, condition="{% $object.metadata.key = 'in/a' %}", dedupe="today")
 
 
 def outcomes(world: World) -> list[tuple[str, str]]:
@@ -100,6 +101,41 @@ def test_what_was_started_is_not_rejected_when_it_is_delivered_again() -> None:
     assert world.sqs.quarantined == []
 
 
+def test_a_filtered_event_is_no_duplicate_of_another_with_its_business_key() -> None:
+    """Neither on its first delivery nor later, and it leaves alone what the other one's delivery is processing."""
+    world = World(ONE_A_DAY, faults={(START, 1): "killed before"})
+    with world.installed():
+        world.upload("in/a")
+        world.deliver("m0")
+        world.upload("in/b")
+        world.deliver("m1")
+        assert outcomes(world) == [("m1", "FILTERED")]
+        world.upload("in/c")
+        world.deployed = False
+        world.deliver("m2")
+        world.deployed = True
+        world.drain()
+        world.upload("in/d")
+        world.drain()
+    assert outcomes(world)[1:] == [("m2", "FILTERED"), ("m0", "STARTED"), ("m3", "FILTERED")]
+
+
+def test_what_was_filtered_stays_so_when_it_is_delivered_again() -> None:
+    """The function died before SQS knew; what was looked up has changed since."""
+    world = World(replace(ASKS, condition="{% $object.metadata.state = 'ready' %}"))
+    with world.installed():
+        message = world.upload("in/x")
+        held = world.sqs.queue[message]
+        world.deliver(message)
+        world.sqs.queue[message] = held
+        world.metadata = {"state": "ready"}
+        world.drain()
+        assert outcomes(world) == [("m0", "FILTERED"), ("m0", "FILTERED")]
+        world.upload("in/x")
+        world.drain()
+    assert outcomes(world)[2:] == [("m1", "STARTED")]
+
+
 def test_what_was_rejected_stays_so_when_it_is_delivered_again() -> None:
     """The function died before SQS knew; what was wrong has been fixed since."""
     world = World(ONE)
@@ -164,9 +200,9 @@ def test_a_start_is_given_back_by_who_holds_it() -> None:
     """Botocore may delete twice: another delivery that has begun in between keeps its entry."""
     world = World(ONE)
     with world.installed():
-        first = ledger.begin("token", "team/one", "m0")
+        first = ledger.begin("token", "team/one", "m0", "occurrence")
         ledger.release(first)
-        second = ledger.begin("token", "team/one", "m1")
+        second = ledger.begin("token", "team/one", "m1", "occurrence")
         ledger.release(first)
         assert world.table.get_item({"id": "start#token"}, ConsistentRead=True)["Item"]["nonce"] == second.nonce
 
@@ -180,12 +216,12 @@ def test_clocks_that_differ_start_nothing_twice(clocks: tuple[int, int], monkeyp
     # Left before the world is, which puts back the real clock.
     with world.installed(), monkeypatch.context() as patched:
         patched.setattr(time, "time", lambda: began + first)
-        ledger.begin("token", "team/one", "m0")
+        ledger.begin("token", "team/one", "m0", "occurrence")
         waited = 0.0
         while True:
             patched.setattr(time, "time", lambda now=began + second + waited: now)
             with suppress(Undecided):
-                ledger.begin("token", "team/one", "m1")
+                ledger.begin("token", "team/one", "m1", "occurrence")
                 break
             waited += 0.5
     assert TIME_OUT + LISTING_BOUND <= waited <= LEASE + 2 * 60 + 1

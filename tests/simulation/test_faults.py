@@ -15,9 +15,9 @@ from pipeline_triggers import aws
 from pipeline_triggers.delivery import attempts
 from pipeline_triggers.delivery.decision import MAX_CRASHES, TIME_TO_FINISH
 from pipeline_triggers.errors import Waiting
-from pipeline_triggers.models import Outcome, Start, Verdict
+from pipeline_triggers.models import Outcome, Start, Trigger, Verdict
 from pipeline_triggers.operations.redrive import HIDDEN
-from pipeline_triggers.starts import ledger
+from pipeline_triggers.starts import definition, ledger
 from pipeline_triggers.starts.ledger import LISTING_BOUND
 
 from tests.simulation.delivery_world import At, World
@@ -47,12 +47,37 @@ from tests.simulation.faults import (
 from tests.simulation.invocation import TIME_OUT, VISIBILITY
 
 DAY = 24 * 3600
+NEVER = "{% $object.key = 'another' %}"
 
 
-def test_a_start_takes_four_calls_more_than_none() -> None:
-    """And one to DescribePipeline now and then."""
-    calls = [BEGIN, "DescribePipeline", COUNT, START, RECORD]
-    assert played(World(ONE), Scenario()).calls == [(call, 1) for call in calls]
+def test_a_start_takes_three_calls_besides_its_own() -> None:
+    """DescribePipeline comes in addition to them, once in five minutes for a pipeline."""
+    world = World(ONE)
+    with world.installed():
+        calls = []
+        for pause in (0, 1, definition.TTL):
+            world.pass_time(pause)
+            world.upload(f"in/{pause}")
+            world.drain()
+            calls.append([call for call, _ in world.calls])
+            world.calls.clear()
+    described = [BEGIN, "DescribePipeline", COUNT, START, RECORD]
+    assert calls == [described, [BEGIN, COUNT, START, RECORD], described]
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [replace(ONE, when=replace(ONE.when, fields={"bucket": "raw", "key": "out/*"})), replace(ONE, condition=NEVER)],
+    ids=["key", "condition"],
+)
+def test_a_filtered_event_takes_no_call(trigger: Trigger) -> None:
+    """The rest of a glob and a condition are judged by what the event says."""
+    world = World(trigger)
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+    assert [verdict["outcome"] for verdict in world.final_verdicts()] == ["FILTERED"]
+    assert world.calls == []
 
 
 @pytest.mark.parametrize(
@@ -332,8 +357,8 @@ def test_the_table_in_memory_answers_as_dynamodb_does(state_table: Any, monkeypa
         receives = chance.randrange(1, 5)
         function, arguments = chance.choice(
             [
-                (ledger.begin, (token, "team/one", message)),
-                (ledger.resume, (token, message)),
+                (ledger.begin, (token, "team/one", message, message)),
+                (ledger.resume, (token, message, "m1")),
                 (ledger.record, (token, "arn")),
                 (ledger.count, ("team/one", 3)),
                 (ledger.uncount, (f"hour#team/one#{int(now) // 3600}",)),

@@ -187,13 +187,15 @@ class Occurrence:
 class Run:
     """One call of StartPipelineExecution, decided in full.
 
-    ``options`` are the call's further arguments, as boto3 takes them.
+    ``options`` are the call's further arguments, as boto3 takes them. ``occurrence`` tells what it is started for from
+    other occurrences with the same ``token``, which a business key may give them.
     """
 
     pipeline: str
     parameters: Mapping[str, str]
     token: str
     options: Mapping[str, Any]
+    occurrence: str = ""
 
 
 class Outcome(StrEnum):

@@ -16,7 +16,7 @@ from pipeline_triggers.language.lookups import needed
 from pipeline_triggers.models import Occurrence, Outcome, Trigger, Verdict
 from pipeline_triggers.settings import settings
 from pipeline_triggers.starts import definition, start
-from pipeline_triggers.starts.plan import plan, token_of
+from pipeline_triggers.starts.plan import digest, plan, token_of
 from pipeline_triggers.starts.start import NO_TIME
 from pipeline_triggers.telemetry import count_max_starts, logger
 
@@ -125,6 +125,12 @@ class Decision:
         """Return the verdicts with an outcome."""
         return [verdict for verdict in self.verdicts if verdict.outcome is outcome]
 
+    @property
+    def depends_on_lookups(self) -> bool:
+        """Whether AWS may answer another delivery otherwise; the ledger knows what was started."""
+        others = [verdict.trigger for verdict in self.verdicts if verdict.outcome is not Outcome.STARTED]
+        return any(name in self.deployed and needed(self.deployed[name]) for name in others)
+
     def settle(self, error: Exception, known: Mapping[str, Any]) -> None:
         """Add what an exception means."""
         if isinstance(error, MaxStarts):
@@ -184,7 +190,8 @@ class Target:
             token = token_of(self.trigger, self.position, self.occurrence, settings().stack)
         except Rejected:
             return None  # what can't be identified was never started
-        started = start.earlier(token, self.pipeline, self.delivery.message, self.delivery.time_left)
+        occurrence = digest(self.occurrence.identity)
+        started = start.earlier(token, self.pipeline, self.delivery.message, occurrence, self.delivery.time_left)
         if started is None:
             return None
         outcome, execution = started

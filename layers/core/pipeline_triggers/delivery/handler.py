@@ -108,7 +108,7 @@ def _carry_out(decision: Decision) -> None:
     rejections = decision.of(Outcome.REJECTED)
     if rejections:
         quarantine(delivery.body, rejections)
-    if rejections or not delivery.is_first:
+    if rejections or not delivery.is_first or decision.depends_on_lookups:
         _unless_too_old(delivery, partial(attempts.decided, verdicts=decision.verdicts))
     _report(decision.verdicts, decision.deployed)
 

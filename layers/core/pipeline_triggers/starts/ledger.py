@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -45,7 +46,7 @@ class Entry:
     execution: str | None = None
 
 
-def begin(token: str, trigger: str, message: str) -> Entry:
+def begin(token: str, trigger: str, message: str, occurrence: str) -> Entry:
     """Begin a start, or take over one that an earlier delivery began: no other delivery makes it during the lease.
 
     Raises:
@@ -55,56 +56,70 @@ def begin(token: str, trigger: str, message: str) -> Entry:
     """
     nonce, now = uuid.uuid4().hex, time.time()
     entry = Entry(token, nonce, int(now), message)
-    item = {"id": _start(token), "trigger": trigger, "message": message, "nonce": nonce, "begun_at": entry.begun_at}
-    times = {"lease": math.ceil(now) + LEASE, "expires": int(now) + KEPT}
+    item = {"id": _start(token), "trigger": trigger, "message": message, "occurrence": occurrence, "nonce": nonce}
+    times = {"begun_at": entry.begun_at, "lease": math.ceil(now) + LEASE, "expires": int(now) + KEPT}
     try:
         _table().put_item(Item={**item, **times}, ConditionExpression=Attr("id").not_exists())
     except ClientError as error:
         if not _condition_failed(error):
             raise
-        before = _take_over(token, message, nonce)
-        if before is None:
+        before = _read(token)
+        if not before:
             raise Undecided("another delivery has just given this start back") from error
-        return before
+        return _take_over(before, entry, occurrence)
     return entry
 
 
-def resume(token: str, message: str) -> Entry | None:
-    """Take over a start if an earlier delivery began it.
+def resume(token: str, message: str, occurrence: str) -> Entry | None:
+    """Take over a start if an earlier delivery of this occurrence began it.
+
+    One that another occurrence with the same business key began stays with that one.
 
     Raises:
         Undecided: another delivery holds the lease.
         botocore.exceptions.ClientError, BotoCoreError: the table can't be asked now.
 
     """
-    return _take_over(token, message, uuid.uuid4().hex)
-
-
-def _take_over(token: str, message: str, nonce: str) -> Entry | None:
-    item = _read(token)
-    if not item:
+    before = _read(token)
+    if before.get("occurrence") != occurrence:
         return None
-    before = Entry(token, nonce, int(item["begun_at"]), item["message"], True, item.get("execution"))
+    return _take_over(before, Entry(token, uuid.uuid4().hex, int(time.time()), message), occurrence)
+
+
+def _take_over(item: Mapping[str, Any], new: Entry, occurrence: str) -> Entry:
+    """Take over the start of a table's item for a new entry, unless its execution is known or it is that entry's."""
+    before = replace(
+        new,
+        begun_at=int(item["begun_at"]),
+        message=item["message"],
+        resumed=True,
+        execution=item.get("execution"),
+    )
     if before.execution:
         return before
-    if item.get("nonce") == nonce:
+    if item.get("nonce") == new.nonce:
         # botocore made the call again, and met what its first request had written.
-        return Entry(token, nonce, before.begun_at, message)
+        return new
     now, lease = time.time(), int(item["lease"])
     if now < lease:
         left = math.ceil(lease - now)
         raise Undecided(f"another delivery is processing it, or crashed; taken over in {left} s")
     try:
         _table().update_item(
-            Key={"id": _start(token)},
-            UpdateExpression="SET lease = :lease, nonce = :nonce, message = :message",
+            Key={"id": _start(new.token)},
+            UpdateExpression="SET lease = :lease, nonce = :nonce, message = :message, occurrence = :occurrence",
             ConditionExpression=Attr("lease").eq(lease) & Attr("execution").not_exists(),
-            ExpressionAttributeValues={":lease": math.ceil(now) + LEASE, ":nonce": nonce, ":message": message},
+            ExpressionAttributeValues={
+                ":lease": math.ceil(now) + LEASE,
+                ":nonce": new.nonce,
+                ":message": new.message,
+                ":occurrence": occurrence,
+            },
         )
     except ClientError as error:
         if not _condition_failed(error):
             raise
-        if _read(token).get("nonce") != nonce:
+        if _read(new.token).get("nonce") != new.nonce:
             raise Undecided("another delivery is processing it") from error
     return before
 

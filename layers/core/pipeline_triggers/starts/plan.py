@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
@@ -38,7 +38,7 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
     values = {**computed, **requested}
     if len(values) > MAX_PARAMETERS:
         raise Rejected(f"{len(values)} parameters, with those of the request; SageMaker takes {MAX_PARAMETERS}")
-    return Run(start.pipeline, values, token, _options(trigger, occurrence, token))
+    return Run(start.pipeline, values, token, _options(trigger, occurrence, token), digest(occurrence.identity))
 
 
 def token_of(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> str:
@@ -54,6 +54,11 @@ def token_of(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) 
     # Not the position: what is taken out of the list before a redrive must not make the rest start again.
     same = [start.pipeline for start in trigger.start[:target]].count(pipeline)
     identity = [stack, trigger.id, pipeline, same, *_identity(trigger, occurrence), *_again(occurrence)]
+    return digest(identity)
+
+
+def digest(identity: Sequence[object]) -> str:
+    """Return what stands for an identity, in 64 characters."""
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 

@@ -39,7 +39,7 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
         botocore.exceptions.ClientError, BotoCoreError: it may work later, or not be allowed.
 
     """
-    entry = ledger.begin(run.token, trigger.id, message)
+    entry = ledger.begin(run.token, trigger.id, message, run.occurrence)
     if started := _started_before(entry, run.pipeline, message, time_left):
         return started
     checked, hour = _checked(run, trigger, entry)
@@ -48,15 +48,17 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
     return Outcome.STARTED, execution
 
 
-def earlier(token: str, pipeline: str, message: str, time_left: TimeLeft) -> tuple[Outcome, str] | None:
-    """Return what came of a start that an earlier delivery made; None when there was none.
+def earlier(
+    token: str, pipeline: str, message: str, occurrence: str, time_left: TimeLeft
+) -> tuple[Outcome, str] | None:
+    """Return what came of a start that an earlier delivery of this occurrence made; None when there was none.
 
     Raises:
         Waiting: another delivery is processing it, or it can't be looked for now.
         botocore.exceptions.ClientError, BotoCoreError: AWS can't answer now.
 
     """
-    entry = ledger.resume(token, message)
+    entry = ledger.resume(token, message, occurrence)
     if entry is None:
         return None
     started = _started_before(entry, pipeline, message, time_left)
