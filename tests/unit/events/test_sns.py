@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.events.sns import from_topic
+from pipeline_triggers.language.values import evaluate
 from pipeline_triggers.models import Occurrence, Trigger, When
 
 from tests import PROJECT
@@ -174,3 +175,17 @@ def test_a_message_whose_subscribers_are_gone_is_rejected() -> None:
     for body in ("", "{}", "[" * 100_000, json.dumps({**SNS, "Type": "SubscriptionConfirmation"})):
         with pytest.raises(Rejected):
             from_topic("own", body, OTHERS)
+
+
+def test_the_records_of_a_message_share_a_budget() -> None:
+    """So do the triggers that subscribe to its topic: a message is to take no longer than one event."""
+    record = {"eventName": "ObjectCreated:Put", "eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}, "object": {}}}
+    records = [{**record, "s3": {"bucket": {"name": "b"}, "object": {"key": str(n)}}} for n in range(10)]
+    two = {name: Trigger(name, When("sns", {"topic": SNS["TopicArn"]}), ()) for name in ("t/a", "t/b")}
+    message = json.dumps({**SNS, "Message": json.dumps({"Records": records})})
+    occurrences = [arrival.occurrence() for arrival in from_topic("own", message, two)]
+    assert len(occurrences) == 20
+    source = "{% $object.key & $sum($map([1..200], function($i) { $i })) %}"
+    assert evaluate(source, occurrences[0]) == "020100"
+    with pytest.raises(Rejected, match="does more work than the expressions on one message may do"):
+        [evaluate(source, occurrence) for occurrence in occurrences * 10]

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.language.jsonata import Scope, compile_expression
-from pipeline_triggers.language.jsonata.data import is_function
+from pipeline_triggers.language.jsonata.data import NULL, is_function
 from pipeline_triggers.language.jsonata.rules import ExpressionError
 
 from tests.unit.language.expressions import Case
@@ -27,7 +27,7 @@ EQUAL, REFUSED, DIFFERENT = "equal", "refused with a reason", "different"
 def compared(expression: str, event: Mapping[str, Any], variables: Mapping[str, Any], answer: str) -> tuple[str, Any]:
     """Return how our evaluation compares with an answer, and what it gives: a value, or why there is none."""
     try:
-        value = compile_expression(expression).evaluate(Scope(event, variables))
+        value = plain(compile_expression(expression).evaluate(Scope(event, variables)))
     except (ExpressionError, Rejected) as refusal:
         return (REFUSED, str(refusal)) if str(refusal) else (DIFFERENT, "refused without a reason")
     match answer[:1]:
@@ -40,6 +40,17 @@ def compared(expression: str, event: Mapping[str, Any], variables: Mapping[str, 
         case _:
             is_equal = False
     return EQUAL if is_equal else DIFFERENT, value
+
+
+def plain(value: Any) -> Any:
+    """Return what an expression gives as JSON has it in Python."""
+    match value:
+        case dict():
+            return {name: plain(item) for name, item in value.items()}
+        case list():
+            return [plain(item) for item in value]
+        case _:
+            return None if value is NULL else value
 
 
 def _holds_function(value: Any) -> bool:

@@ -135,7 +135,7 @@ def test_what_would_differ_or_run_away_is_refused(source: str, reason: str) -> N
 
 
 THOUSAND = "[1..1000]"
-TOO_MUCH = "does more work than the expressions on one event may do"
+TOO_MUCH = "does more work than the expressions on one message may do"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,7 @@ TOO_MUCH = "does more work than the expressions on one event may do"
         ("[0..$count(many)]", "makes a range of more than 1000 items"),
         ("$formatInteger(1e15, 'i')", "writes a number in Roman numerals that is too large for them"),
         ("time ~> $toMillis('[H]')", "to read a time, it needs a year, then a month, a day and so on"),
+        ("$map([1..500], function($i) { $keys(nested) })", TOO_MUCH),
         ("($f := function($n) { $f($n) }; $f(1))", TOO_MUCH),
         ("($f := function($n) { 1 + $f($n) }; $f(1))", "calls functions within functions too deeply"),
         ("($f := function($g) { $g($g) }; $f($f))", TOO_MUCH),
@@ -172,10 +173,17 @@ def test_what_could_run_away_is_ended(source: str, reason: str) -> None:
                 "time": "now",
                 "items": ["x" * 1000] * 100,
                 "many": [1] * 20_000,
+                "nested": [[[1] * 10_000]],
                 "lists": {str(number): [1] for number in range(5_000)},
             },
         )
     assert reason in str(rejected.value)
+
+
+def test_a_list_of_the_event_is_not_copied() -> None:
+    """A value that nobody sends takes no time."""
+    scope = Scope({"items": [[1], [2]]}, {})
+    assert compile_expression("items").evaluate(scope) is scope.event["items"]
 
 
 @pytest.mark.parametrize(

@@ -193,5 +193,5 @@ def test_the_expressions_of_one_event_share_a_budget() -> None:
     event = occurrence(items=list(range(1000)))
     sources = [f"{{% $sum($map(items, function($i) {{ $i + {number} }})) %}}" for number in range(50)]
     assert values.evaluate(sources[0], event) == "499500"
-    with pytest.raises(Rejected, match="does more work than the expressions on one event may do"):
+    with pytest.raises(Rejected, match="does more work than the expressions on one message may do"):
         list(map(values.evaluate, sources, [event] * len(sources)))

@@ -109,7 +109,8 @@ class Expression:
     def evaluate(self, scope: Scope, *, condition: bool = False) -> Any:
         """Compute the value: a JSON value, or None when it resolves to nothing or to null.
 
-        In a ``condition``, a comparison with something that is not there is false.
+        A null within a list or an object is ``data.NULL``: nobody sends those, so they are not copied. In a
+        ``condition``, a comparison with something that is not there is false.
 
         Raises:
             Rejected: it fails on this event, needs what is not there, or would do more than is left of the budget.
@@ -118,25 +119,16 @@ class Expression:
         scope.budget.begin()
         evaluator = Evaluator(scope.budget, self.operands_of_conditions if condition else self.operands)
         try:
-            value = plain(evaluator.evaluate(self.tree, scope.event, scope.variables))
+            value = evaluator.evaluate(self.tree, scope.event, scope.variables)
         except Failure as failure:
             raise Rejected(f"{failure}") from failure
         except Exception as error:
             # The library raises its own exceptions and any of Python's. Evaluating is pure, so the same event fails
             # the same way again.
             raise Rejected(f"can't be evaluated on this event: {error}") from error
+        if value is NULL:
+            return None
         return False if value is None and condition and is_comparison(self.tree) else value
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it in Python."""
-    match value:
-        case dict():
-            return {name: plain(item) for name, item in value.items()}
-        case list():
-            return [plain(item) for item in value]
-        case _:
-            return None if value is NULL else value
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""What the expressions on one event may do: counted work and sizes, which are the same on every retry.
+"""What the expressions on one message may do: counted work and sizes, which are the same on every retry.
 
 A clock would decide differently on every retry. A part of a value that is known is not looked at again.
 """
@@ -82,7 +82,7 @@ class Budget:
         """
         self.spent += work
         if self.spent > BUDGET:
-            raise Failure("does more work than the expressions on one event may do")
+            raise Failure("does more work than the expressions on one message may do")
 
     def allow(self, size: int) -> None:
         """Say that a value may be that large.

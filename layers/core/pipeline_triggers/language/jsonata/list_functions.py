@@ -108,8 +108,9 @@ def _key(value: Any) -> Any:
             return id(value)
 
 
-@FUNCTIONS.add("keys", "<x-:a<s>>")
-def _keys(value: Any) -> Any:
+@FUNCTIONS.add("keys", "<x-:a<s>>", runs=True)
+def _keys(evaluator: Any, value: Any) -> Any:
+    evaluator.budget.spend(evaluator.budget.size(value) if isinstance(value, list) else 0)
     return sequence(*ordered(dict.fromkeys(_names(value))))
 
 
