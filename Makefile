@@ -99,7 +99,7 @@ compile: setup ## compile the trigger documents
 	@$(BIN)/triggers compile
 
 plan: build ## make a change set that shows what a deploy would change (STAGE=prod for production)
-	$(BIN)/sam deploy --config-env $(CONFIG) --no-execute-changeset
+	$(BIN)/sam deploy --config-env $(CONFIG) --no-execute-changeset --s3-prefix plans
 
 deploy: build ## check the account, build and deploy (STAGE=prod for production)
 	$(BIN)/sam deploy --config-env $(CONFIG) $(if $(CI),--no-confirm-changeset)

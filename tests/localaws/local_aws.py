@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,7 @@ class LocalAws:
 
     directory: Path
     port: int
+    credentials: tuple[str, str, str | None] = ("test", "test", None)  # access key, secret key, session token
     _seen: dict[tuple[str, str, str, str | None], int] = field(default_factory=dict)
 
     @classmethod
@@ -75,8 +76,9 @@ class LocalAws:
     def environment(self) -> dict[str, str]:
         """The variables with which boto3, the AWS CLI and sam talk to it, and to nothing else."""
         return {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": self.credentials[0],
+            "AWS_SECRET_ACCESS_KEY": self.credentials[1],
+            **({"AWS_SESSION_TOKEN": self.credentials[2]} if self.credentials[2] else {}),
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": f"https://{HOST}:{self.port}",
             "AWS_CA_BUNDLE": str(self.directory / "localaws.crt"),
@@ -89,8 +91,9 @@ class LocalAws:
         """Return a boto3 session that knows the engine's credentials, and nothing of the user's configuration."""
         nothing = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
         return boto3.Session(
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=self.credentials[0],
+            aws_secret_access_key=self.credentials[1],
+            aws_session_token=self.credentials[2],
             region_name=REGION,
             botocore_session=botocore.session.Session(session_vars=nothing),
         )
@@ -104,6 +107,20 @@ class LocalAws:
             verify=environment["AWS_CA_BUNDLE"],
             config=Config(proxies={}),
         )
+
+    def as_role(self, name: str, *policies: Path) -> LocalAws:
+        """Return the same AWS as a new role sees it that has exactly these policies."""
+        iam = self.client("iam")
+        principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+        trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
+        for policy in policies:
+            created = iam.create_policy(PolicyName=f"{name}-{policy.stem}", PolicyDocument=policy.read_text())["Policy"]
+            iam.attach_role_policy(RoleName=name, PolicyArn=created["Arn"])
+        session = self.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="tests")["Credentials"]
+        keys = (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+        return replace(self, credentials=keys)
 
     def sam(self, *arguments: str, project: Path = PROJECT) -> str:
         """Run the real ``sam`` in a project and return what it printed.

@@ -1,0 +1,75 @@
+"""Deploy, change and delete under roles with exactly the documented policies.
+
+The embedded AWS enforces them for the calls of ``sam`` and ``triggers``. It does not for those that CloudFormation
+makes with the deployer's rights; ``tests/unit/test_policies.py`` compares these with CloudFormation's schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import PROJECT
+from tests.localaws.local_aws import CommandFailed, LocalAws
+from tests.localaws.project import Project
+
+POLICIES = PROJECT / "docs" / "policies"
+STACK = "pipeline-triggers-dev"
+
+ONE = """
+  one:
+    when: {{s3: {{bucket: "${{RawBucket}}", key: "{prefix}/*"}}}}
+    start: trained
+"""
+
+EMPTY = "Resources: {Handle: {Type: AWS::CloudFormation::WaitConditionHandle}}\n"
+
+
+def plan(aws: LocalAws, project: Project, template: Path) -> None:
+    """Make a change set as ``make plan`` does."""
+    assert aws.triggers("check", "--aws", "--documents", str(project.documents)).returncode == 0
+    aws.sam(
+        *("deploy", "--config-file", str(project.path / "samconfig.toml"), "--template-file", str(template)),
+        *("--no-execute-changeset", "--s3-prefix", "plans"),
+        project=project.path,
+    )
+
+
+def pattern(aws: LocalAws) -> str:
+    """Return the event pattern of the one trigger's rule."""
+    (rule,) = aws.client("events").list_rules(NamePrefix=f"{STACK}-TriggersStack")["Rules"]
+    return str(rule["EventPattern"])
+
+
+def test_the_documented_policies_deploy_change_and_delete_the_stack(
+    aws: LocalAws, new_project: Callable[[], Project]
+) -> None:
+    """The deployer's do all of it; those for plans make the change set, and are denied to execute one."""
+    aws.create_pipeline("trained", '{"Version": "2020-12-01", "Parameters": [], "Steps": []}')
+    project = new_project()
+    (project.path / "empty.yaml").write_text(EMPTY, encoding="utf-8")
+    # As an administrator does once: the bucket for artifacts is sam's own.
+    aws.sam("deploy", "--template-file", "empty.yaml", "--stack-name", "empty", "--resolve-s3", project=project.path)
+    deployer = aws.as_role("deployer", POLICIES / "deployer-1.json", POLICIES / "deployer-2.json")
+    planner = aws.as_role("planner", POLICIES / "plan.json")
+
+    project.compile(ONE.format(prefix="before"))
+    template = aws.build(STACK, project.path)
+    plan(planner, project, template)
+    with pytest.raises(CommandFailed, match="AccessDenied"):
+        planner.deploy(STACK, template, "Stage=dev", project=project.path)
+    assert deployer.triggers("check", "--aws", "--documents", str(project.documents)).returncode == 0
+    deployer.deploy(STACK, template, "Stage=dev", project=project.path)
+    assert "before/" in pattern(aws)
+
+    project.compile(ONE.format(prefix="after"))
+    template = aws.build(STACK, project.path)
+    deployer.deploy(STACK, template, "Stage=dev", project=project.path)
+    assert "after/" in pattern(aws)
+
+    cloudformation = deployer.client("cloudformation")
+    cloudformation.delete_stack(StackName=STACK)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK)
+    assert aws.client("events").list_rules(NamePrefix=STACK)["Rules"] == []
