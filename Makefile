@@ -62,6 +62,7 @@ coverage: setup ## report which lines the unit tests run, also in htmlcov/index.
 
 faults: setup ## inject a fault into every call to AWS, then play random histories; count what is lost or repeated
 	@$(BIN)/python -m tests.simulation.run_faults --histories $(or $(HISTORIES),2000)
+	@$(BIN)/python -m tests.simulation.batch_faults --histories $(or $(HISTORIES),2000)
 
 faults-nightly: HISTORIES := 20000
 faults-nightly: faults ## the same with ten times as many random histories

@@ -13,7 +13,8 @@ from pipeline_triggers.batches import items
 from pipeline_triggers.batches.models import Rules, Target
 from rich.console import Console
 
-from tests.simulation.batch_histories import History, SimDocuments, Trigger, Upload, wrong
+from tests.simulation.batch_history import History, SimDocuments, Trigger, Upload
+from tests.simulation.batch_oracle import wrong
 from tests.simulation.batch_world import START_OF_TIME, Faults, Queue, World
 
 DYNAMODB = ("batch_get_item", "transact_write_items", "get_item", "query")

@@ -1,81 +1,131 @@
-"""``python -m tests.simulation.batch_faults --histories N``: play histories of batches, count what does not hold."""
+"""``make faults``: every fault at every call of batches, then random histories; count what does not hold."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-import time
 from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.simulation.batch_histories import History, played, wrong
+from tests.simulation import batch_histories
+from tests.simulation.batch_history import History
+from tests.simulation.batch_oracle import WRONG, wrong
+from tests.simulation.batch_scenarios import HARDEST, MODES, SCENARIOS, Mode, kinds, tried
+from tests.simulation.batch_world import FAULTS, KILLS, stay
+
+AT_A_TIME = 25  # histories
+
+Cells = Counter[tuple[str, str]]
+Sums = Counter[str]
 
 
-def main(arguments: list[str]) -> int:
-    """Play the histories, print the figures; the exit code says whether all of them are right."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--histories", type=int, default=2000)
-    parser.add_argument("--first", type=int, default=0, help="the seed of the first history")
-    parser.add_argument("--until-wrong", action="store_true", help="stop at the first wrong history")
-    asked = parser.parse_args(arguments)
-    sums: Counter[str] = Counter()
-    faults: Counter[tuple[str, str]] = Counter()
-    problems: dict[str, list[int]] = {}
-    began = time.monotonic()
-    for seed in range(asked.first, asked.first + asked.histories):
-        history = played(seed)
+def of_scenario(name: str, mode: Mode) -> tuple[Sums, Cells]:
+    """Try the faults of a scenario."""
+    return _counted(tried(name, mode))
+
+
+def of_seeds(seeds: range) -> tuple[Sums, Cells]:
+    """Play random histories."""
+    return _counted(map(_checked, seeds))
+
+
+def _checked(seed: int) -> History:
+    history = batch_histories.played(seed)
+    history.problems = wrong(history)
+    return history
+
+
+def _counted(histories: Iterable[History]) -> tuple[Sums, Cells]:
+    """Count what happened, what came of it, and what does not hold."""
+    sums: Sums = Counter()
+    cells: Cells = Counter()
+    for history in histories:
         sums.update(_sums(history))
-        faults.update(history.world.happened)
-        for problem in wrong(history):
-            problems.setdefault(problem, []).append(seed)
-        if problems and asked.until_wrong:
-            break
-    _show(sums, faults, problems, time.monotonic() - began)
-    return 1 if problems else 0
+        sums.update(history.problems)
+        cells.update(history.world.happened)
+        if history.problems:
+            sums[f"wrong: seed {history.seed} {dict(history.world.planned)} {history.problems}"] += 1
+    return sums, cells
 
 
-def _sums(history: History) -> Counter[str]:
+def _sums(history: History) -> Sums:
     world = history.world
-    batches = [item for item in world.table.items("batch#") if item["sk"] == "batch"]
-    outcomes = [end["outcome"] for batch in batches for end in batch["ends"].values()]
+    ended = (end["outcome"] for item in world.table.items("batch#") for end in item.get("ends", {}).values())
+    happened = world.happened.items()
     return Counter(
         {
             "histories": 1,
             "… with tokens forgotten": not world.faults.tokens,
             "… with every status event lost": world.faults.event_lost == 1.0,
-            "… with listing up to 8 minutes late": world.faults.lag > 400,
+            "… with listing 8 minutes late": world.faults.lag > 400,
             "calls": sum(world.calls.values()),
-            "kills": sum(count for (_, fault), count in world.happened.items() if fault.startswith("killed")),
-            "other faults": sum(
-                count for (_, fault), count in world.happened.items() if not fault.startswith("killed")
-            ),
+            "kills": sum(count for (_, fault), count in happened if fault in KILLS),
+            "other faults": sum(count for (_, fault), count in happened if fault not in KILLS),
             "events": len(history.uploads),
-            "batches": len(batches),
-            "executions of ours": sum(one.ours for one in world.executions),
+            "executions": sum(one.ours for one in world.executions),
             "MISSED": sum(notice.outcome == "MISSED" for _, notice in world.log),
-            **{f"ended {outcome}": count for outcome, count in Counter(outcomes).items()},
+            **{f"batches ended {outcome}": count for outcome, count in Counter(ended).items()},
         }
     )
 
 
-def _show(sums: Counter[str], faults: Counter[tuple[str, str]], problems: dict[str, list[int]], took: float) -> None:
-    console = Console(highlight=False, width=120)
-    table = Table("", "", box=None, pad_edge=False, show_header=False)
-    for name, count in sums.items():
-        table.add_row(name, f"{count:,}")
-    table.add_row("seconds", f"{took:.0f}")
+def main() -> int:
+    """Print what was tried and what does not hold; the exit code says whether all was tried and all holds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--histories", type=int, default=2000, help="how many random histories")
+    parser.add_argument("--first", type=int, default=0, help="the seed of the first one")
+    options = parser.parse_args()
+    last = options.first + options.histories
+    seeds = [range(first, min(first + AT_A_TIME, last)) for first in range(options.first, last, AT_A_TIME)]
+    with ProcessPoolExecutor(os.cpu_count(), initializer=stay) as pool:
+        matrix = [pool.submit(of_scenario, name, mode) for mode in (HARDEST, *MODES[:-1]) for name in SCENARIOS]
+        played = [pool.submit(of_seeds, part) for part in seeds]
+        sums, cells = _sum(run.result() for run in matrix)
+        all_sums, _ = _sum(run.result() for run in played)
+    console = Console(highlight=False, width=200)
+    empty = show_matrix(console, cells)
+    show_sums(console, sums, all_sums)
+    return 0 if not empty and sums.keys().isdisjoint(WRONG) and all_sums.keys().isdisjoint(WRONG) else 1
+
+
+def _sum(results: Iterable[tuple[Sums, Cells]]) -> tuple[Sums, Cells]:
+    sums: Sums = Counter()
+    cells: Cells = Counter()
+    for more_sums, more_cells in results:
+        sums.update(more_sums)
+        cells.update(more_cells)
+    return sums, cells
+
+
+def show_matrix(console: Console, cells: Cells) -> int:
+    """Print how often each fault happened at each call of the scenarios, and return how many cells are empty."""
+    table = Table("call", *FAULTS, box=None, pad_edge=False)
+    calls = sorted({call for call, _ in cells})
+    for call in calls:
+        table.add_row(call.replace("TransactWriteItems ", ""), *(str(cells[call, fault] or "") for fault in FAULTS))
     console.print(table)
-    kinds = sorted({fault for _, fault in faults})
-    matrix = Table("", *kinds, box=None, pad_edge=False)
-    for call in sorted({call for call, _ in faults}):
-        matrix.add_row(call, *(str(faults[call, kind] or "") for kind in kinds))
-    console.print(matrix)
-    for problem, seeds in sorted(problems.items()):
-        console.print(f"{len(seeds)} histories: {problem} (seeds {', '.join(map(str, seeds[:5]))})")
-    console.print(f"{sum(map(len, problems.values()))} violations")
+    empty = sum(not cells[call, fault] for call in calls for fault in kinds(call))
+    kills = sum(count for (_, fault), count in cells.items() if fault in KILLS)
+    console.print(f"\n{cells.total()} faults, {kills} of them kills; {empty} cells empty\n")
+    return empty
+
+
+def show_sums(console: Console, *sums: Sums) -> None:
+    """Print how much happened, what does not hold, and where."""
+    table = Table("", "every fault at every call", "random histories", box=None, pad_edge=False)
+    names = [name for name in dict.fromkeys(name for one in sums for name in one) if name not in WRONG]
+    for name in (*names, *WRONG):
+        if not name.startswith("wrong: "):
+            table.add_row(name, *(f"{one[name]:,}" for one in sums))
+    console.print(table)
+    for wrong_one in (name for one in sums for name in one if name.startswith("wrong: ")):
+        console.print(wrong_one)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -22,6 +22,12 @@ def error(code: str, operation: str, **more: Any) -> ClientError:
     return ClientError(answer, operation)
 
 
+def conflict() -> ClientError:
+    """Return what a transaction gets that meets another one."""
+    reasons = [{"Code": "TransactionConflict"}]
+    return error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
+
+
 class MemoryTable:
     """One table with the keys ``pk`` and ``sk``, which takes and gives Python values. What has expired is gone at once.
 

@@ -1,13 +1,14 @@
 """A world around ``batches``: DynamoDB, SageMaker, SQS, S3, clocks that differ, functions that run at once and crash.
 
-A simulation of discrete events: each call takes a moment, and while it does, whatever comes earlier happens first. So
-any two functions are interleaved at each of their calls, by seed.
+A simulation of discrete events: each request takes a moment, and while it does, whatever comes earlier happens first.
+So any two functions are interleaved at each of their requests, by seed.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import random
 import threading
 from collections import Counter, defaultdict
@@ -15,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
-from botocore.exceptions import ReadTimeoutError
 from pipeline_triggers.batches.models import Execution, Listing, Turn
 from pipeline_triggers.batches.records import Records
 from pipeline_triggers.batches.services import Documents, Notice, Services
@@ -26,14 +27,29 @@ from pipeline_triggers.batches.table import Table
 from pipeline_triggers.errors import MaxStarts, Rejected, Waiting
 from pipeline_triggers.models import Limits, Run
 
-from tests.simulation.batch_table import MemoryTable, error
+from tests.simulation.batch_table import MemoryTable, conflict
+from tests.simulation.network import MISHAPS, Killed, with_retries
 
 START_OF_TIME = 1_780_000_000.0
 CLOCKS = 60  # seconds that a function's clock may be wrong
 
+# What a client of DynamoDB or SQS is made with, and the one that starts executions.
+QUICK = SimpleNamespace(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 3})
+ONCE = SimpleNamespace(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1})
 
-class Killed(BaseException):
-    """The function ends here, at once."""
+# What can happen at a call. The last: SQS delivers the same messages to another function while this one calls.
+KILLS = ("killed before", "killed after")
+FAULTS = (
+    *KILLS,
+    *("no connection", "request lost", "no reply", "answered late", "server error", "throttled", "denied"),
+    *("slow", "conflict", "same again"),
+)
+SLOW = 200  # seconds that a slow call takes: two of them are more than a function has
+
+START = "StartPipelineExecution"
+
+# A call's name, and which of that name it is, counted from 1.
+At = tuple[str, int]
 
 
 @dataclass
@@ -81,8 +97,11 @@ class Started:
 class Task:
     """An invocation of a function, in a thread of its own that runs only when the world lets it."""
 
-    def __init__(self, world: World, work: Callable[[Task], None], time_out: float) -> None:
+    def __init__(
+        self, world: World, work: Callable[[Task], None], time_out: float, deliver_again: Callable[[], None]
+    ) -> None:
         self.world = world
+        self.deliver_again = deliver_again
         self.ends_by = world.now + time_out
         self.skew = world.chance.uniform(-CLOCKS, CLOCKS)
         self.is_over = False
@@ -154,6 +173,7 @@ class World:
         self.letters: list[Turn] = []
         self.starts_of_hour: Counter[tuple[str, int]] = Counter()
         self.calls: Counter[str] = Counter()
+        self.planned: Mapping[At, str] = {}  # faults that happen for certain
         self.once: dict[str, str] = {}
         self.happened: Counter[tuple[str, str]] = Counter()
         self.lasts: Callable[[], float] = lambda: self.chance.uniform(
@@ -187,43 +207,66 @@ class World:
         """Whether a fault happens now."""
         return self.troubled and likelihood > 0 and self.chance.random() < likelihood
 
-    def invoke(self, work: Callable[[Task], None], time_out: float) -> None:
-        """Run a function."""
-        Task(self, work, time_out).resume()
+    def invoke(
+        self, work: Callable[[Task], None], time_out: float, deliver_again: Callable[[], None] = lambda: None
+    ) -> None:
+        """Run a function; ``deliver_again`` hands its messages to another one."""
+        Task(self, work, time_out, deliver_again).resume()
 
     # ---- Calls
 
-    def call(self, name: str, work: Callable[[], Any]) -> Any:
-        """Make a call of the current task, with what may happen to it."""
+    def call(self, name: str, work: Callable[[], Any], config: Any = QUICK) -> Any:
+        """Make a call of the current task: botocore's requests, with what may happen to each of them."""
         task = self.current
         assert task
         self.calls[name] += 1
-        slow = self.happens(self.faults.slow)
-        task.wait(self.chance.uniform(5, 100) if slow else self.chance.expovariate(1 / 0.03))
-        self.current = task
-        if self.happens(self.faults.kill):
-            self.happened[name, "killed before"] += 1
+        at = (name, self.calls[name])
+        fault = self.planned.get(at, "")
+        if fault:
+            self.happened[name, fault] += 1
+        answers: list[Any] = []
+        request = partial(self._request, task, name, fault, work, config, answers)
+        return with_retries(config, request, self.chance.random, task.wait)
+
+    def _request(
+        self, task: Task, name: str, fault: str, work: Callable[[], Any], config: Any, answers: list[Any], attempt: int
+    ) -> Any:
+        if fault == "answered late":
+            fault = "no reply" if attempt == 1 else ""
+        fault = fault or self._weather(name)
+        slow = fault == "slow" or self.happens(self.faults.slow)
+        task.wait(self.chance.uniform(5, SLOW) if slow else self.chance.expovariate(1 / 0.03))
+        if fault == "killed before":
             raise Killed
-        if self.happens(self.faults.throttle):
-            self.happened[name, "throttled"] += 1
-            raise error("ThrottlingException", name)
-        answer = work()
-        if self.happens(self.faults.kill):
-            self.happened[name, "killed after"] += 1
-            raise Killed
-        if self.happens(self.faults.no_answer):
-            self.happened[name, "no answer"] += 1
-            raise ReadTimeoutError(endpoint_url="https://aws")
-        return answer
+        if fault == "conflict":
+            raise conflict()
+        mishap = MISHAPS.get(fault)
+        if mishap is None or mishap.effect:
+            # DynamoDB knows a transaction by its token, and makes it once.
+            if not (answers and name.startswith("TransactWriteItems")):
+                answers.append(work())
+            if fault == "killed after":
+                raise Killed
+            if fault == "same again":
+                task.deliver_again()
+        if mishap:
+            task.wait(getattr(config, mishap.waits_for, 0))
+            raise mishap.error(name.partition(" ")[0])
+        return answers[-1]
+
+    def _weather(self, name: str) -> str:
+        """Return what happens to a request by chance."""
+        faults = self.faults
+        rates = (("killed before", faults.kill), ("killed after", faults.kill), ("throttled", faults.throttle))
+        for fault, rate in (*rates, ("no reply", faults.no_answer), ("server error", faults.no_answer)):
+            if self.happens(rate):
+                self.happened[name, fault] += 1
+                return fault
+        return ""
 
     def services(self, task: Task, documents: Documents) -> Services:
         """Return what a function's code works with."""
         table = Table(_Calls(self, self.table), "batches")
-
-        def sleep(seconds: float) -> None:
-            task.wait(seconds)
-            self.current = task
-
         return Services(
             store=Store(table),
             records=Records(table),
@@ -232,7 +275,7 @@ class World:
             outside=_Outside(self),
             now=lambda: self.now + task.skew,
             time_left=lambda: task.ends_by - self.now - 90,
-            sleep=sleep,
+            sleep=task.wait,
         )
 
     # ---- SageMaker
@@ -291,7 +334,32 @@ class _Calls:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         work = getattr(self._table, name)
-        return lambda **call: self._world.call(name, lambda: work(**call))
+        return lambda **call: self._world.call(name_of(name, call), lambda: work(**call))
+
+
+def name_of(operation: str, call: Mapping[str, Any]) -> str:
+    """Name a call of DynamoDB by what it is about: ``TransactWriteItems Delete open, Put batch, Put kept``."""
+    name = "".join(word.capitalize() for word in operation.split("_"))
+    match call:
+        case {"TransactItems": changes}:
+            return f"{name} {', '.join(dict.fromkeys(_change(change) for change in changes))}"
+        case {"RequestItems": requests}:
+            return f"{name} {_kind(next(iter(requests.values()))['Keys'][0])}" if "Get" in name else f"{name} member"
+        case {"Key": key}:
+            return f"{name} {_kind(key)}"
+        case _:
+            values = call["ExpressionAttributeValues"]
+            return f"{name} {_kind({'pk': values[':pk'], 'sk': values.get(':sk', '')})}"
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    ((kind, call),) = change.items()
+    return f"{kind} {_kind(call.get('Item') or call['Key'])}"
+
+
+def _kind(key: Mapping[str, str]) -> str:
+    kind = key["pk"].partition("#")[0]
+    return key["sk"].partition("#")[0] if kind == "batch" else kind
 
 
 class _Door:
@@ -304,20 +372,20 @@ class _Door:
         """Start, with the count of the trigger's hour."""
         world = self._world
         hour = (trigger, int(world.now // 3600))
-        if not world.call("count", lambda: self._count(hour)):
+        if not world.call("UpdateItem hour ADD", lambda: self._count(hour)):
             raise MaxStarts(f"{trigger} reached max_starts")
         if world.rejected(run.parameters):
-            world.call("uncount", lambda: world.starts_of_hour.subtract([hour]))
+            world.call("UpdateItem hour SUBTRACT", lambda: world.starts_of_hour.subtract([hour]))
             raise Rejected("SageMaker refused the start")
         if world.happens(world.faults.throttle):
-            world.call("uncount", lambda: world.starts_of_hour.subtract([hour]))
+            world.call("UpdateItem hour SUBTRACT", lambda: world.starts_of_hour.subtract([hour]))
             raise Waiting("200 executions are running")
 
         def start() -> str:
             # The ledger knows what was started without a ticket.
             return world.once.get(run.token) or world.start(run.pipeline, run.token, run.parameters)
 
-        return str(world.call("start", start))
+        return str(world.call(START, start, ONCE))
 
     def _count(self, hour: tuple[str, int]) -> bool:
         if self._world.starts_of_hour[hour] >= self._world.max_starts.get(hour[0], 100):
@@ -341,7 +409,7 @@ class _Door:
                 if one.pipeline == pipeline and one.created_at >= since and one.listed_at <= world.now
             )
 
-        return Listing(since, world.call("list", listed))
+        return Listing(since, world.call("ListPipelineExecutions", listed))
 
 
 class _Outside:
@@ -353,15 +421,15 @@ class _Outside:
     def send(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Send messages to ``on_batch``."""
         for message in messages:
-            self._world.call("send", partial(self._world.queues["batches"].send, message))
+            self._world.call("SendMessageBatch", partial(self._world.queues["batches"].send, message))
 
     def send_dead_letter(self, turn: Turn) -> None:
         """Keep a dead letter."""
-        self._world.call("dead letter", lambda: self._world.letters.append(turn))
+        self._world.call("SendMessage dead letter", lambda: self._world.letters.append(turn))
 
     def put(self, key: str, content: bytes) -> str:
         """Keep an object."""
-        self._world.call("put", lambda: self._world.objects.__setitem__(f"s3://stack/{key}", content))
+        self._world.call("PutObject", lambda: self._world.objects.__setitem__(f"s3://stack/{key}", content))
         return f"s3://stack/{key}"
 
     def report(self, notice: Notice) -> None:
@@ -372,6 +440,13 @@ class _Outside:
         world.log.append((world.now, notice))
         if world.happens(world.faults.kill):
             raise Killed
+
+
+def stay() -> None:
+    """Let this process stay on one processor: threads that hand over to each other across two take twice as long."""
+    if hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[os.getpid() % len(processors)]})
 
 
 Handler = Callable[[Task, Sequence[Message]], Sequence[tuple[Message, float]]]
@@ -414,9 +489,15 @@ class Queue:
             message.visible_at = self.world.now + self.visibility
             self.world.at(message.visible_at + 0.001, self.poll)
         self.running += 1
-        self.world.invoke(lambda task: self._deliver(task, batch), self.time_out)
+        self.world.invoke(lambda task: self._deliver(task, batch), self.time_out, partial(self._again, batch))
         if len(visible) > len(batch):
             self.world.at(self.world.now + 0.001, self.poll)
+
+    def _again(self, batch: Sequence[Message]) -> None:
+        """Let messages be visible that a function has."""
+        for message in batch:
+            message.visible_at = self.world.now
+        self.world.at(self.world.now, self.poll)
 
     def _deliver(self, task: Task, batch: Sequence[Message]) -> None:
         try:

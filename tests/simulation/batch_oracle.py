@@ -1,0 +1,303 @@
+"""What must hold at the end of a history of batches."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+
+from pipeline_triggers.batches import items, rules
+from pipeline_triggers.batches.models import Late
+from pipeline_triggers.batches.services import Notice
+from pipeline_triggers.batches.store import KEPT_MARKS
+
+from tests.simulation.batch_history import DAY, DRY, History
+from tests.simulation.batch_world import CLOCKS
+
+SLACK = 700  # seconds between a decision and its start (a function's time), and clocks that differ
+
+
+def wrong(history: History) -> list[str]:
+    """Say what does not hold."""
+    return sorted({problem for check in CHECKS for problem in check(history)})
+
+
+def _members(history: History) -> dict[str, list[str]]:
+    batches = defaultdict(list)
+    for item in history.world.table.items("batch#"):
+        if item["sk"] != "batch":
+            batches[item["sk"].removeprefix("member#")].append(item["pk"].removeprefix("batch#"))
+    return batches
+
+
+def _events(history: History) -> Iterator[str]:
+    """Each event has a verdict, those collected one batch, in which they are; no batch holds too many."""
+    members = _members(history)
+    for upload in history.uploads:
+        verdicts = history.verdicts.get(upload.mark, set())
+        if not verdicts:
+            yield "an event without a verdict"
+        if len(verdicts - {"WAITING"}) > 1 and not history.changed_documents:
+            yield "verdicts contradict each other"
+        if len(history.joined.get(upload.mark, ())) > 1:
+            yield "an event was said to be in two batches"
+        if len(members[upload.mark]) > 1:
+            yield "an event in two batches"
+        if "COLLECTED" in verdicts and set(members[upload.mark]) != history.joined[upload.mark]:
+            yield "an event is not in its batch"
+        if "COLLECTED" not in verdicts and members[upload.mark] and not history.changed_documents:
+            yield "an event in a batch without a verdict"
+
+
+def _sizes(history: History) -> Iterator[str]:
+    """No batch holds more events than its rules allow, and a full one holds exactly that many."""
+    members = Counter(batch for batches in _members(history).values() for batch in batches)
+    for item in history.world.table.items("batch#"):
+        if item["sk"] == "batch":
+            trigger = history.deployed[item["trigger"]].rules
+            if trigger and not trigger.is_join and members[item["pk"].removeprefix("batch#")] > trigger.max_events:
+                yield "a batch above max_events"
+
+
+def _joins(history: History) -> Iterator[str]:
+    """A join has one first revision, and what is remembered of it holds the parts of all its batches."""
+    table = history.world.table
+    parts = defaultdict(set)
+    for item in table.items("batch#"):
+        if item["sk"] != "batch":
+            parts[item["pk"].removeprefix("batch#")].add(item.get("part", ""))
+    firsts: Counter[tuple[str, str]] = Counter()
+    for item in table.items("batch#"):
+        late = item["sk"] == "batch" and history.deployed[item["trigger"]].rules
+        if late and late.is_join and late.late is Late.ALL:
+            firsts[item["trigger"], item["by"]] += item["revision"] == 1
+    if not history.changed_documents and not history.dropped and any(count > 1 for count in firsts.values()):
+        yield "a late part without its batch"
+    for item in table.items("last"):
+        expected: set[str] = set()
+        batch = item["id"]
+        while batch:
+            expected |= parts[batch]
+            batch = table.partitions[f"batch#{batch}"]["batch"]["previous"]
+        if expected != item.get("parts", set()):
+            yield "a part that nothing remembers"
+
+
+def _final(history: History) -> Mapping[tuple[str, str], list[Notice]]:
+    notices = defaultdict(list)
+    for _, notice in history.world.log:
+        if notice.outcome != "MISSED":
+            notices[notice.batch, notice.pipeline].append(notice)
+    return notices
+
+
+def _endings(history: History) -> Iterator[str]:
+    """Each batch ends once for each of its pipelines, as reported, with an execution or none."""
+    world = history.world
+    notices = _final(history)
+    started = Counter(one.token for one in world.executions if one.ours)
+    if any(count > 1 for count in started.values()):
+        yield "started twice"
+    for item in world.table.items("open"):
+        slot = items.slot(item)
+        removed = slot.trigger not in history.documents.triggers
+        if removed or not slot.rules.is_join or slot.previous or slot.is_due or not rules.missing(slot):
+            yield "a batch that stays open"
+    if any(True for _ in world.table.items("queue#")):
+        yield "a ticket that waits forever"
+    if any(item["phase"] != "running" for item in world.table.items("running#")):
+        yield "a turn without an end"
+    arns = {one.arn for one in world.executions}
+    for item in world.table.items("batch#"):
+        if item["sk"] != "batch":
+            continue
+        batch = items.batch(item)
+        if set(batch.ends) != {target.key for target in batch.targets}:
+            yield "a batch without an end"
+        for key, end in batch.ends.items():
+            reported = notices.get((batch.id, key.partition("#")[0]), [])
+            if end["outcome"] not in {notice.outcome for notice in reported}:
+                yield "a final verdict that was not reported"
+            if end["outcome"] == "STARTED" and end["execution"] not in arns:
+                yield "STARTED without an execution"
+    noted = {end.get("execution") for item in world.table.items("batch#") for end in item.get("ends", {}).values()}
+    if any(one.ours and one.arn not in noted and one.token not in world.once for one in world.executions):
+        yield "an execution that nothing notes"
+
+
+def _verdicts(history: History) -> Iterator[str]:
+    """No two verdicts of one batch and target contradict each other, and without crashes there is only one."""
+    batches = {
+        item["pk"][6:]: items.batch(item) for item in history.world.table.items("batch#") if item["sk"] == "batch"
+    }
+    for (batch, pipeline), notices in _final(history).items():
+        targets = sum(target.pipeline == pipeline for target in batches[batch].targets) if batch in batches else 1
+        if len({(notice.outcome, notice.execution) for notice in notices}) > max(1, targets):
+            yield "verdicts contradict each other"
+        if len(notices) > targets and history.is_calm:
+            yield "a verdict reported twice"
+    rejected = {key for key, notices in _final(history).items() if any(one.outcome == "REJECTED" for one in notices)}
+    letters = {(turn.ticket.batch, turn.ticket.target.pipeline) for turn in history.world.letters}
+    if {key for key in rejected if not _is_dry(history, key[0])} - letters:
+        yield "a rejection without its dead letter"
+    if letters - rejected:
+        yield "a dead letter without its rejection"
+
+
+def _is_dry(history: History, batch: str) -> bool:
+    trigger = history.world.table.partitions[f"batch#{batch}"]["batch"]["trigger"]
+    return bool(trigger == DRY)
+
+
+def _manifests(history: History) -> Iterator[str]:
+    """Each execution got each key of its batch once, of a correction also those of the batches before."""
+    table = history.world.table
+    uploads = {upload.mark: upload for upload in history.uploads}
+    by_batch = defaultdict(set)
+    for mark, batches in history.joined.items():
+        for batch in batches:
+            by_batch[batch].add(mark)
+    for execution in history.world.executions:
+        if "Manifest" not in execution.parameters:
+            continue
+        marks: set[str] = set()
+        batch = execution.parameters["Batch"]
+        while batch:
+            marks |= by_batch[batch]
+            batch = table.partitions[f"batch#{batch}"]["batch"]["previous"]
+        keys = {uploads[mark].key for mark in marks}
+        content = json.loads(history.world.objects[execution.parameters["Manifest"]])
+        if content != [{"prefix": "s3://raw/"}, *sorted(keys)]:
+            yield "a manifest that is not its batch"
+        newest: dict[str, str] = {}
+        for mark in marks:
+            newest[uploads[mark].key] = max(newest.get(uploads[mark].key, ""), uploads[mark].sequencer)
+        lines = [json.loads(line) for line in history.world.objects[execution.parameters["Events"]].splitlines()]
+        if sorted((line["key"], line["sequencer"]) for line in lines) != sorted(newest.items()):
+            yield "a list of events that is not its batch"
+        if execution.parameters["Count"] != str(len(keys)):
+            yield "a count that is not its batch's"
+
+
+def _limits_hold(history: History) -> Iterator[str]:
+    """No start of ours is above a limit."""
+    world = history.world
+    if any(one.over for one in world.executions):
+        yield "above max_running"
+    forced = history.forced or history.changed_documents
+    for pipeline, limits in history.documents.pipelines.items():
+        times = sorted(one.created_at for one in world.executions if one.ours and one.pipeline == pipeline)
+        between = [later - earlier for earlier, later in itertools.pairwise(times)]
+        if limits.min_interval and not forced and any(gap < limits.min_interval - SLACK for gap in between):
+            yield "within min_interval"
+        if (most := limits.max_per_day) and not forced:
+            span = zip(times, times[most:], strict=False)
+            if any(b - a < DAY - SLACK for a, b in span):
+                yield "above max_per_day"
+    if any(count > world.max_starts.get(trigger, 100) for (trigger, _), count in world.starts_of_hour.items()):
+        yield "above max_starts"
+
+
+def _pauses_hold(history: History) -> Iterator[str]:
+    """Nothing starts while it is paused."""
+    world = history.world
+    triggers = {
+        end.get("execution"): item["trigger"]
+        for item in world.table.items("batch#")
+        for end in item.get("ends", {}).values()
+    }
+    for kind, name, begins, ends in history.paused:
+        for one in world.executions:
+            concerned = {"all": True, "pipeline": one.pipeline == name, "trigger": triggers.get(one.arn) == name}[kind]
+            if one.ours and concerned and begins < one.created_at < ends:
+                yield "started while paused"
+
+
+def _order(history: History) -> Iterator[str]:
+    """Batches of a trigger start in the order in which they became due."""
+    world = history.world
+    if history.forced:
+        return
+    ready = {}
+    for item in world.table.items("batch#"):
+        if item["sk"] == "batch":
+            ready[item["pk"][6:]] = item
+    due: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for (batch, key), at in history.world.table.queued.items():
+        end = ready.get(batch, {}).get("ends", {}).get(key)
+        if end and end["outcome"] == "STARTED":
+            started = next(one for one in world.executions if one.arn == end["execution"])
+            if started.token not in world.once:  # it did not wait
+                due[ready[batch]["trigger"], key].append((at, started.created_at))
+    for times in due.values():
+        for at, created in times:
+            if any(
+                other_at < at - (400 if world.faults.slow else 130) and other > created for other_at, other in times
+            ):
+                yield "out of order"
+
+
+def _deadlines(history: History) -> Iterator[str]:
+    """Each missed deadline is reported once, unless a function crashed while it reported."""
+    missed = Counter(
+        (notice.trigger, notice.batch, notice.by) for _, notice in history.world.log if notice.outcome == "MISSED"
+    )
+    if history.is_calm and any(count > 1 for count in missed.values()):
+        yield "MISSED twice"
+    if history.changed_documents or history.dropped or history.forced:
+        return
+    for name, moment in history.asked:
+        for day in history.documents.days:
+            in_time = _parts_by(history, name, day, moment - 2 * CLOCKS)
+            if not rules.lacking(_expect(history, name), frozenset(in_time)) and missed[name, "", day]:
+                yield "MISSED though complete"
+            ever = _parts_by(history, name, day, float("inf"))
+            if rules.lacking(_expect(history, name), frozenset(ever)) and not missed[name, "", day]:
+                yield "no MISSED"
+    for item in history.world.table.items("open"):
+        slot = items.slot(item)
+        if slot.rules.deadline_after is not None and not slot.previous and not missed[slot.trigger, slot.id, slot.by]:
+            yield "no MISSED"
+
+
+def _expect(history: History, trigger: str) -> tuple[str, ...] | int:
+    found = history.documents.triggers[trigger].rules
+    assert found
+    assert found.expect is not None
+    return found.expect
+
+
+def _parts_by(history: History, trigger: str, day: str, moment: float) -> set[str]:
+    """Return the parts that were joined before a moment."""
+    uploads = {upload.mark: upload for upload in history.uploads if (upload.trigger, upload.by) == (trigger, day)}
+    marks = {
+        item["pk"].removeprefix("event#"): item["expires"] - KEPT_MARKS for item in history.world.table.items("event#")
+    }
+    return {uploads[mark].part for mark, at in marks.items() if mark in uploads and at <= moment}
+
+
+CHECKS = (_events, _endings, _verdicts, _sizes, _joins, _manifests, _limits_hold, _pauses_hold, _order, _deadlines)
+
+
+def left_after_90_days(history: History) -> list[str]:
+    """Say what is kept that nothing needs any more; an open join keeps the batches that it may correct."""
+    kinds = {item["pk"].partition("#")[0] for item in history.world.table.items()}
+    if "open" in kinds:
+        return []
+    return ["kept for ever"] if kinds & {"batch", "kept", "last", "event", "missed", "queue"} else []
+
+
+# All that these checks may say, the guarantees first.
+WRONG = (
+    *("an event without a verdict", "an event in a batch without a verdict", "an event is not in its batch"),
+    *("an event was said to be in two batches", "an event in two batches", "started twice", "above max_running"),
+    *("a manifest that is not its batch", "a list of events that is not its batch", "a count that is not its batch's"),
+    *("a batch without an end", "a final verdict that was not reported", "verdicts contradict each other"),
+    *("a verdict reported twice", "no MISSED", "MISSED twice", "MISSED though complete"),
+    *("a batch that stays open", "a ticket that waits forever", "a turn without an end", "a batch above max_events"),
+    *("a late part without its batch", "a part that nothing remembers", "STARTED without an execution"),
+    *("an execution that nothing notes", "a rejection without its dead letter", "a dead letter without its rejection"),
+    *("within min_interval", "above max_per_day", "above max_starts", "started while paused", "out of order"),
+    "kept for ever",
+)
