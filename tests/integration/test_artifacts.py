@@ -31,7 +31,7 @@ import sys, socket
 def refuse(*arguments): raise AssertionError("a network call at import")
 socket.socket.connect = socket.getaddrinfo = refuse
 sys.path[:0] = sys.argv[1:]
-import on_endpoint_status, on_event, on_s3_upload, on_sns_message
+import on_batch, on_endpoint_status, on_event, on_s3_upload, on_sns_message
 from pipeline_triggers.delivery import handler as delivery
 from importlib import resources
 assert resources.files("compiled_triggers").joinpath("triggers.json").is_file()
@@ -47,7 +47,7 @@ LOADED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from functions import janitor, on_endpoint_status, on_event, on_s3_upload, on_sns_message
+from functions import janitor, on_batch, on_endpoint_status, on_event, on_s3_upload, on_sns_message
 import pipeline_triggers
 root = Path(pipeline_triggers.__file__).parent
 for name, module in sys.modules.items():

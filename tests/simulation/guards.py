@@ -218,7 +218,7 @@ GUARDS = (
     ),
     Guard(
         "quarantine: the reason is cut to what SQS takes",
-        "delivery.dead_letters:_fitting",
+        "starts.dead_letters:_fitting",
         call("max", "None"),
         (f"{DELIVERY}a_reason_is_cut_to_what_sqs_takes_beside_the_body",),
     ),
@@ -315,7 +315,7 @@ GUARDS = (
     ),
     Guard(
         "limits: so is the number of parameters",
-        "starts.plan:plan",
+        "starts.plan:planned",
         never("MAX_PARAMETERS"),
         ("tests/unit/starts/test_limits.py::test_there_are_200_parameters_at_most",),
     ),
@@ -357,7 +357,7 @@ GUARDS = (
     ),
     Guard(
         "depth: a chain of executions ends",
-        "starts.plan:plan",
+        "starts.plan:planned",
         never("depth"),
         (f"{START}a_chain_of_executions_ends",),
     ),

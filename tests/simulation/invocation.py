@@ -39,6 +39,9 @@ ENVIRONMENT = {
     "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
     "REQUESTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:requests",
     "STATE_TABLE": "state",
+    "BATCH_TABLE": "batches",
+    "BATCH_QUEUE_URL": "https://sqs/batches",
+    "BATCH_BUCKET": "batches",
     "GIVE_UP_AFTER_HOURS": "72",
 }
 

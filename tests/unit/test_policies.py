@@ -48,6 +48,7 @@ ARNS = {
     "lambda:layer": [f"arn:aws:lambda:{HERE}:layer:{STACK}-core"],
     "lambda:layerVersion": [f"arn:aws:lambda:{HERE}:layer:{STACK}-core:7"],
     "logs:log-group": [f"arn:aws:logs:{HERE}:log-group:{STACK}-OnS3UploadLogGroup-1A2B"],
+    "s3:bucket": [f"arn:aws:s3:::{STACK}-batchbucket-1a2b"],
     "s3:object": [f"{BUCKET}/{STACK}/1a2b.template"],
     "scheduler:schedule": [f"arn:aws:scheduler:{HERE}:schedule/{STACK}-ScheduleGroup-1A2B/Nightly"],
     "scheduler:schedule-group": [f"arn:aws:scheduler:{HERE}:schedule-group/{STACK}-ScheduleGroup-1A2B"],
@@ -126,6 +127,24 @@ UNUSED = [
     "AWS::Logs::LogGroup logs:PutIndexPolicy",
     "AWS::Logs::LogGroup logs:PutLogGroupDeletionProtection",
     "AWS::Logs::LogGroup s3:REST.PUT.OBJECT",
+    "AWS::S3::Bucket s3:[CDU]*TableConfiguration",  # metadata tables
+    "AWS::S3::Bucket iam:*",  # of replication
+    "AWS::S3::Bucket s3:*Object",
+    "AWS::S3::Bucket s3:DeleteBucket?*",  # the template has encryption and a lifecycle, and nothing else of these
+    "AWS::S3::Bucket s3:ListBucket",
+    "AWS::S3::Bucket s3:Put*Abac",
+    "AWS::S3::Bucket s3:Put*Acl",
+    "AWS::S3::Bucket s3:Put*CORS",
+    "AWS::S3::Bucket s3:Put*Lo[cg]*",
+    "AWS::S3::Bucket s3:Put*Versioning",
+    "AWS::S3::Bucket s3:Put*Website",
+    "AWS::S3::Bucket s3:PutA*Configuration",
+    "AWS::S3::Bucket s3:PutBucketNotification",
+    "AWS::S3::Bucket s3:Put*Replication*",
+    "AWS::S3::Bucket s3:PutIn*Configuration",
+    "AWS::S3::Bucket s3:PutMetricsConfiguration",
+    "AWS::S3::Bucket s3:PutObject*",
+    "AWS::S3::Bucket s3tables:*",
     "AWS::SNS::* iam:*",  # delivery logs and Firehose
     "AWS::SNS::Topic sns:PutDataProtectionPolicy",
 ]

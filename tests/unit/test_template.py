@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
+from pipeline_triggers.batches import decision, door
+from pipeline_triggers.batches import handler as batches
+from pipeline_triggers.batches.store import KEPT_BATCHES
 from pipeline_triggers.delivery.decision import MAX_CRASHES, MAX_LOOKS, TIME_FOR_A_START, TIME_TO_DECIDE
 from pipeline_triggers.delivery.handler import LONGEST_WAIT
 from pipeline_triggers.janitor import cleanups, report
 from pipeline_triggers.janitor import handler as janitor
-from pipeline_triggers.language.sources import HANDLERS
+from pipeline_triggers.language.sources import HANDLERS, pipeline
 from pipeline_triggers.starts import ledger
 
 from tests import PROJECT
@@ -25,8 +28,8 @@ from tests.tools.templates import COMPILED_STACK, findings, transformed
 
 RESOURCES: dict[str, dict[str, Any]] = transformed()["Resources"]
 
-# Those of the triggers, and the one of deleted pipelines.
-FUNCTIONS = (*HANDLERS, "Janitor")
+# Those of the triggers, of their batches, and of deleted pipelines.
+FUNCTIONS = (*HANDLERS, "OnBatch", "Janitor")
 
 # What IAM grants for everything or not at all, in the one statement that may: the actions list, or find by what is not
 # the name of a resource.
@@ -178,7 +181,9 @@ def test_an_alarm_looks_at_each_dead_letter_queue_at_each_function_and_at_max_st
     alarms = of_type("AWS::CloudWatch::Alarm")
     of_queues = {f"{handler}DeadLetterAlarm" for handler in FUNCTIONS}
     of_functions = {f"{handler}ErrorsAlarm" for handler in FUNCTIONS}
-    assert alarms.keys() == of_queues | of_functions | {"MaxStartsAlarm", "JanitorTooManyAlarm"}
+    assert alarms.keys() == of_queues | of_functions | {
+        *("MaxStartsAlarm", "BatchMissedAlarm", "BatchWaitingAlarm", "JanitorTooManyAlarm")
+    }
     for handler in FUNCTIONS:
         function = [{"Name": "FunctionName", "Value": {"Ref": f"{handler}Function"}}]
         assert alarms[f"{handler}ErrorsAlarm"]["Dimensions"] == function
@@ -207,10 +212,11 @@ def test_only_failed_messages_of_a_batch_come_back() -> None:
 
 def test_a_function_knows_a_trigger_before_its_rule_fires() -> None:
     """The triggers' stack waits for the functions that read the compiled triggers, and hands in every queue."""
-    assert {f"{handler}Function" for handler in HANDLERS} <= set(RESOURCES["TriggersStack"]["DependsOn"])
+    readers = (*HANDLERS, "OnBatch")
+    assert {f"{handler}Function" for handler in readers} <= set(RESOURCES["TriggersStack"]["DependsOn"])
     handed_in = RESOURCES["TriggersStack"]["Properties"]["Parameters"]
     assert handed_in.keys() == yaml.safe_load(COMPILED_STACK.read_text(encoding="utf-8"))["Parameters"].keys()
-    for handler in HANDLERS:
+    for handler in readers:
         assert handed_in[f"{handler}QueueArn"] == {"Fn::GetAtt": [f"{handler}Queue", "Arn"]}
         assert handed_in[f"{handler}DeadLetterQueueArn"] == {"Fn::GetAtt": [f"{handler}DeadLetterQueue", "Arn"]}
         assert handed_in[f"{handler}RoleName"] == {"Ref": f"{handler}Role"}
@@ -229,11 +235,61 @@ def test_only_the_stack_s_own_schedules_get_a_role_that_sends_to_the_queue() -> 
     }
     (allowed,) = [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
     assert allowed["Action"] == "sqs:SendMessage"
-    queues = ("OnEventQueue", "OnEventDeadLetterQueue")
+    queues = ("OnEventQueue", "OnEventDeadLetterQueue", "OnBatchQueue", "OnBatchDeadLetterQueue")
     assert allowed["Resource"] == [{"Fn::GetAtt": [queue, "Arn"]} for queue in queues]
     handed_in = RESOURCES["TriggersStack"]["Properties"]["Parameters"]
     assert handed_in["ScheduleGroup"] == {"Ref": "ScheduleGroup"}
     assert handed_in["ScheduleRoleArn"] == {"Fn::GetAtt": ["ScheduleRole", "Arn"]}
+
+
+def test_only_its_own_rule_may_send_steps_of_batches() -> None:
+    """A schedule of the stack's group sends with a role, a handler with its own."""
+    (policy,) = [
+        found for found in of_type("AWS::SQS::QueuePolicy").values() if {"Ref": "OnBatchQueue"} in found["Queues"]
+    ]
+    allow, deny = policy["PolicyDocument"]["Statement"]
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["EndedRule", "Arn"]}}}
+    assert allow["Resource"] == {"Fn::GetAtt": ["OnBatchQueue", "Arn"]}
+    assert (deny["Principal"], deny["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": False}})
+
+
+def test_a_step_of_a_batch_ends_before_its_message_comes_again() -> None:
+    """Decisions rest on how long the function may run; SQS itself would quarantine without a reason."""
+    queue, function = of_type("AWS::SQS::Queue")["OnBatchQueue"], of_type("AWS::Lambda::Function")["OnBatchFunction"]
+    assert queue["VisibilityTimeout"] == 6 * function["Timeout"]
+    assert function["Timeout"] == decision.TIME_OUT > batches.TIME_FOR_A_START
+    assert function["MemorySize"] == 1024
+    assert queue["RedrivePolicy"]["maxReceiveCount"] > batches.LAST_RECEIVE
+    assert of_type("AWS::SQS::Queue")["OnBatchDeadLetterQueue"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    # Its starts hold the ledger's lease no longer than those of the handlers.
+    assert door.LONGEST_START < ledger.FUNCTION_TIMEOUT
+
+
+def test_the_sweep_of_batches_and_the_rule_of_ended_executions_say_what_on_batch_reads() -> None:
+    """Each minute, and whenever an execution ends in any way."""
+    sweep = of_type("AWS::Scheduler::Schedule")["SweepSchedule"]
+    assert sweep["ScheduleExpression"] == "rate(1 minute)"
+    assert json.loads(sweep["Target"]["Input"]) == {"sweep": "<aws.scheduler.scheduled-time>"}
+    rule = of_type("AWS::Events::Rule")["EndedRule"]
+    (statuses,) = rule["EventPattern"]["detail"].values()
+    assert set(statuses) == set(pipeline.STATUSES) - {"Executing", "Stopping"}
+    assert "Input" not in str(rule["Targets"])
+    assert of_type("AWS::Lambda::Function")["OnBatchFunction"]["RecursiveLoop"] == "Allow"
+
+
+def test_the_bucket_of_batches_is_private_encrypted_and_stays_when_the_stack_goes() -> None:
+    """Executions read their manifests there; CloudFormation could not delete it with them anyway."""
+    bucket = RESOURCES["BatchBucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["Properties"]["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    (rule,) = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] * 24 * 3600 == KEPT_BATCHES
+    ((encryption,),) = bucket["Properties"]["BucketEncryption"].values()
+    assert "SSEAlgorithm" in str(encryption)
+    (policy,) = of_type("AWS::S3::BucketPolicy").values()
+    (deny,) = policy["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": False}})
 
 
 def test_only_its_own_rule_and_its_sweep_may_tell_the_janitor() -> None:

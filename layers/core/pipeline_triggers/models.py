@@ -199,7 +199,10 @@ class Run:
 
 
 class Outcome(StrEnum):
-    """How an event ended for one pipeline; WAITING says that it has not ended yet."""
+    """How an event ended for one pipeline; WAITING says that it has not ended yet.
+
+    A COLLECTED event has ended, its batch has not. MISSED is about a batch that a deadline finds incomplete.
+    """
 
     STARTED = "STARTED"
     DUPLICATE = "DUPLICATE"
@@ -207,11 +210,18 @@ class Outcome(StrEnum):
     FILTERED = "FILTERED"
     REJECTED = "REJECTED"
     DRY_RUN = "DRY_RUN"
+    COLLECTED = "COLLECTED"
+    SKIPPED = "SKIPPED"
+    MISSED = "MISSED"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of an event for a pipeline, and why."""
+    """What became of an event, or of a batch, for a pipeline, and why.
+
+    ``batch`` is the batch that an event was collected into, or that the verdict is about; its ``event_id`` is then the
+    same, and its ``subject`` what the trigger collects ``by``. ``count`` is how many events the batch has.
+    """
 
     outcome: Outcome
     trigger: str
@@ -220,3 +230,5 @@ class Verdict:
     pipeline: str | None = None
     reason: str | None = None
     execution_arn: str | None = None
+    batch: str | None = None
+    count: int | None = None

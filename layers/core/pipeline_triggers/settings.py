@@ -11,7 +11,8 @@ from functools import cache
 class Settings:
     """A function's environment; ``template.yaml`` sets all but the Region, which Lambda sets.
 
-    ``requests_topic`` is the ARN of the stack's own topic, "" where a function does not read it. ``give_up_after`` is
+    ``requests_topic`` is the ARN of the stack's own topic, "" where a function does not read it, and ``batch_bucket``
+    is "" where it does not write there. ``give_up_after`` is
     the age in seconds at which a waiting message is given up.
     """
 
@@ -23,6 +24,9 @@ class Settings:
     requests_topic: str
     queue_url: str
     state_table: str
+    batch_table: str
+    batch_queue_url: str
+    batch_bucket: str
     give_up_after: int
 
 
@@ -37,6 +41,9 @@ def settings() -> Settings:
         dead_letter_queue_url=os.environ["DEAD_LETTER_QUEUE_URL"],
         queue_url=os.environ["QUEUE_URL"],
         state_table=os.environ["STATE_TABLE"],
+        batch_table=os.environ["BATCH_TABLE"],
+        batch_queue_url=os.environ["BATCH_QUEUE_URL"],
+        batch_bucket=os.environ.get("BATCH_BUCKET", ""),
         give_up_after=int(os.environ["GIVE_UP_AFTER_HOURS"]) * 3600,
         requests_topic=os.environ.get("REQUESTS_TOPIC_ARN", ""),
     )

@@ -30,6 +30,11 @@ def count_max_starts() -> None:
     count("MAX_STARTS_REACHED")
 
 
+def count_missed() -> None:
+    """Count that a deadline found a batch incomplete; an alarm of the stack watches this metric."""
+    count("BATCH_MISSED")
+
+
 def count(name: str, value: int = 1, **dimensions: str) -> None:
     """Count in CloudWatch, under the stack's name."""
     of_stack = {"Stack": settings().stack}

@@ -1,1 +1,1 @@
-"""Many events → one batch → at most one execution per pipeline, within its limits. No handler calls it yet."""
+"""Many events → one batch → at most one execution per pipeline, within its limits."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pipeline_triggers.batches import commands, pauses, rules
+from pipeline_triggers.batches import commands, items, pauses, rules
 from pipeline_triggers.batches.deadlines import judge
 from pipeline_triggers.batches.decision import LEFT_ALONE
-from pipeline_triggers.batches.models import Phase
+from pipeline_triggers.batches.models import Phase, Ticket
 from pipeline_triggers.batches.services import Services
-from pipeline_triggers.batches.slots import visit
+from pipeline_triggers.batches.slots import ask_for_turns, visit
 from pipeline_triggers.batches.store import KEPT_BATCHES
 from pipeline_triggers.batches.table import Changed
 from pipeline_triggers.batches.turns import take_turns
+from pipeline_triggers.batches.writing import carried_out
+from pipeline_triggers.errors import Rejected
 
 SWEPT_WITHIN = 120  # seconds; an older sweep has been overtaken by the next one
 MOST_OLD = 20  # batches that one sweep deletes
@@ -25,6 +28,7 @@ def process(message: Mapping[str, Any], services: Services) -> str:
 
     Raises:
         Waiting: it can't be done now; deliver it again.
+        Rejected: it is not one of these, or its deadline can't be computed.
 
     """
     match message:
@@ -42,8 +46,10 @@ def process(message: Mapping[str, Any], services: Services) -> str:
             commands.close(batch, services)
         case {"drop": str(batch), "reason": str(reason)}:
             commands.drop(batch, reason, services)
+        case {"ticket": dict(ticket)}:
+            queue_again(items.ticket(ticket), services)
         case _:
-            raise ValueError(f"no message of on_batch: {sorted(message)}")
+            raise Rejected(f"not a message of on_batch: {sorted(message)}")
     return ""
 
 
@@ -70,12 +76,20 @@ def sweep(scheduled: float, services: Services) -> None:
 def execution_ended(pipeline: str, execution: str, services: Services) -> str:
     """Forget an execution of ours, and see whose turn it is."""
     for turn in services.store.turns(pipeline):
-        if turn.phase is Phase.RUNNING and turn.execution == execution:
+        # SageMaker may lower-case ARNs.
+        if turn.phase is Phase.RUNNING and turn.execution.lower() == execution.lower():
             try:
                 services.store.forget(turn)
             except Changed:
                 break  # another function was faster
     return take_turns(pipeline, services)
+
+
+def queue_again(ticket: Ticket, services: Services) -> None:
+    """Let a start that was rejected wait for its turn again, as its dead letter asks when it is redriven."""
+    again = replace(ticket, gone_since=0, tries=0, forced=False)
+    carried_out(services, lambda: services.store.requeue(again))
+    ask_for_turns([ticket.target.pipeline], services)
 
 
 def discard_old(now: float, services: Services) -> None:

@@ -88,8 +88,9 @@ def _parameters() -> list[str]:
     of_handlers = [
         f"{handler}{name}" for handler in HANDLERS for name in ("QueueArn", "DeadLetterQueueArn", "RoleName")
     ]
+    of_batches = ["OnBatchQueueArn", "OnBatchDeadLetterQueueArn", "OnBatchRoleName"]
     of_topic = ["OnSnsMessageQueueUrl", "OnSnsMessageDeadLetterQueueUrl", "RequestsTopicArn"]
-    return [*of_handlers, *of_topic, "ScheduleGroup", "ScheduleRoleArn", *_OPTIONAL]
+    return [*of_handlers, *of_batches, *of_topic, "ScheduleGroup", "ScheduleRoleArn", *_OPTIONAL]
 
 
 def _direct(documents: Documents, past: frozenset[str]) -> dict[str, Resource]:

@@ -6,8 +6,7 @@ import random
 import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
-from functools import cache, partial
-from importlib import resources
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -16,12 +15,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline_triggers import aws
 from pipeline_triggers.delivery import attempts
 from pipeline_triggers.delivery.attempts import NONE, Attempts
-from pipeline_triggers.delivery.dead_letters import quarantine
 from pipeline_triggers.delivery.decision import Decision, Delivery, Read, decide, is_transient
 from pipeline_triggers.errors import Waiting
-from pipeline_triggers.language import triggers_json
-from pipeline_triggers.models import Outcome, Trigger, Verdict
+from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
+from pipeline_triggers.starts.dead_letters import quarantine
+from pipeline_triggers.starts.deployed import triggers
 from pipeline_triggers.telemetry import logger, report
 
 if TYPE_CHECKING:
@@ -46,15 +45,6 @@ def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> Partial
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=batch, record_handler=process, processor=processor, context=context)
-
-
-@cache
-def triggers() -> dict[str, Trigger]:
-    """Return the triggers that this function was deployed with, read once per execution environment."""
-    current = settings()
-    # The triggers layer holds them as a package's data, so that they are found wherever layers are mounted.
-    text = resources.files("compiled_triggers").joinpath("triggers.json").read_text(encoding="utf-8")
-    return triggers_json.load(text, current.stage, {"AWS::Region": current.region, "AWS::AccountId": current.account})
 
 
 def _delivery(record: SQSRecord, remaining: Callable[[], float]) -> Delivery:

@@ -28,10 +28,19 @@ def plan(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> R
         Rejected: a value can't be computed from this event, or it ends too long a chain of executions.
 
     """
+    return planned(trigger, target, occurrence, token_of(trigger, target, occurrence, stack))
+
+
+def planned(trigger: Trigger, target: int, occurrence: Occurrence, token: str) -> Run:
+    """Decide one start that a token identifies.
+
+    Raises:
+        Rejected: a value can't be computed from this event, or it ends too long a chain of executions.
+
+    """
     if occurrence.depth > MAX_DEPTH:
         chain = f"each of {MAX_DEPTH} pipelines in a row was started by the end of the one before"
         raise Rejected(f"{chain}, most likely a loop; end it in the documents, or start it anew")
-    token = token_of(trigger, target, occurrence, stack)
     start = trigger.start[target]
     computed = {name: _evaluate(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
     requested = occurrence.request.parameters if occurrence.request else {}

@@ -1,0 +1,34 @@
+"""What a function's batches work with in AWS, as its environment names it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pipeline_triggers import aws
+from pipeline_triggers.batches.deployed import Deployed
+from pipeline_triggers.batches.door import SageMaker
+from pipeline_triggers.batches.records import Records
+from pipeline_triggers.batches.resources import Resources
+from pipeline_triggers.batches.services import Services
+from pipeline_triggers.batches.store import Store
+from pipeline_triggers.batches.table import Table
+from pipeline_triggers.settings import settings
+from pipeline_triggers.starts import deployed
+
+
+def connected(time_left: Callable[[], float]) -> Services:
+    """Return the services of this function; ``time_left`` as ``Services`` says."""
+    name = settings().batch_table
+    table = Table(aws.table(name).meta.client, name)
+    triggers = deployed.triggers()
+    return Services(
+        store=Store(table),
+        records=Records(table),
+        documents=Deployed(triggers, deployed.limits()),
+        door=SageMaker(triggers, time.time, time_left),
+        outside=Resources(triggers),
+        now=time.time,
+        time_left=time_left,
+        sleep=time.sleep,
+    )

@@ -1,0 +1,68 @@
+"""The deployed triggers and limits as batches ask for them; pure but for what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline_triggers.batches.manifest import View
+from pipeline_triggers.batches.models import Target, Ticket
+from pipeline_triggers.errors import Filtered, Rejected
+from pipeline_triggers.language.values import holds
+from pipeline_triggers.models import Limits, Occurrence, Run, Trigger
+from pipeline_triggers.starts.plan import planned
+
+
+class Deployed:
+    """The documents that a function was deployed with."""
+
+    def __init__(self, triggers: Mapping[str, Trigger], limits: Mapping[str, Limits]) -> None:
+        self._triggers = triggers
+        self._limits = limits
+
+    def targets(self, trigger: str) -> tuple[Target, ...] | None:
+        """Return what a trigger starts, None where no document holds it."""
+        found = self._triggers.get(trigger)
+        return targets(found) if found else None
+
+    def limits(self, pipeline: str) -> Limits:
+        """Return the limits of a pipeline."""
+        return self._limits.get(pipeline, Limits())
+
+    def plan(self, ticket: Ticket, view: View, token: str) -> Run:
+        """Compute a batch's start with the trigger as it is now.
+
+        Raises:
+            Filtered: the trigger's ``only_if`` is false.
+            Rejected: a value can't be computed.
+
+        """
+        trigger = self._triggers[ticket.trigger]
+        fields = {name: getattr(view, name) for name in View.__dataclass_fields__}
+        bound = {**fields, "first": variables(view.first), "last": variables(view.last)}
+        batch = Occurrence(view.id, f"batch {view.id}", (), {}, {"batch": bound}, depth=view.depth)
+        only_if = trigger.collect.only_if if trigger.collect else None
+        if only_if and not holds(only_if, batch):
+            raise Filtered(f"condition not met: {only_if}")
+        return planned(trigger, targets(trigger).index(ticket.target), batch, token)
+
+    def expected(self, trigger: str, scheduled: str) -> Mapping[str, tuple[str, ...] | int]:
+        """Return which ``by`` a deadline asks for, each with the parts that it expects.
+
+        Raises:
+            Rejected: the documents have no deadline with a cron yet.
+
+        """
+        raise Rejected(f"{trigger} has no deadline at {scheduled}")
+
+
+def targets(trigger: Trigger) -> tuple[Target, ...]:
+    """Return what a trigger starts; entries that name the same pipeline are told apart by their number."""
+    pipelines = [start.pipeline for start in trigger.start]
+    return tuple(Target(name, pipelines[:position].count(name)) for position, name in enumerate(pipelines))
+
+
+def variables(data: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the variables of an event of which a batch keeps this: ``$object``, or all with the event itself."""
+    if "key" in data:
+        return {"object": data}
+    return {name: value for name, value in data.items() if name != "event"}

@@ -1,0 +1,87 @@
+"""The one door to SageMaker as batches use it: the same checks, ledger and counts as for a single event."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from botocore.exceptions import ClientError
+
+from pipeline_triggers import aws
+from pipeline_triggers.batches.models import Execution, Listing
+from pipeline_triggers.errors import Undecided
+from pipeline_triggers.models import Run, Trigger
+from pipeline_triggers.starts import start
+
+# The ledger lets others take a start over after a time in which it must be made.
+LONGEST_START = 75  # seconds
+
+_IDENTITY = re.compile(r"identity ([0-9a-f]{64})$")  # as ``starts.plan`` ends an execution's description
+
+
+class Unanswered(Exception):
+    """An earlier start may have worked, and that can't be known yet; its execution is looked for later."""
+
+
+class SageMaker:
+    """Starts executions and lists them; ``now`` and ``time_left`` are in seconds."""
+
+    def __init__(
+        self, triggers: Mapping[str, Trigger], now: Callable[[], float], time_left: Callable[[], float]
+    ) -> None:
+        self._triggers = triggers
+        self._now = now
+        self._time_left = time_left
+
+    def start(self, run: Run, trigger: str) -> str:
+        """Start a run unless the ledger knows that it was started, and return the execution's ARN."""
+        until = self._now() + LONGEST_START
+
+        def time_left() -> float:
+            return min(self._time_left(), until - self._now())
+
+        try:
+            # Not a message of SQS: whoever redelivers the event sees that the batch started it.
+            _, execution = start.once(run, self._triggers[trigger], f"batch {run.token}", time_left)
+        except Undecided as error:
+            raise Unanswered(str(error)) from error
+        return execution
+
+    def executions(self, pipeline: str, since: int) -> Listing:
+        """List the executions since a time, as far as there is time for that; oldest first."""
+        pages = (
+            aws.sagemaker()
+            .get_paginator("list_pipeline_executions")
+            .paginate(
+                PipelineName=pipeline,
+                CreatedAfter=datetime.fromtimestamp(since, UTC),
+                SortBy="CreationTime",
+                SortOrder="Ascending",
+                PaginationConfig={"PageSize": 100},
+            )
+        )
+        executions: list[Execution] = []
+        try:
+            for page in pages:
+                executions += [
+                    Execution(
+                        arn=summary["PipelineExecutionArn"],
+                        status=summary["PipelineExecutionStatus"],
+                        created_at=int(summary["StartTime"].timestamp()),
+                        token=_token(summary.get("PipelineExecutionDescription", "")),
+                    )
+                    for summary in page["PipelineExecutionSummaries"]
+                ]
+                if self._time_left() <= 0:
+                    return Listing(since, tuple(executions), is_complete="NextToken" not in page)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFound":
+                raise
+            executions = []  # the pipeline was deleted, with its executions
+        return Listing(since, tuple(executions))
+
+
+def _token(description: str) -> str:
+    identity = _IDENTITY.search(description)
+    return identity[1] if identity else ""

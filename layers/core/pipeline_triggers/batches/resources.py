@@ -1,0 +1,75 @@
+"""The stack's resources as batches use them: the queue, the dead-letter queue, the bucket, the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from pipeline_triggers import aws
+from pipeline_triggers.batches import items
+from pipeline_triggers.batches.models import Turn
+from pipeline_triggers.batches.services import Notice
+from pipeline_triggers.errors import Waiting
+from pipeline_triggers.models import Outcome, Verdict
+from pipeline_triggers.settings import settings
+from pipeline_triggers.starts.dead_letters import quarantine
+from pipeline_triggers.telemetry import count_missed, report
+
+MAX_MESSAGES = 10  # of one call; SQS
+
+
+class Resources:
+    """What the function's environment names; ``deployed`` are the triggers' ids."""
+
+    def __init__(self, deployed: Container[str]) -> None:
+        self._deployed = deployed
+
+    def send(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Put messages into the queue of ``on_batch``.
+
+        Raises:
+            Waiting: SQS does not take one of them now.
+
+        """
+        for first in range(0, len(messages), MAX_MESSAGES):
+            entries: list[Any] = [
+                {"Id": str(number), "MessageBody": json.dumps(message)}
+                for number, message in enumerate(messages[first : first + MAX_MESSAGES])
+            ]
+            response = aws.sqs().send_message_batch(QueueUrl=settings().batch_queue_url, Entries=entries)
+            if failed := response.get("Failed"):
+                raise Waiting(f"SQS does not take {len(failed)} messages now: {failed[0]['Code']}")
+
+    def send_dead_letter(self, turn: Turn) -> None:
+        """Put a rejected start into the dead-letter queue; sent back to the queue, it waits for its turn again."""
+        ticket = turn.ticket
+        pipeline = ticket.target.pipeline
+        rejection = Verdict(Outcome.REJECTED, ticket.trigger, ticket.batch, pipeline=pipeline, reason=turn.reason)
+        quarantine(dump(turn), [rejection])
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write an object into the stack's bucket, and return its URI."""
+        aws.s3().put_object(Bucket=settings().batch_bucket, Key=key, Body=content)
+        return f"s3://{settings().batch_bucket}/{key}"
+
+    def report(self, notice: Notice) -> None:
+        """Write a verdict or a notice into the log, and count it."""
+        verdict = Verdict(
+            Outcome(notice.outcome),
+            notice.trigger,
+            notice.batch,
+            subject=notice.by or None,
+            pipeline=notice.pipeline or None,
+            reason=notice.reason or None,
+            execution_arn=notice.execution or None,
+            batch=notice.batch or None,
+        )
+        if verdict.outcome is Outcome.MISSED:
+            count_missed()
+        report(verdict, deployed=notice.trigger in self._deployed)
+
+
+def dump(turn: Turn) -> str:
+    """Return the message that puts a rejected start into its queue again."""
+    return json.dumps({"ticket": items.of_ticket(turn.ticket)})

@@ -1,0 +1,31 @@
+"""The triggers and limits that a function was deployed with, read once per execution environment."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+from pipeline_triggers.language import triggers_json
+from pipeline_triggers.models import Limits, Trigger
+from pipeline_triggers.settings import settings
+
+
+@cache
+def triggers() -> dict[str, Trigger]:
+    """Return the deployed triggers by id."""
+    return triggers_json.load(_text(), settings().stage, _pseudo_parameters())
+
+
+@cache
+def limits() -> dict[str, Limits]:
+    """Return the limits by pipeline."""
+    return triggers_json.load_limits(_text(), settings().stage, _pseudo_parameters())
+
+
+def _text() -> str:
+    # The triggers layer holds them as a package's data, so that they are found wherever layers are mounted.
+    return resources.files("compiled_triggers").joinpath("triggers.json").read_text(encoding="utf-8")
+
+
+def _pseudo_parameters() -> dict[str, str]:
+    return {"AWS::Region": settings().region, "AWS::AccountId": settings().account}
