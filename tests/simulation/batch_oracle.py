@@ -186,14 +186,15 @@ def _limits_hold(history: History) -> Iterator[str]:
     if any(one.over for one in world.executions):
         yield "above max_running"
     forced = history.forced or history.changed_documents
+    slack = 2 * CLOCKS + 10 if history.is_calm else SLACK
     for pipeline, limits in history.documents.pipelines.items():
         times = sorted(one.created_at for one in world.executions if one.ours and one.pipeline == pipeline)
         between = [later - earlier for earlier, later in itertools.pairwise(times)]
-        if limits.min_interval and not forced and any(gap < limits.min_interval - SLACK for gap in between):
+        if limits.min_interval and not forced and any(gap < limits.min_interval - slack for gap in between):
             yield "within min_interval"
         if (most := limits.max_per_day) and not forced:
             span = zip(times, times[most:], strict=False)
-            if any(b - a < DAY - SLACK for a, b in span):
+            if any(b - a < DAY - slack for a, b in span):
                 yield "above max_per_day"
     if any(count > world.max_starts.get(trigger, 100) for (trigger, _), count in world.starts_of_hour.items()):
         yield "above max_starts"

@@ -49,6 +49,7 @@ class Scenario:
     happens: tuple[tuple[float, Callable[[History], None]], ...] = ()
     max_starts: Mapping[str, int] = field(default_factory=dict)
     refuses: bool = False
+    is_redelivered: bool = False  # after weeks
 
 
 def files(trigger: str, *moments: float, by: str = "d0") -> Iterator[tuple[float, Upload]]:
@@ -62,15 +63,17 @@ def part(trigger: str, moment: float, name: str, by: str = "d0", sequencer: str 
     return moment, Upload(trigger, f"{by}/{name}", sequencer, by, name)
 
 
-def _deadline(history: History, trigger: str) -> None:
+def deadline(history: History, trigger: str) -> None:
+    """Let a trigger's deadline pass now."""
     moment = history.world.now
     history.asked.append((trigger, moment))
     history.world.queues["batches"].send({"deadline": trigger, "scheduled": iso(moment)})
 
 
-def _pause(history: History, kind: str, name: str, ends: float) -> None:
-    pause = Pause(kind, name, None, "somebody", "month end", int(history.world.now))
-    _by_hand(history, partial(set_pause, history, pause, START_OF_TIME + ends))
+def pause(history: History, kind: str, name: str, ends: float) -> Callable[[Services], None]:
+    """Return what pauses, from now until so many seconds after the beginning."""
+    paused = Pause(kind, name, None, "somebody", "month end", int(history.world.now))
+    return partial(set_pause, history, paused, START_OF_TIME + ends)
 
 
 def _resume(history: History, kind: str, name: str) -> None:
@@ -111,8 +114,11 @@ SCENARIOS = {
     ),
     "a join, its deadline and a correction": Scenario(
         (Trigger(JOIN, (ONE,), REGIONS),),
-        (part(JOIN, 0, "amer"), part(JOIN, 700, "emea"), part(JOIN, 900, "emea", sequencer="02")),
-        ((400, lambda history: _deadline(history, JOIN)),),
+        (
+            *(part(JOIN, 0, "amer"), part(JOIN, 700, "emea"), part(JOIN, 900, "emea", sequencer="02")),
+            *(part(JOIN, 10, "amer", by="d1"), part(JOIN, 20, "emea", by="d1")),
+        ),
+        ((400, lambda history: deadline(history, JOIN)),),
     ),
     "deadlines after the first event": Scenario(
         (
@@ -145,7 +151,7 @@ SCENARIOS = {
         (Trigger(PLAIN, (OTHER,), SHORT), Trigger(WAIT, (FREE,))),
         (*files(PLAIN, 0, 1), *files(WAIT, 200, 400)),
         (
-            (30, lambda history: _pause(history, "all", "", 900)),
+            (30, lambda history: _by_hand(history, pause(history, "all", "", 900))),
             (900, lambda history: _resume(history, "all", "")),
         ),
     ),
@@ -155,6 +161,11 @@ SCENARIOS = {
         ((60, _close), (90, _drop)),
     ),
     "a dry run": Scenario((Trigger(DRY, (ONE,), replace(SHORT, dry_run=True)),), tuple(files(DRY, 0, 1))),
+    "delivered again after weeks": Scenario(
+        (Trigger(PLAIN, (FREE,), SHORT), Trigger(WAIT, (ONE,))),
+        (*files(PLAIN, 0, 1), *files(WAIT, 0)),
+        is_redelivered=True,
+    ),
     "a trigger's starts per hour": Scenario(
         (Trigger(PLAIN, (ONE,), replace(SHORT, max_events=1)),), tuple(files(PLAIN, 0, 1)), max_starts={PLAIN: 1}
     ),
@@ -174,6 +185,22 @@ MODES = tuple(Mode(*values) for values in itertools.product((True, False), (0.0,
 HARDEST = Mode(tokens=False, lag=float(LISTED_WITHIN), lost=True)
 
 
+def deployed(*triggers: Trigger, mode: Mode = MODES[0], lasts: float = 200.0) -> History:
+    """Return a history that only begins, with these triggers; executions last so many seconds."""
+    random.seed(0)
+    world = World(0, Faults(tokens=mode.tokens, lag=mode.lag, event_lost=float(mode.lost)))
+    world.limits = LIMITS
+    world.lasts = lambda: lasts
+    by_name = {trigger.name: trigger for trigger in triggers}
+    documents = SimDocuments(by_name, LIMITS, days=("d0", "d1", "d9"))
+    history = History(1, world, documents, deployed=by_name, trouble=1500)
+    world.queues = {
+        "events": Queue(world, history.deliver, 2, 10, 120, 720, fewest=10),
+        "batches": Queue(world, history.on_batch, 2, 10, TIME_OUT, 1800, fewest=10),
+    }
+    return history
+
+
 def kinds(call: str) -> tuple[str, ...]:
     """Return the faults that a call can meet."""
     return FAULTS if call.startswith("TransactWriteItems") else tuple(fault for fault in FAULTS if fault != "conflict")
@@ -181,21 +208,12 @@ def kinds(call: str) -> tuple[str, ...]:
 
 def played(scenario: Scenario, mode: Mode, planned: Mapping[At, str] | None = None) -> History:
     """Play a scenario with these faults to its end, and on until its batches are deleted."""
-    random.seed(0)
-    world = World(0, Faults(tokens=mode.tokens, lag=mode.lag, event_lost=float(mode.lost)))
+    history = deployed(*scenario.triggers, mode=mode)
+    world = history.world
     world.planned = planned or {}
-    world.limits = LIMITS
     world.max_starts = scenario.max_starts
-    world.lasts = lambda: 200.0
     if scenario.refuses:
         world.rejected = lambda parameters: "Key" in parameters
-    triggers = {trigger.name: trigger for trigger in scenario.triggers}
-    documents = SimDocuments(triggers, LIMITS, days=("d0",))
-    history = History(1, world, documents, deployed=triggers, trouble=1500)
-    world.queues = {
-        "events": Queue(world, history.deliver, 2, 10, 120, 720, fewest=10),
-        "batches": Queue(world, history.on_batch, 2, 10, TIME_OUT, 1800, fewest=10),
-    }
     for after, upload in scenario.uploads:
         history.upload(after, upload)
     for after, happens in scenario.happens:
@@ -203,6 +221,8 @@ def played(scenario: Scenario, mode: Mode, planned: Mapping[At, str] | None = No
     for moment in range(61, 1500, 120):
         world.at(START_OF_TIME + moment, history.sweep)
     history.settle()
+    if scenario.is_redelivered:
+        history.redeliver(20 * DAY)
     history.problems = wrong(history)
     world.run(world.now + 91 * DAY)
     history.sweep_until(world.now + 7200, pace=1800)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -40,6 +43,7 @@ class MemoryTable:
         self._now = now
         self._conflicts = conflicts
         self.partitions: dict[str, dict[str, Item]] = {}
+        self._sorted: dict[str, list[str]] = defaultdict(list)  # the keys of each partition
         self.writes = 0
         self.queued: dict[tuple[str, str], float] = {}
 
@@ -77,7 +81,7 @@ class MemoryTable:
         assert len(requests) <= 25
         for request in requests:
             key = request["DeleteRequest"]["Key"]
-            self.partitions.get(key["pk"], {}).pop(key["sk"], None)
+            self._remove(key["pk"], key["sk"])
             self.writes += 1
         return {}
 
@@ -97,18 +101,19 @@ class MemoryTable:
         assert set(ExpressionAttributeNames.values()) <= {"pk", "sk"}
         bound = ExpressionAttributeValues.get(":sk", "")
         by_prefix = "begins_with" in KeyConditionExpression
-        after = ExclusiveStartKey["sk"] if ExclusiveStartKey else ""
-        partition = self.partitions.get(ExpressionAttributeValues[":pk"], {})
-        found = [
-            dict(partition[sk])
-            for sk in sorted(partition)
-            if sk > after
-            and (sk.startswith(bound) if by_prefix else sk > bound)
-            and not self._is_expired(partition[sk])
-        ]
-        page = found[:Limit]
-        more = {"LastEvaluatedKey": {"pk": page[-1]["pk"], "sk": page[-1]["sk"]}} if len(found) > Limit else {}
-        return {"Items": page, **more}
+        pk = ExpressionAttributeValues[":pk"]
+        keys, partition = self._sorted[pk], self.partitions.get(pk, {})
+        after = max(ExclusiveStartKey["sk"] if ExclusiveStartKey else "", "" if by_prefix else bound)
+        first = bisect_right(keys, after) if after else bisect_left(keys, bound)
+        page: list[Item] = []
+        for sk in itertools.islice(keys, first, None):
+            if by_prefix and not sk.startswith(bound):
+                break
+            if not self._is_expired(partition[sk]):
+                if len(page) == Limit:
+                    return {"Items": page, "LastEvaluatedKey": {"pk": pk, "sk": page[-1]["sk"]}}
+                page.append(dict(partition[sk]))
+        return {"Items": page}
 
     def transact_write_items(self, TransactItems: list[dict[str, Any]]) -> None:
         """Make all changes, or none."""
@@ -138,19 +143,30 @@ class MemoryTable:
         return all(_term(*term, names, values, item or {}) for term in _terms(condition))
 
     def _change(self, kind: str, call: Mapping[str, Any], pk: str, sk: str) -> None:
-        partition = self.partitions.setdefault(pk, {})
-        if kind != "ConditionCheck":
-            self.writes += 1
+        if kind == "ConditionCheck":
+            return
+        self.writes += 1
         if kind == "Put":
-            partition[sk] = item = _checked(dict(call["Item"]))
+            item = _checked(dict(call["Item"]))
             if pk.startswith("queue#"):
                 place = (item["batch"], f"{item['pipeline']}#{item['same']}")
                 self.queued.setdefault(place, item["ready_ms"] / 1000)
+            self._put(pk, sk, item)
         elif kind == "Delete":
-            partition.pop(sk, None)
-        elif kind == "Update":
+            self._remove(pk, sk)
+        else:
             item = self._find({"pk": pk, "sk": sk}) or {"pk": pk, "sk": sk}
-            partition[sk] = _checked(_updated(call, item))
+            self._put(pk, sk, _checked(_updated(call, item)))
+
+    def _put(self, pk: str, sk: str, item: Item) -> None:
+        partition = self.partitions.setdefault(pk, {})
+        if sk not in partition:
+            insort(self._sorted[pk], sk)
+        partition[sk] = item
+
+    def _remove(self, pk: str, sk: str) -> None:
+        if self.partitions.get(pk, {}).pop(sk, None) is not None:
+            del self._sorted[pk][bisect_left(self._sorted[pk], sk)]
 
 
 def _checked(item: Item) -> Item:

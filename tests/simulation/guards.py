@@ -65,7 +65,7 @@ START = "tests/unit/starts/test_start.py::test_"
 JANITOR = "tests/unit/janitor/"
 
 
-GUARDS = (
+GUARDS: tuple[Guard, ...] = (
     Guard(
         "ledger: what was begun before is known",
         "starts.ledger:begin",
@@ -590,6 +590,224 @@ GUARDS = (
         ("tests/unit/operations/test_restore.py::test_a_past_start_moves_on",),
     ),
 )
+
+
+BATCHES = "tests/unit/batches/"
+STORE = f"{BATCHES}test_store.py::test_"
+DECISION = f"{BATCHES}test_decision.py::test_"
+SCENARIOS = "tests/simulation/test_batch_faults.py::test_what_a_batch_needs_happens_once_in_each_mode"
+KILLED = "tests/simulation/test_batch_faults.py::test_a_kill_after_any_call_loses_nothing_and_repeats_nothing"
+TIMELINES = "tests/simulation/test_batch_timelines.py::test_"
+
+BATCH_GUARDS = (
+    Guard(
+        "batch: an event joins once",
+        "batches.store:Store._mark",
+        argument("put", 1, '""'),
+        (f"{STORE}an_event_that_was_joined_cancels_the_write",),
+    ),
+    Guard(
+        "batch: a transaction holds each event once",
+        "batches.join:collect",
+        argument("_Group", 1, "[event for event in events if _key(event) == key]"),
+        (f"{BATCHES}test_join.py::test_an_event_twice_in_one_sqs_batch_joins_once",),
+    ),
+    Guard(
+        "batch: mark, slot and member are written at once",
+        "batches.store:Store.join",
+        call("write", "self._table.write(*self._joining(slot.id, events, now)) or self._table.write(change)"),
+        (f"{STORE}an_event_that_was_joined_cancels_the_write",),
+    ),
+    Guard(
+        "batch: marks are kept longer than a message can live",
+        "batches.store:KEPT_MARKS",
+        value("7 * 24 * 3600"),
+        (f"{STORE}a_mark_outlives_the_messages_of_its_event",),
+    ),
+    Guard(
+        "batch: an event joins the batch that was read",
+        "batches.store:Store.join",
+        argument("update", 3, '"#count <= :most"'),
+        (f"{STORE}nothing_joins_the_batch_after_the_one_that_was_read",),
+    ),
+    Guard(
+        "batch: no more events than it may hold",
+        "batches.store:Store.join",
+        argument("update", 3, "SAME"),
+        (f"{STORE}a_batch_takes_no_more_than_it_may",),
+    ),
+    Guard(
+        "join: sealed with the parts that were read",
+        "batches.store:Store.seal",
+        never("is_join", at=0),
+        (f"{STORE}a_join_is_not_sealed_when_a_part_came_meanwhile",),
+    ),
+    Guard(
+        "join: a late part knows the batch before",
+        "batches.store:Store.open",
+        never("is_join"),
+        (f"{STORE}a_batch_opens_only_after_the_last_one_that_was_read",),
+    ),
+    Guard(
+        "join: a correction holds the events before",
+        "batches.store:Store.chain",
+        never("previous"),
+        (f"{SCENARIOS}[a join, its deadline and a correction]",),
+    ),
+    Guard(
+        "turn: what was decided before another turn is void",
+        "batches.store:Store.begin",
+        argument("update", 3, '"attribute_exists(#pk)"'),
+        (f"{STORE}a_turn_counts_only_for_the_version_that_was_read",),
+    ),
+    Guard(
+        "turn: a start that was not made waits again",
+        "batches.store:Store.undo",
+        call("write", "self._table.write(self._gone(turn), self._uncounted(turn))"),
+        (f"{STORE}an_undone_turn_is_a_ticket_again",),
+    ),
+    Guard(
+        "turn: a ticket ends only where it waits",
+        "batches.store:Store.end_ticket",
+        argument("delete", 2, '""'),
+        (f"{STORE}a_ticket_ends_only_where_it_waits",),
+    ),
+    Guard(
+        "turn: an unanswered start is searched for",
+        "batches.decision:_as_listed",
+        never("token"),
+        (f"{DECISION}a_start_without_an_answer_is_found_by_its_identity",),
+    ),
+    Guard(
+        "turn: … until it would be listed",
+        "batches.decision:UNANSWERED",
+        value("200"),
+        (f"{DECISION}a_start_without_an_answer_is_found_by_its_identity",),
+    ),
+    Guard(
+        "turn: another function is left alone while it works",
+        "batches.decision:LEFT_ALONE",
+        value("-999"),
+        (f"{DECISION}an_execution_of_ours_counts_once",),
+    ),
+    Guard(
+        "turn: a start that crashed is not overtaken",
+        "batches.decision:_of_tickets",
+        never("starting"),
+        (f"{DECISION}a_trigger_starts_one_at_a_time",),
+    ),
+    Guard(
+        "limit: our starts count before they are listed",
+        "batches.decision:in_the_way",
+        never("ENDING"),
+        (f"{DECISION}a_start_on_its_way_and_any_execution_count",),
+    ),
+    Guard(
+        "limit: executions of others count",
+        "batches.decision:in_the_way",
+        never("is_going"),
+        (f"{DECISION}a_start_on_its_way_and_any_execution_count",),
+    ),
+    Guard(
+        "limit: our executions count until they have ended",
+        "batches.turns:_finish",
+        argument("finish", "track", "False"),
+        (f"{SCENARIOS}[files]",),
+    ),
+    Guard(
+        "limit: starts are remembered by time",
+        "batches.turns:_begin",
+        argument("begin", "counted", "False"),
+        (f"{SCENARIOS}[a limit]",),
+    ),
+    Guard(
+        "limit: listed since the oldest that is still going",
+        "batches.decision:ended_before",
+        call("min", "int(situation.now)"),
+        (f"{DECISION}nothing_that_may_be_going_is_left_out_of_the_next_listing",),
+    ),
+    Guard(
+        "pause: nothing starts",
+        "batches.decision:pause_of",
+        never("holds"),
+        (f"{DECISION}a_pause_holds_what_it_concerns",),
+    ),
+    Guard(
+        "pause: what was decided before is void",
+        "batches.pauses:pause",
+        without_call("raise_version"),
+        (f"{STORE}a_pause_makes_void_what_was_decided_before",),
+    ),
+    Guard(
+        "pause: a paused trigger stops no other",
+        "batches.decision:_of_tickets",
+        call("sorted", "sorted(situation.heads, key=lambda ticket: (not ticket.forced, ticket.ready_ms))[:1]"),
+        (f"{DECISION}a_paused_or_capped_trigger_stops_no_other",),
+    ),
+    Guard(
+        "rejection: its letter is sent before it is forgotten",
+        "batches.turns:conclude",
+        later("send_dead_letter", than="forget"),
+        (f"{KILLED}[refused starts]",),
+    ),
+    Guard(
+        "manifest: of an object only the newest event",
+        "batches.manifest:newest",
+        never("_sequence"),
+        (f"{BATCHES}test_manifest.py::test_a_manifest_holds_each_key_once",),
+    ),
+    Guard(
+        "manifest: the first noted files count",
+        "batches.store:Store.note_files",
+        argument("update", 3, '"attribute_exists(#pk)"'),
+        (f"{STORE}the_first_note_of_the_files_counts",),
+    ),
+    Guard(
+        "deadline: reported once",
+        "batches.records:Records.miss",
+        argument("put", 1, '""'),
+        (f"{STORE}a_missed_deadline_is_noted_once",),
+    ),
+    Guard(
+        "deadline: what was sealed before counts",
+        "batches.deadlines:_missing",
+        never("last"),
+        (f"{SCENARIOS}[a join, its deadline and a correction]",),
+    ),
+    Guard(
+        "deadline: judged a minute late",
+        "batches.rules:DEADLINE_GRACE",
+        value("0"),
+        (f"{TIMELINES}a_backlog_makes_no_false_alarm",),
+    ),
+    Guard(
+        "sweep: asks for each pipeline",
+        "batches.messages:sweep",
+        argument("send", 0, "slots"),
+        (f"{SCENARIOS}[files]",),
+    ),
+    Guard(
+        "sweep: asks for each slot that is due",
+        "batches.messages:sweep",
+        argument("send", 0, "pipelines"),
+        (f"{SCENARIOS}[files]",),
+    ),
+    Guard(
+        "batches: kept until they have ended",
+        "batches.messages:discard_old",
+        always("has_ended"),
+        (f"{TIMELINES}a_batch_that_waits_for_months_is_kept",),
+    ),
+    Guard(
+        "removed trigger: its batches are not rejected at first sight",
+        "batches.rules:GONE_FOR",
+        value("0"),
+        (f"{DECISION}what_no_document_names_is_rejected_after_an_hour",),
+    ),
+)
+
+
+GUARDS += BATCH_GUARDS
 
 
 def source(guard: Guard) -> str:

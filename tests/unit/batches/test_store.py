@@ -22,12 +22,14 @@ from pipeline_triggers.batches.models import (
     Ticket,
     Turn,
 )
+from pipeline_triggers.batches.pauses import pause as set_pause
 from pipeline_triggers.batches.records import Records
 from pipeline_triggers.batches.slots import sealed, tickets_of
-from pipeline_triggers.batches.store import Store
+from pipeline_triggers.batches.store import KEPT_MARKS, Store
 from pipeline_triggers.batches.table import Changed, Table
 
 from tests.simulation.batch_table import MemoryTable
+from tests.simulation.invocation import RETENTION
 
 NOW = 1_780_000_000.0
 JOIN = Rules(expect=("amer", "emea"))
@@ -132,6 +134,11 @@ def test_an_event_that_was_joined_cancels_the_write(store: Store) -> None:
     assert store.slot("t/a#k") == slot
 
 
+def test_a_mark_outlives_the_messages_of_its_event() -> None:
+    """Seven days in its queue, fourteen as a dead letter, and seven again after a redrive."""
+    assert KEPT_MARKS > (RETENTION + 14 * 24 * 3600) + RETENTION
+
+
 def test_a_batch_takes_no_more_than_it_may(store: Store) -> None:
     """The condition of the write counts, not what was read."""
     slot = _opened(store)
@@ -167,6 +174,14 @@ def test_nothing_joins_a_sealed_batch(store: Store) -> None:
     store.seal(slot, sealed(slot), NOW)
     assert FAILED in _refused(lambda: store.join(slot, [_event("e2")], 100, NOW))
     assert store.batch("b1") == Batch("b1", "t/a", "day", (PIPELINE,), expect=("amer", "emea"))
+
+
+def test_nothing_joins_the_batch_after_the_one_that_was_read(store: Store) -> None:
+    """Its members would be those of the batch before."""
+    slot, _ = _due(store, Rules())
+    store.seal(slot, sealed(slot), NOW)
+    store.open(_slot(Rules(), "b2"), None, [_event("e2")], NOW)
+    assert FAILED in _refused(lambda: store.join(slot, [_event("e3")], 100, NOW))
 
 
 def test_a_batch_opens_only_after_the_last_one_that_was_read(store: Store) -> None:
@@ -310,6 +325,16 @@ def test_a_dropped_batch_is_over_for_all_of_its_pipelines(store: Store) -> None:
     assert store.turns("train") == [turn]
 
 
+def test_a_ticket_ends_only_where_it_waits(store: Store) -> None:
+    """Somebody may have put it in front meanwhile, or its turn has come."""
+    slot, ticket = _due(store)
+    store.seal(slot, sealed(slot), NOW)
+    store.force(ticket)
+    turn = Turn(ticket, Phase.ENDING, int(NOW), "n", "", "FILTERED", "dropped")
+    assert FAILED in _refused(lambda: store.end_ticket(turn, NOW))
+    assert store.heads("train") == [replace(ticket, forced=True)]
+
+
 def test_a_missed_deadline_is_noted_once(table: Table) -> None:
     """And reported by the one that noted it, or took that over."""
     records = Records(table)
@@ -319,6 +344,16 @@ def test_a_missed_deadline_is_noted_once(table: Table) -> None:
     records.miss_reported("t/a#k")
     assert records.missed("t/a#k") == (int(NOW) + 9, True)
     assert FAILED in _refused(lambda: records.miss_again("t/a#k", int(NOW) + 9, NOW))
+
+
+def test_a_pause_makes_void_what_was_decided_before(table: Table, store: Store) -> None:
+    """A function that read the pipeline before it begins nothing after it."""
+    _, ticket = _due(store)
+    read = store.pipeline("train")
+    assert read
+    set_pause(Pause("all", "", None, "somebody", "month end", int(NOW)), store, Records(table))
+    turn = Turn(ticket, Phase.BEGUN, int(NOW), "n1")
+    assert FAILED in _refused(lambda: store.begin(turn, read, counted=False))
 
 
 def test_a_pause_is_lifted_unless_it_was_set_anew(table: Table) -> None:

@@ -93,9 +93,12 @@ class Store:
 
     def _joining(self, batch: str, events: Sequence[Event], now: float) -> Iterator[dict[str, Any]]:
         for event in events:
-            mark = {"pk": f"event#{event.mark}", "sk": "-", "batch": batch, "message": event.message}
-            yield self._table.put({**mark, "expires": int(now) + KEPT_MARKS}, ABSENT)
+            yield self._mark(batch, event, now)
             yield self._table.put(items.of_member(batch, event), ABSENT)
+
+    def _mark(self, batch: str, event: Event, now: float) -> dict[str, Any]:
+        mark = {"pk": f"event#{event.mark}", "sk": "-", "batch": batch, "message": event.message}
+        return self._table.put({**mark, "expires": int(now) + KEPT_MARKS}, ABSENT)
 
     # ---- A batch becomes due, and is sealed
 
