@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -136,6 +136,11 @@ class Trigger:
             return (self,)
         return tuple(self._view(name, part) for name, part in self.all_of.items())
 
+    @property
+    def view_id(self) -> str:
+        """Return what a view is called among all others: the trigger's id, and its part where it has several."""
+        return f"{self.id}/{self.part}" if self.part else self.id
+
     def _view(self, name: str, part: Part) -> Trigger:
         collect = replace(self.collect or Collect(), by=part.by, expect=tuple(self.all_of))
         return replace(
@@ -147,6 +152,11 @@ class Trigger:
             all_of={},
             part=name,
         )
+
+
+def all_views(triggers: Iterable[Trigger]) -> list[Trigger]:
+    """Return all triggers as each of their sources sees them."""
+    return [view for trigger in triggers for view in trigger.views()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.language import triggers_json
-from pipeline_triggers.models import Options, Start, Trigger, When
+from pipeline_triggers.models import Collect, Options, Part, Start, Trigger, When
 
 from tests.effort import CFN_LINT
 from tests.tools.templates import findings
@@ -255,3 +255,27 @@ def test_the_compiled_files_go_stale_by_a_byte(tmp_path: Path) -> None:
     path = tmp_path / "compiled" / "stack.yaml"
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert files.stale(tmp_path, compiled) == [path]
+
+
+def test_each_source_of_a_trigger_has_a_rule_of_its_own() -> None:
+    """Its target says for which part of the trigger an event is, and the handler of each source gets its policies."""
+    parts = {
+        "data": Part(When("s3", {"bucket": "raw", "key": "sales/*"})),
+        "approval": Part(When("model_package", {"approval": ["Approved"]})),
+        "nightly": Part(When("schedule", {"cron": "0 2 * * ? *", "timezone": "UTC"})),
+    }
+    both = Trigger("sales/deploy", When("all", {}), (Start("sales-deploy", {}),), collect=Collect(), all_of=parts)
+    resources = compiler.template(Documents((both,), {"dev": {}}))["Resources"]
+    inputs = [
+        target["InputTransformer"]["InputTemplate"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Events::Rule"
+        for target in resource["Properties"]["Targets"]
+    ]
+    assert inputs == [
+        '{"trigger": "sales/deploy", "part": "data", "event": <aws.events.event.json>}',
+        '{"trigger": "sales/deploy", "part": "approval", "event": <aws.events.event.json>}',
+    ]
+    (schedule,) = [found for found in resources.values() if found["Type"] == "AWS::Scheduler::Schedule"]
+    assert '"trigger": "sales/deploy", "part": "nightly", "event": {' in str(schedule["Properties"]["Target"]["Input"])
+    assert {"OnS3UploadStarts", "OnEventStarts"} <= resources.keys()

@@ -113,6 +113,41 @@ triggers:
           detail: {orders: [{numeric: [">", 0]}], kind: [month, {prefix: year-}]}
           $or: [{region: [eu-central-1]}, {account: ["123456789012"]}]
     start: ltv
+  trickle:
+    when: {s3: {bucket: raw, key: "in/*/*.csv"}}
+    collect:
+      by: "{% $split($object.key, '/')[1] %}"
+      quiet: 10 minutes
+      max_open: 2 hours
+      max_events: 500
+      only_if: "{% $batch.count > 1 %}"
+    start: ltv
+    when_busy: wait
+  daily:
+    when: {s3: {bucket: raw, key: "sales/*/*/_SUCCESS"}}
+    collect:
+      by: "{% $split($object.key, '/')[1] %}"
+      part: "{% $split($object.key, '/')[2] %}"
+      expect: [emea, apac]
+      late: new
+      deadline:
+        cron: 0 8 ? * MON-FRI *
+        timezone: Europe/Berlin
+        due: "{% $scheduled.days %}"
+        start_incomplete: true
+    start: ltv
+  hours:
+    when: {s3: {bucket: raw, key: "hours/*/_SUCCESS"}}
+    collect: {part: "{% $split($object.key, '/')[1] %}", expect: 12, deadline: {after: 1 day}}
+    start: ltv
+  joined:
+    when: {all: {data: {s3: {bucket: raw}}, model: {model_package: {approval: approved}}}}
+    if: {data: "{% $object.size > 0 %}"}
+    dedupe: {data: "{% $object.key %}"}
+    collect: {by: {data: "{% $object.key %}", model: $.detail.ModelPackageGroupName}, deadline: {after: 2 days}}
+    start: ltv
+limits:
+  churn-train: {max_running: 1, min_interval: 6 hours, max_per_day: 10}
 """
 
 # What may be done to a right document. Nothing else may.
@@ -140,6 +175,13 @@ STILL_RIGHT = {
         closed.when.event.pattern.detail.kind.0 closed.when.event.pattern.detail.kind.1
         closed.when.event.pattern.$or
         closed.when.event.pattern.detail.orders.0.numeric.0 closed.when.event.pattern.detail.orders.0.numeric.1
+        trickle.when.s3.key trickle.collect trickle.collect.by trickle.collect.quiet trickle.collect.max_open
+        trickle.collect.max_events trickle.collect.only_if trickle.when_busy
+        daily.when.s3.key daily.collect daily.collect.expect.0 daily.collect.expect.1 daily.collect.late
+        daily.collect.deadline.start_incomplete
+        hours.when.s3.key hours.collect
+        joined.if joined.dedupe joined.collect.by
+        limits limits.churn-train.max_running limits.churn-train.min_interval limits.churn-train.max_per_day
     """,
     # a tag without a value; events that hold an empty text; what only EventBridge knows: its operators' values
     "to an empty text": """
@@ -174,6 +216,7 @@ STILL_RIGHT = {
         filtered filtered.when.sns.attributes.team alarming alarming.when.sns.body.NewStateValue
         upload publisher topic endpoint endpoints deployment deployments
         monitor job jobs package packages chain chains alarm alarms hasty once often nightly closed
+        trickle daily hours joined
         upload.parameters.Input upload.parameters.Rate upload.tags.team
         publisher.accept.Day publisher.accept.Market
         endpoint.start.churn-test.Endpoint
@@ -294,7 +337,9 @@ def children(node: Any) -> Iterator[tuple[str, Any]]:
     """Give the nodes below a node of the schema: by name, ``*`` for any name, ``[]`` for an item."""
     yield from node.get("properties", {}).items()
     if isinstance(node.get("additionalProperties"), dict):
-        yield "*", node["additionalProperties"]
+        # A source of several is a ``when`` itself, in the schema too.
+        again = node["additionalProperties"].get("$ref") == "#/$defs/when"
+        yield "*", {"type": "object"} if again else node["additionalProperties"]
     if "items" in node:
         yield "[]", node["items"]
 

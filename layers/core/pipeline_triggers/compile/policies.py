@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pipeline_triggers.compile.cloudformation import Intrinsic, Resource, arn, if_given, pipeline_arn, spellings
 from pipeline_triggers.documents import quotas
 from pipeline_triggers.language import lookups
+from pipeline_triggers.language.sources import BATCHES
 from pipeline_triggers.language.stages import Stages
 from pipeline_triggers.models import Trigger
 
@@ -18,6 +19,12 @@ def handler_policies(handler: str, triggers: Iterable[Trigger], stages: Stages) 
     """Let a handler start exactly the pipelines of its triggers, and look up exactly what their expressions name."""
     role = {"Ref": f"{handler}RoleName"}
     return _starts(handler, role, _START, triggers, stages) | _lookups(handler, role, triggers, stages)
+
+
+def batch_policies(triggers: Iterable[Trigger], stages: Stages) -> dict[str, Resource]:
+    """Let ``on_batch`` start what is collected, limited or paused: each pipeline that AWS does not start itself."""
+    queued = [trigger for trigger in triggers if not trigger.direct]
+    return _starts(BATCHES, {"Ref": f"{BATCHES}RoleName"}, _START, queued, stages)
 
 
 def direct_role(service: str, source: str) -> Resource:

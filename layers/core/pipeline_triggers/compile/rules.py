@@ -14,7 +14,7 @@ from pipeline_triggers.models import Trigger
 def rules(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resource]:
     """Return the rules of some triggers, each made after the policies."""
     return {
-        logical_id(trigger.id, "Rule"): _rule(trigger, pattern, policies)
+        logical_id(trigger.view_id, "Rule"): _rule(trigger, pattern, policies)
         for trigger in triggers
         if (pattern := sources.pattern(trigger.when, stage_text)) is not None
     }

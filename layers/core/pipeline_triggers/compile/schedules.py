@@ -1,11 +1,11 @@
-"""Schedules of EventBridge Scheduler: one for each trigger on a schedule that may fire again."""
+"""Schedules of EventBridge Scheduler: for each trigger on a schedule that may fire again, and for deadlines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline_triggers.compile.cloudformation import Resource, logical_id, stage_text
-from pipeline_triggers.compile.targets import description, schedule_target, state
+from pipeline_triggers.compile.cloudformation import Intrinsic, Resource, logical_id, stage_text
+from pipeline_triggers.compile.targets import deadline_target, description, schedule_target, state
 from pipeline_triggers.documents.schedules import is_over, utc
 from pipeline_triggers.models import Trigger
 
@@ -13,10 +13,35 @@ from pipeline_triggers.models import Trigger
 def schedules(triggers: Iterable[Trigger], policies: list[str], past: frozenset[str]) -> dict[str, Resource]:
     """Return the schedules of some triggers, each made after the policies."""
     return {
-        logical_id(trigger.id, "Schedule"): _schedule(trigger, policies, past)
+        logical_id(trigger.view_id, "Schedule"): _schedule(trigger, policies, past)
         for trigger in triggers
         if trigger.when.source == "schedule" and not is_over(trigger, past)
     }
+
+
+def deadlines(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resource]:
+    """Return the schedules of the deadlines with a cron, each made after the policies."""
+    return {
+        logical_id(trigger.id, "Deadline"): {
+            "Type": "AWS::Scheduler::Schedule",
+            "DependsOn": policies,
+            "Properties": {
+                "GroupName": {"Ref": "ScheduleGroup"},
+                "Description": description(trigger),
+                "State": state(trigger),
+                "ScheduleExpression": _expression("cron", deadline.cron),
+                "ScheduleExpressionTimezone": stage_text(deadline.timezone),
+                "FlexibleTimeWindow": {"Mode": "OFF"},
+                "Target": deadline_target(trigger),
+            },
+        }
+        for trigger in triggers
+        if trigger.collect and (deadline := trigger.collect.deadline) and deadline.cron
+    }
+
+
+def _expression(kind: str, written: str) -> str | Intrinsic:
+    return stage_text(f"{kind}({' '.join(written.split())})")
 
 
 def _schedule(trigger: Trigger, policies: list[str], past: frozenset[str]) -> Resource:
@@ -26,7 +51,7 @@ def _schedule(trigger: Trigger, policies: list[str], past: frozenset[str]) -> Re
     bounds = {
         property_: utc(fields[name])
         for property_, name in (("StartDate", "start"), ("EndDate", "end"))
-        if name in fields and f"{trigger.id}.{name}" not in past
+        if name in fields and f"{trigger.view_id}.{name}" not in past
     }
     window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": int(fields["jitter"])} if "jitter" in fields else None
     return {
@@ -36,7 +61,7 @@ def _schedule(trigger: Trigger, policies: list[str], past: frozenset[str]) -> Re
             "GroupName": {"Ref": "ScheduleGroup"},
             "Description": description(trigger),
             "State": state(trigger),
-            "ScheduleExpression": stage_text(f"{kind}({' '.join(fields[kind].split())})"),
+            "ScheduleExpression": _expression(kind, fields[kind]),
             **zone,
             **bounds,
             "FlexibleTimeWindow": window or {"Mode": "OFF"},

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pipeline_triggers.compile.cloudformation import Resource, logical_id
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import Problem
+from pipeline_triggers.models import all_views
 
 RESOURCES = 500  # quota "resources per template"; it can't be raised
 TEMPLATE_BYTES = 1_000_000  # quota "template body size"
@@ -18,10 +19,10 @@ _REMEDY = "move it and the triggers after it to a second stack (docs/operations.
 def problems(documents: Documents, resources: Mapping[str, Resource], text: str) -> Iterator[Problem]:
     """Give what a compiled stack exceeds, at the first trigger in the documents' order that does not fit any more."""
     own = {
-        trigger.id: name
-        for trigger in documents.triggers
-        for name in (logical_id(trigger.id, "Rule"), logical_id(trigger.id, "Schedule"))
-        if name in resources
+        name: view.id
+        for view in all_views(documents.triggers)
+        for of, kind in ((view.view_id, "Rule"), (view.view_id, "Schedule"), (view.id, "Deadline"))
+        if (name := logical_id(of, kind)) in resources
     }
     lengths = _lengths(text)
     for total, of_resource, limit, what in (
@@ -29,8 +30,8 @@ def problems(documents: Documents, resources: Mapping[str, Resource], text: str)
         (len(text.encode()), lengths, TEMPLATE_BYTES, "bytes"),
     ):
         if total > limit:
-            room = limit - total + sum(of_resource[name] for name in own.values())
-            for trigger_id, name in own.items():
+            room = limit - total + sum(of_resource[name] for name in own)
+            for name, trigger_id in own.items():
                 room -= of_resource[name]
                 if room < 0:
                     message = f"is where the stack gets too large: all triggers need {total} {what}, and CloudFormation"

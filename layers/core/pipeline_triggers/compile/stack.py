@@ -20,6 +20,7 @@ from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.language.sources import DIRECT_RULES, DIRECT_SCHEDULES, HANDLERS, starter
+from pipeline_triggers.models import all_views
 
 STACK = "stack.yaml"
 PAST = "Past"  # in the stack's Metadata
@@ -59,7 +60,7 @@ def template(documents: Documents, past: frozenset[str] = frozenset()) -> dict[s
     """Return the stack's template."""
     resources = _direct(documents, past)
     for handler in HANDLERS:
-        triggers = [trigger for trigger in documents.triggers if starter(trigger) == handler]
+        triggers = [view for view in all_views(documents.triggers) if starter(view) == handler]
         policies = handler_policies(handler, triggers, documents.stages)
         # An event that comes before the handler may start its pipeline would be denied.
         resources |= policies | rules(triggers, list(policies)) | schedules(triggers, list(policies), past)
@@ -100,7 +101,7 @@ def _direct(documents: Documents, past: frozenset[str]) -> dict[str, Resource]:
         (DIRECT_RULES, "events", "rule/*"),
         (DIRECT_SCHEDULES, "scheduler", "schedule-group/${ScheduleGroup}"),
     ):
-        triggers = [trigger for trigger in documents.triggers if starter(trigger) == name]
+        triggers = [view for view in all_views(documents.triggers) if starter(view) == name]
         if triggers:
             policies = direct_policies(name, triggers, documents.stages)
             resources |= {f"{name}Role": direct_role(service, source)} | policies

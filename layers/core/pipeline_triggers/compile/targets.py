@@ -13,7 +13,7 @@ from pipeline_triggers.compile.cloudformation import (
     sub,
 )
 from pipeline_triggers.documents.direct import sent
-from pipeline_triggers.language.sources import SOURCES, starter
+from pipeline_triggers.language.sources import BATCHES, SOURCES, starter
 from pipeline_triggers.models import Start, Trigger
 
 # What a target can't take within a day goes to the dead-letter queue. Both figures are EventBridge's and
@@ -36,7 +36,17 @@ def schedule_target(trigger: Trigger) -> Resource:
         "Arn": {"Ref": "OnEventQueueArn"},
         "RoleArn": {"Ref": "ScheduleRoleArn"},
         "Input": sub(json.dumps(_scheduled_event(trigger))),
-        **_failures(trigger),
+        **_failures(_handler(trigger)),
+    }
+
+
+def deadline_target(trigger: Trigger) -> Resource:
+    """Return the target of the schedule of a trigger's deadline."""
+    return {
+        "Arn": {"Ref": f"{BATCHES}QueueArn"},
+        "RoleArn": {"Ref": "ScheduleRoleArn"},
+        "Input": json.dumps({"deadline": trigger.id, "scheduled": "<aws.scheduler.scheduled-time>"}),
+        **_failures(BATCHES),
     }
 
 
@@ -56,10 +66,8 @@ def _queue(trigger: Trigger) -> Resource:
         "Arn": {"Ref": f"{_handler(trigger)}QueueArn"},
         # The whole event, never values picked out of it: those are not escaped, so an object's
         # key could write JSON of its own.
-        "InputTransformer": {
-            "InputTemplate": f'{{"trigger": {json.dumps(trigger.id)}, "event": <aws.events.event.json>}}'
-        },
-        **_failures(trigger),
+        "InputTransformer": {"InputTemplate": f'{json.dumps(_for(trigger))[:-1]}, "event": <aws.events.event.json>}}'},
+        **_failures(_handler(trigger)),
     }
 
 
@@ -70,14 +78,14 @@ def _pipeline(trigger: Trigger, start: Start) -> Resource:
         "Arn": sub(pipeline_arn(start.pipeline)),
         "RoleArn": {"Fn::GetAtt": [f"{starter(trigger)}Role", "Arn"]},
         **({"SageMakerPipelineParameters": {"PipelineParameterList": values}} if values else {}),
-        **_failures(trigger),
+        **_failures(_handler(trigger)),
     }
 
 
-def _failures(trigger: Trigger) -> Resource:
+def _failures(handler: str) -> Resource:
     """Keep what a target can't take."""
     return {
-        "DeadLetterConfig": {"Arn": {"Ref": f"{_handler(trigger)}DeadLetterQueueArn"}},
+        "DeadLetterConfig": {"Arn": {"Ref": f"{handler}DeadLetterQueueArn"}},
         "RetryPolicy": dict(_RETRY_POLICY),
     }
 
@@ -99,4 +107,9 @@ def _scheduled_event(trigger: Trigger) -> dict[str, Any]:
         "resources": ["<aws.scheduler.schedule-arn>"],
         "detail": {"trigger": trigger.id, "timezone": trigger.when.fields.get("timezone", "UTC")},
     }
-    return {"trigger": trigger.id, "event": event}
+    return {**_for(trigger), "event": event}
+
+
+def _for(trigger: Trigger) -> dict[str, str]:
+    """Return which trigger, and which of its parts, a message is for."""
+    return {"trigger": trigger.id, **({"part": trigger.part} if trigger.part else {})}

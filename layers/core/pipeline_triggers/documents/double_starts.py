@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from itertools import product
 from typing import NamedTuple
 
@@ -26,11 +27,12 @@ class _Starter(NamedTuple):
 def double_starts(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
     """Give (a trigger, what an earlier one starts as well); the triggers are those of one stage.
 
-    Two triggers with different conditions, and two schedules with different parameters, are taken to be meant.
+    Two triggers with different conditions, and two schedules with different parameters, are taken to be meant; so are
+    two that collect events differently.
     """
     alike: dict[tuple[str, str], list[_Starter]] = defaultdict(list)
     for number, trigger in enumerate(triggers):
-        if trigger.enabled and not trigger.dry_run and not takes_requests(trigger.when):
+        if trigger.enabled and not trigger.dry_run and not trigger.all_of and not takes_requests(trigger.when):
             for start in trigger.start:
                 for rest, starter in _starters(number, trigger, start):
                     alike[start.pipeline, rest].append(starter)
@@ -56,7 +58,8 @@ def _starters(number: int, trigger: Trigger, start: Start) -> Iterator[tuple[str
     words = [[(name, word) for word in fields.pop(name)] for name in listed]
     parameters = start.parameters if source.name == "schedule" else {}
     for chosen in product(*words):
-        rest = json.dumps([source.name, chosen, fields, trigger.condition, parameters], sort_keys=True)
+        collect = asdict(trigger.collect) if trigger.collect else None
+        rest = json.dumps([source.name, chosen, fields, trigger.condition, parameters, collect], sort_keys=True)
         yield rest, _Starter(globs.literal_prefix(glob), number, glob, matches, trigger.id)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline_triggers.documents.document import FieldPath
+from pipeline_triggers.models import ALL
 
 Properties = Mapping[str, Mapping[str, Any]]
+Outer = Sequence[tuple[str, Properties]]  # what is further outside, with what it is called
 
 
 def misplaced(data: Any, schema: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
@@ -15,7 +17,9 @@ def misplaced(data: Any, schema: Mapping[str, Any]) -> Iterator[tuple[FieldPath,
     document: Properties = schema["properties"]
     trigger: Properties = schema["$defs"]["trigger"]["properties"]
     sources: Properties = schema["$defs"]["when"]["properties"]
-    with_fields = {"triggers", "when", *_taking_fields(trigger), *sources}
+    collect: Properties = schema["$defs"]["collect"]["properties"]
+    deadline: Properties = schema["$defs"]["deadline"]["properties"]
+    with_fields = {"triggers", "limits", "when", "collect", "deadline", *_taking_fields(trigger), *sources}
     yield from _too_little(_mapping(data), (), document, with_fields, trigger)
     triggers = _mapping(_mapping(data).get("triggers"))
     for name, value in triggers.items():
@@ -26,12 +30,30 @@ def misplaced(data: Any, schema: Mapping[str, Any]) -> Iterator[tuple[FieldPath,
         fields = _mapping(value)
         yield from _too_little(fields, path, trigger, with_fields)
         yield from _too_far(fields, path, trigger, [("the document", document)])
-        when = _mapping(fields.get("when"))
-        outer = [("the trigger", trigger), ("the document", document)]
-        yield from _too_little(when, (*path, "when"), sources, with_fields)
-        yield from _too_far(when, (*path, "when"), sources, outer)
-        for source in when.keys() & sources.keys():
-            yield from _too_far(_mapping(when[source]), (*path, "when", source), sources[source]["properties"], outer)
+        outer: Outer = [("the trigger", trigger), ("the document", document)]
+        place, inside = (*path, "collect"), _mapping(fields.get("collect"))
+        yield from _within(inside, place, collect, with_fields, outer)
+        place, inside = (*place, "deadline"), _mapping(inside.get("deadline"))
+        yield from _within(inside, place, deadline, with_fields, [("collect", collect), *outer])
+        for place, when in _whens(_mapping(fields.get("when")), (*path, "when")):
+            yield from _within(when, place, sources, with_fields, outer)
+            for source in (when.keys() & sources.keys()) - {ALL}:
+                yield from _too_far(_mapping(when[source]), (*place, source), sources[source]["properties"], outer)
+
+
+def _whens(when: Mapping[str, Any], path: FieldPath) -> Iterator[tuple[FieldPath, Mapping[str, Any]]]:
+    """Give a ``when``, and those of its parts."""
+    yield path, when
+    for part, one in _mapping(when.get(ALL)).items():
+        yield (*path, ALL, part), _mapping(one)
+
+
+def _within(
+    fields: Mapping[str, Any], path: FieldPath, known: Properties, with_fields: Collection[str], outer: Outer
+) -> Iterator[tuple[FieldPath, str]]:
+    """Give what is indented too little or too far among the fields of a mapping."""
+    yield from _too_little(fields, path, known, with_fields)
+    yield from _too_far(fields, path, known, outer)
 
 
 def _too_little(
@@ -53,7 +75,7 @@ def _too_little(
 
 
 def _too_far(
-    fields: Mapping[str, Any], path: FieldPath, known: Properties, outer: Sequence[tuple[str, Properties]]
+    fields: Mapping[str, Any], path: FieldPath, known: Properties, outer: Outer
 ) -> Iterator[tuple[FieldPath, str]]:
     """Give what is known only further outside."""
     for name in fields.keys() - known.keys():

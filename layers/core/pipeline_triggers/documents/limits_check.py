@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pipeline_triggers.documents.collect_check import seconds
 from pipeline_triggers.documents.document import Document
+from pipeline_triggers.documents.durations import seconds
 from pipeline_triggers.documents.section import EXAMPLES, Section
 from pipeline_triggers.documents.start_check import Allowed, check_names
 from pipeline_triggers.errors import Problem

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from pipeline_triggers.language.globs import matches_name
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.models import Trigger, all_views
 
 REMEDY = "start another pipeline, or remove or disable one of these triggers"
 
@@ -26,7 +26,7 @@ def all_of(triggers: Iterable[Trigger]) -> Iterator[tuple[str, list[str]]]:
 
 def _steps(triggers: list[Trigger]) -> Iterator[tuple[str, str, str]]:
     """Give (a trigger, a pipeline whose end it waits for, a pipeline that it starts)."""
-    enabled = [trigger for trigger in triggers if trigger.enabled]
+    enabled = [view for view in all_views(triggers) if view.enabled]
     started = {start.pipeline.lower() for trigger in enabled for start in trigger.start}
     for trigger in enabled:
         if trigger.when.source == "pipeline":

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline_triggers.documents import pattern_check
 from pipeline_triggers.language import sources
-from pipeline_triggers.language.sources import SOURCES, STARTERS
+from pipeline_triggers.language.sources import BATCHES, SOURCES, STARTERS
 from pipeline_triggers.language.stages import Stages, resolve
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.models import Trigger, all_views
 
 PATTERN_LENGTH = 2048  # EventBridge: event pattern size, per rule; can be raised
 RULES_PER_BUS = 300  # EventBridge: rules per event bus; can be raised
@@ -37,7 +37,7 @@ _REST_OF_POLICY = 200  # characters of a starter's policy besides the ARNs
 def exceeded(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
     """Give (a trigger, what it needs beyond which quota); the triggers are those of one stage, resolved by LONGEST."""
     wildcards: Counter[str] = Counter()
-    for trigger in triggers:
+    for trigger in all_views(triggers):
         pattern = sources.pattern(trigger.when, lambda text: resolve(text, LONGEST))
         if (length := len(json.dumps(pattern, separators=(",", ":")))) > PATTERN_LENGTH:
             quota = f"EventBridge's quota 'event pattern size' is {PATTERN_LENGTH}"
@@ -89,13 +89,11 @@ def to_raise(triggers: Sequence[Trigger], stages: Stages) -> Iterator[tuple[str,
     """Give (the trigger that crosses the line, what deploys only when a quota has been raised)."""
     yield from _rules_to_raise(triggers)
     yield from _topics_to_reduce(triggers)
-    for starter in STARTERS:
-        started = {
-            start.pipeline: trigger.id
-            for trigger in triggers
-            if sources.starter(trigger) == starter
-            for start in trigger.start
-        }
+    views = all_views(triggers)
+    of_starters = {starter: [view for view in views if sources.starter(view) == starter] for starter in STARTERS}
+    of_starters[BATCHES] = [view for view in views if not view.direct]
+    for starter, its_views in of_starters.items():
+        started = {start.pipeline: view.id for view in its_views for start in view.start}
         if (count := len(policies(started, stages))) > POLICIES_PER_ROLE:
             quota = f"IAM's quota 'managed policies attached to a role' ({POLICIES_PER_ROLE})"
             message = f"{len(started)} pipelines need {count} policies at the role of {starter}; have {quota} raised"
@@ -104,7 +102,7 @@ def to_raise(triggers: Sequence[Trigger], stages: Stages) -> Iterator[tuple[str,
 
 def _rules_to_raise(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
     rules: dict[str, list[str]] = defaultdict(list)
-    for trigger in triggers:
+    for trigger in all_views(triggers):
         if SOURCES[trigger.when.source].pattern:
             rules[_bus(trigger)].append(trigger.id)
     for bus, names in rules.items():
@@ -116,7 +114,8 @@ def _rules_to_raise(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
 
 
 def _topics_to_reduce(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
-    topics = {topic: trigger.id for trigger in triggers if trigger.enabled and (topic := sources.topic(trigger.when))}
+    views = [view for view in all_views(triggers) if view.enabled]
+    topics = {topic: view.id for view in views if (topic := sources.topic(view.when))}
     if (length := sum(len(topic) + 40 for topic in topics)) > QUEUE_POLICY_LENGTH - 2000:
         need = f"{len(topics)} topics need about {length} characters of the queue's policy"
         yield list(topics.values())[-1], f"{need}; SQS takes {QUEUE_POLICY_LENGTH}, so use fewer topics"

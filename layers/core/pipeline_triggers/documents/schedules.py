@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline_triggers.documents.cron import cron_problem, last_year, never_fires, rate_problem
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.models import Trigger, all_views
 from pipeline_triggers.text import brief
 
 # EventBridge Scheduler
@@ -135,8 +135,8 @@ def utc(written: str) -> str:
 def past(triggers: Iterable[Trigger], now: datetime) -> frozenset[str]:
     """Return which times of schedules have passed, each as ``<trigger's id>.<at, cron, start or end>``."""
     return frozenset(
-        f"{trigger.id}.{name}"
-        for trigger in triggers
+        f"{trigger.view_id}.{name}"
+        for trigger in all_views(triggers)
         if trigger.when.source == "schedule"
         for name, moment in _moments(trigger.when.fields)
         if moment <= now
@@ -154,24 +154,24 @@ def _moments(fields: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
 
 def is_over(trigger: Trigger, past: frozenset[str]) -> bool:
     """Whether a schedule never fires again, so that none is made."""
-    return any(f"{trigger.id}.{name}" in past for name in _LAST_TIMES)
+    return any(f"{trigger.view_id}.{name}" in past for name in _LAST_TIMES)
 
 
 def notes(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Give (a trigger, what of its schedule is left out because its time has passed)."""
-    for trigger in triggers:
+    for trigger in all_views(triggers):
         fields = trigger.when.fields
         for name in _LAST_TIMES:
-            if f"{trigger.id}.{name}" in past:
+            if f"{trigger.view_id}.{name}" in past:
                 yield trigger.id, f"has ended: its {name}, {fields[name]}, has passed, so it gets no schedule"
-        if f"{trigger.id}.start" in past and not is_over(trigger, past):
+        if f"{trigger.view_id}.start" in past and not is_over(trigger, past):
             since = "; its rate counts from the deploy that leaves it out" if "rate" in fields else ""
             yield trigger.id, f"has begun: its start, {fields['start']}, has passed and is left out{since}"
 
 
 def warnings(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
     """Give (a trigger, why its cron never fires)."""
-    for trigger in triggers:
+    for trigger in all_views(triggers):
         cron = trigger.when.fields.get("cron") if trigger.when.source == "schedule" else None
         if cron and (message := never_fires(cron)):
             yield trigger.id, f"{brief(cron)} {message}; write another day or month"

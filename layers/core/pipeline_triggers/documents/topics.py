@@ -7,25 +7,29 @@ from collections.abc import Iterable, Iterator
 
 from pipeline_triggers.documents.document import FieldPath
 from pipeline_triggers.language.sources import topic, topic_filter
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.models import Trigger, all_views
 
 
 def problems(written: Iterable[Trigger], of_stage: Iterable[Trigger]) -> Iterator[tuple[str, FieldPath, str]]:
     """Give (a trigger, a path in it, what is wrong there); the triggers as the documents and as a stage have them."""
     spellings: dict[str, str] = {}
     users: dict[str, list[Trigger]] = defaultdict(list)
-    for trigger, resolved in zip(written, of_stage, strict=True):
+    for trigger, resolved in zip(all_views(written), all_views(of_stage), strict=True):
         arn, spelt = topic(resolved.when), topic(trigger.when)
         if arn is None or spelt is None:
             continue
         # Each spelling is compiled into a subscription, and SNS refuses the second one to a topic.
         if spellings.setdefault(arn, spelt) != spelt:
             message = f"is the topic that another trigger writes as {spellings[arn]}; write it the same way"
-            yield trigger.id, ("when", "sns", "topic"), message
+            yield trigger.id, (*_when(trigger), "topic"), message
         if trigger.enabled:
             users[arn].append(trigger)
     for arn, triggers in users.items():
         for trigger in triggers if len(triggers) > 1 else ():
             if topic_filter(trigger.when):
                 message = f"filters {arn}, which other triggers use as well; write an if instead"
-                yield trigger.id, ("when", "sns"), message
+                yield trigger.id, _when(trigger), message
+
+
+def _when(view: Trigger) -> FieldPath:
+    return ("when", "all", view.part, "sns") if view.part else ("when", "sns")

@@ -80,11 +80,12 @@ def check_condition(source: str, sample: Occurrence | None) -> str | None:
 def check_key(source: str, sample: Occurrence | None) -> str | None:
     """Say what is wrong with a document's ``dedupe``, or None."""
     wrong = check(source, sample)
-    if wrong is None and (values.literal(source) is not None or _is_constant(source)):
+    if wrong is None and is_the_same(source):
         return "is the same on every event, so only one execution would ever start; write $.a.b or {% … %}"
     return wrong
 
 
-def _is_constant(source: str) -> bool:
+def is_the_same(source: str) -> bool:
+    """Whether a value without a problem is the same on every event."""
     text = values.expression(source)
-    return text is not None and is_constant(text)
+    return values.literal(source) is not None if text is None else is_constant(text)

@@ -74,7 +74,7 @@ def expected(source: str, value: Any) -> tuple[str, ...] | int:
             raise Rejected(f"{source} gives {value}, which is neither names of parts nor how many there are")
         parts = int(value)
     else:
-        parts = _names(source, value, MAX_PART_LENGTH)
+        parts = names(source, value, MAX_PART_LENGTH)
     count = parts if isinstance(parts, int) else len(parts)
     if not 1 <= count <= MAX_EXPECTED:
         raise Rejected(f"{source} expects {count} parts; a batch expects 1 to {MAX_EXPECTED}")
@@ -89,10 +89,10 @@ def due(deadline: Deadline, time: str) -> tuple[str, ...]:
 
     """
     source = deadline.due or ""
-    names = _names(source, values.computed(source, of_deadline(deadline, time)), MAX_BY_LENGTH)
-    if len(names) > MAX_EXPECTED:
-        raise Rejected(f"{source} asks for {len(names)} batches; a deadline asks for {MAX_EXPECTED} at most")
-    return names
+    asked = names(source, values.computed(source, of_deadline(deadline, time)), MAX_BY_LENGTH)
+    if len(asked) > MAX_EXPECTED:
+        raise Rejected(f"{source} asks for {len(asked)} batches; a deadline asks for {MAX_EXPECTED} at most")
+    return asked
 
 
 def of_deadline(deadline: Deadline, time: str) -> Occurrence:
@@ -149,8 +149,13 @@ def _name(field: str, source: str, occurrence: Occurrence, most: int) -> str:
         raise Rejected(f"{field}: {error}") from error
 
 
-def _names(source: str, value: Any, most: int) -> tuple[str, ...]:
-    """Read one name or a list of them, each once."""
+def names(source: str, value: Any, most: int) -> tuple[str, ...]:
+    """Read one name or a list of them, each once.
+
+    Raises:
+        Rejected: one of them is missing, empty, too long, or not a single value.
+
+    """
     items = value if isinstance(value, list) else [value]
     return tuple(dict.fromkeys(_checked(source, item, most) for item in items))
 

@@ -38,6 +38,9 @@ DETAIL_TYPES: Mapping[str, DetailType] = {
 # The handlers' stems, by which the template names functions, queues and roles.
 HANDLERS = ("OnS3Upload", "OnEndpointStatus", "OnSnsMessage", "OnEvent")
 
+# The stem of the handler that starts what was collected, or had to wait.
+BATCHES = "OnBatch"
+
 # Who starts pipelines, by the stems of their roles: the handlers, and EventBridge and Scheduler themselves.
 DIRECT_RULES, DIRECT_SCHEDULES = "DirectRules", "DirectSchedules"
 STARTERS = (*HANDLERS, DIRECT_RULES, DIRECT_SCHEDULES)
