@@ -43,6 +43,16 @@ triggers:
     when: {sns: {}}
     start_one_of: [churn-train, ltv]
     accept: {Day: "2026-*", Market: [de, at]}
+  played:
+    when: {s3: {bucket: raw}}
+    start: {churn-train: {Input: $.detail.object.key}, ltv: {}}
+    examples:
+      - {event: {key: in/a/b.csv}, starts: {churn-train: {Input: in/a/b.csv}, ltv: {}}}
+      - {event: event.json, starts: [churn-train, ltv]}
+      - {event: {size: 0}, starts: ltv}
+      - {events: [{key: c}, event.json], ignored: condition}
+      - {event: {key: d}, rejected: "true"}
+      - {event: {key: d}, duplicate: true}
   topic:
     when: {sns: {topic: "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:orders"}}
     start: ltv
@@ -162,6 +172,12 @@ STILL_RIGHT = {
         publisher.start_one_of.0 publisher.start_one_of.1 publisher.accept publisher.accept.Day
         publisher.accept.Market publisher.accept.Market.0 publisher.accept.Market.1
         topic.when.sns.topic
+        played.examples played.examples.0 played.examples.1 played.examples.2 played.examples.3 played.examples.4
+        played.examples.5 played.examples.0.event.key played.examples.0.starts.churn-train
+        played.examples.0.starts.churn-train.Input played.examples.0.starts.ltv played.examples.1.starts.0
+        played.examples.1.starts.1 played.examples.2.event.size played.examples.3.events.0
+        played.examples.3.events.0.key played.examples.3.events.1 played.examples.4.event.key
+        played.examples.5.event.key
         filtered.when.sns.attributes filtered.when.sns.attributes.team.0 filtered.when.sns.attributes.team.1
         alarming.when.sns.body alarming.when.sns.body.NewStateValue.0 alarming.when.sns.body.NewStateValue.1
         deployments.when.endpoint.deployment.0 deployments.when.endpoint.deployment.1
@@ -183,9 +199,13 @@ STILL_RIGHT = {
         joined.if joined.dedupe joined.collect.by
         limits limits.churn-train.max_running limits.churn-train.min_interval limits.churn-train.max_per_day
     """,
-    # a tag without a value; events that hold an empty text; what only EventBridge knows: its operators' values
+    # a start without its parameters; a tag without a value; events that hold an empty text; what only EventBridge
+    # knows: its operators' values
     "to an empty text": """
         upload.tags.team
+        played.examples.0.event.key played.examples.2.event.size played.examples.3.events.0.key
+        played.examples.4.event.key played.examples.5.event.key
+        played.examples.0.starts.churn-train.Input
         filtered.when.sns.attributes.team.0 filtered.when.sns.attributes.team.1
         alarming.when.sns.body.NewStateValue.0 alarming.when.sns.body.NewStateValue.1
         alarming.when.sns.body.NewStateValue.0.prefix
@@ -201,20 +221,27 @@ STILL_RIGHT = {
         closed.when.event.pattern.detail.orders.0.numeric
     """,
     "to a mapping": """
+        played.examples.0.event.key played.examples.2.event.size played.examples.3.events.0.key
+        played.examples.4.event.key played.examples.5.event.key
         alarming.when.sns.body.NewStateValue.0.prefix
         closed.when.event.pattern.detail.kind.1.prefix
         closed.when.event.pattern.detail.orders.0.numeric.0 closed.when.event.pattern.detail.orders.0.numeric.1
     """,
     "to a nested list": """
+        played.examples.0.event.key played.examples.2.event.size played.examples.3.events.0.key
+        played.examples.4.event.key played.examples.5.event.key
         alarming.when.sns.body.NewStateValue.0.prefix
         closed.when.event.pattern.detail.kind.1.prefix
         closed.when.event.pattern.detail.orders.0.numeric.0 closed.when.event.pattern.detail.orders.0.numeric.1
     """,
-    "to a list": "",
+    # pipelines without parameters
+    "to a list": """
+        played.examples.0.starts
+    """,
     # names that the author chooses
     "misspell": """
         filtered filtered.when.sns.attributes.team alarming alarming.when.sns.body.NewStateValue
-        upload publisher topic endpoint endpoints deployment deployments
+        upload publisher played topic endpoint endpoints deployment deployments
         monitor job jobs package packages chain chains alarm alarms hasty once often nightly closed
         trickle daily hours joined
         upload.parameters.Input upload.parameters.Rate upload.tags.team

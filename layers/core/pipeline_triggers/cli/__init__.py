@@ -18,6 +18,7 @@ COMMANDS = {
     "check": ("documents", "Check the documents; with --aws, the account as well."),
     "compile": ("documents", "Compile the documents for sam build."),
     "list": ("documents", "List the triggers."),
+    "test": ("testing", "Play the documents' examples."),
     "graph": ("documents", "Draw what starts what, as Mermaid."),
     "explain": ("triggers", "Say what an event would start."),
     "describe": ("triggers", "Show what is deployed of a trigger, and its last verdicts."),

@@ -17,7 +17,7 @@ from pipeline_triggers.documents import loader, schedules
 from pipeline_triggers.documents.section import EXAMPLES
 from pipeline_triggers.documents.warnings import warnings
 from pipeline_triggers.errors import DocumentsError
-from pipeline_triggers.language.stages import resolve_trigger
+from pipeline_triggers.language.stages import resolve, resolve_trigger
 from pipeline_triggers.operations.graph import mermaid
 
 
@@ -104,8 +104,10 @@ def graph_command(directory: Path, stage: str) -> None:
     """
     loaded = loader.load(directory)
     check_stage(loaded, stage)
-    triggers = [resolve_trigger(trigger, {**EXAMPLES, **loaded.stages[stage]}) for trigger in loaded.triggers]
-    for text in mermaid(triggers, {}).splitlines():
+    values = {**EXAMPLES, **loaded.stages[stage]}
+    triggers = [resolve_trigger(trigger, values) for trigger in loaded.triggers]
+    limits = {resolve(name, values): limit for name, limit in loaded.limits.items()}
+    for text in mermaid(triggers, limits).splitlines():
         output.line(text)
 
 

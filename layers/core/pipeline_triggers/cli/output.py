@@ -38,10 +38,10 @@ class Failed(click.ClickException):
 
 
 class FoundProblems(click.ClickException):
-    """The end of a command with exit code 1, because of problems in the documents."""
+    """The end of a command with exit code 1, because of problems in the documents; ``summary`` is the first line."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__(f"Found {len(problems)} problem{'' if len(problems) == 1 else 's'}")
+    def __init__(self, problems: Sequence[Problem], summary: str = "") -> None:
+        super().__init__(summary or f"Found {len(problems)} problem{'' if len(problems) == 1 else 's'}")
         self.problems = problems
 
     def show(self, file: IO[Any] | None = None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline_triggers.documents import direct, loops, quotas, topics, yaml_reader
 from pipeline_triggers.documents.document import Document, FieldPath
+from pipeline_triggers.documents.examples import Example, read_examples
 from pipeline_triggers.documents.limits_check import Limited, limited_twice, read_limits
 from pipeline_triggers.documents.literal import dynamic_references
 from pipeline_triggers.documents.schema_check import check_shape
@@ -28,8 +29,8 @@ class Documents:
     """All trigger documents of a directory, checked.
 
     ``stages`` maps a stage to its values by name, and is the file ``stages_file``; ``limits`` are the pipelines', by
-    their names as documents write them; ``files`` maps a trigger's id to the
-    file that defines it.
+    their names as documents write them; ``files`` maps a trigger's id to the file that defines it, ``examples`` to its
+    examples.
     """
 
     triggers: tuple[Trigger, ...]
@@ -37,6 +38,7 @@ class Documents:
     limits: Mapping[str, Limits] = field(default_factory=dict)
     files: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
     stages_file: str = field(default=STAGES_FILE, compare=False, repr=False)
+    examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def problem(self, trigger_id: str, path: FieldPath, message: str, severity: str = "error") -> Problem:
         """Return a problem at a path in a trigger."""
@@ -59,6 +61,7 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
     triggers: list[Trigger] = []
     files: dict[str, Document] = {}
     limited: list[Limited] = []
+    examples: dict[str, tuple[Example, ...]] = {}
     for path, document in teams.items():
         if _has_data(path, document):
             section = Section(document, stages)
@@ -66,9 +69,10 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
             for trigger in _triggers(path.stem, section, allowed):
                 triggers.append(trigger)
                 files[trigger.id] = document
+                examples[trigger.id] = tuple(_examples(trigger, section))
             limited += read_limits(section, allowed)
     limits = {one.pipeline: one.limits for one in limited}
-    documents = Documents(tuple(triggers), stages, limits, files, of_stages.file)
+    documents = Documents(tuple(triggers), stages, limits, files, of_stages.file, examples)
     problems = [problem for document in (of_stages, *teams.values()) for problem in document.problems]
     problems += [documents.problem(*place_and_message) for place_and_message in _between(documents)]
     problems += limited_twice(limited, stages)
@@ -113,6 +117,12 @@ def _read(path: Path, draft: str | None) -> Document:
     for field_path, message in dynamic_references(document.data):
         document.problem(field_path, message)
     return document
+
+
+def _examples(trigger: Trigger, section: Section) -> Iterator[Example]:
+    path = ("triggers", trigger.id.partition("/")[2])
+    raw = section.document.without_wrong(path)
+    return read_examples(section.at(*path), trigger, raw.get("examples"))
 
 
 def is_team(name: str) -> bool:

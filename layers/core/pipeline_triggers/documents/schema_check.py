@@ -124,6 +124,8 @@ _KINDS = {
     "array": "a list",
     "object": "names with values under them",
     "['string', 'array']": "a text or a list",
+    "['string', 'object']": "fields with values under them, or a file's name",
+    "['string', 'array', 'object']": "pipelines with parameters under them",
     "['string', 'integer']": "a whole number",
     "string": "a text",
     "['string', 'integer', 'array']": "a whole number, {% … %} or a list",

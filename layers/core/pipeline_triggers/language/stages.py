@@ -51,19 +51,24 @@ def resolve_trigger(trigger: Trigger, values: Mapping[str, str]) -> Trigger:
         Rejected: a name has no value.
 
     """
-    resolved: Trigger = _resolve_all(replace(trigger, description=""), values)
+    resolved: Trigger = resolve_all(replace(trigger, description=""), values)
     return replace(resolved, description=trigger.description)
 
 
-def _resolve_all(value: Any, values: Mapping[str, str]) -> Any:
-    """Resolve all texts of a value, names of fields and keys excepted."""
+def resolve_all(value: Any, values: Mapping[str, str]) -> Any:
+    """Resolve all texts of a value, names of fields and keys excepted.
+
+    Raises:
+        Rejected: a name has no value.
+
+    """
     if isinstance(value, str):
         return resolve(value, values)
     if isinstance(value, Mapping):
-        return {key: _resolve_all(item, values) for key, item in value.items()}
+        return {key: resolve_all(item, values) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_resolve_all(item, values) for item in value)
+        return type(value)(resolve_all(item, values) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        changed = {field.name: _resolve_all(getattr(value, field.name), values) for field in fields(value)}
+        changed = {field.name: resolve_all(getattr(value, field.name), values) for field in fields(value)}
         return replace(value, **changed)
     return value

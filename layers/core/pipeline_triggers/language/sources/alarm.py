@@ -56,4 +56,9 @@ SOURCE = Source(
     },
     pattern=_pattern,
     detail_types={"CloudWatch Alarm State Change": DetailType(_change)},
+    places={
+        "name": "detail.alarmName",
+        "state": "detail.state.value",
+        "reason": "detail.state.reason",
+    },
 )

@@ -117,4 +117,10 @@ SOURCE = Source(
     },
     sample=lambda fields: "endpoint_deployment" if "deployment" in fields else "endpoint",
     fit=sagemaker.fit_status("Endpoint"),
+    places={
+        "name": "detail.EndpointName",
+        "status": "detail.EndpointStatus",
+        "config": "detail.EndpointConfigName",
+        "failure_reason": "detail.FailureReason",
+    },
 )

@@ -59,4 +59,8 @@ SOURCE = Source(
     },
     pattern=_pattern,
     detail_types={"SageMaker Model Package State Change": DetailType(_change)},
+    places={
+        "group": "detail.ModelPackageGroupName",
+        "approval": "detail.ModelApprovalStatus",
+    },
 )

@@ -64,4 +64,8 @@ SOURCE = Source(
     },
     pattern=_pattern,
     detail_types={_DETAIL_TYPE: DetailType(_change)},
+    places={
+        "name": "detail.pipelineArn",
+        "status": "detail.currentPipelineExecutionStatus",
+    },
 )

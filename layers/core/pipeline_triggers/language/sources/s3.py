@@ -119,4 +119,13 @@ SOURCE = Source(
     pattern=_pattern,
     read=read,
     fit=_fit,
+    places={
+        "bucket": "detail.bucket.name",
+        "key": "detail.object.key",
+        "size": "detail.object.size",
+        "etag": "detail.object.etag",
+        "version_id": "detail.object.version-id",
+        "sequencer": "detail.object.sequencer",
+        "reason": "detail.reason",
+    },
 )

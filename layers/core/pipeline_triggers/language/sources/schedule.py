@@ -75,4 +75,8 @@ SOURCE = Source(
     },
     one_of=("at", "rate", "cron"),
     read=read,
+    places={
+        "time": "time",
+        "timezone": "detail.timezone",
+    },
 )

@@ -62,4 +62,13 @@ SOURCE = Source(
         ),
     },
     sample=_sample,
+    places={
+        "text": "Message",
+        "subject": "Subject",
+        "trigger": "Message.trigger",
+        "pipeline": "Message.pipeline",
+        "parameters": "Message.parameters",
+        "dedupe": "Message.dedupe",
+        "topic": "TopicArn",
+    },
 )

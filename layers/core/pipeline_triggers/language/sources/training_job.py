@@ -42,4 +42,9 @@ SOURCE = Source(
     pattern=_pattern,
     detail_types={"SageMaker Training Job State Change": sagemaker.job("TrainingJob")},
     fit=sagemaker.fit_status("TrainingJob"),
+    places={
+        "name": "detail.TrainingJobName",
+        "status": "detail.TrainingJobStatus",
+        "failure_reason": "detail.FailureReason",
+    },
 )

@@ -1,0 +1,221 @@
+"""The ``examples`` of a trigger: an event, as changes to its source's sample or a file, and what becomes of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pipeline_triggers.documents.document import FieldPath
+from pipeline_triggers.documents.section import Section
+from pipeline_triggers.errors import Rejected
+from pipeline_triggers.language.sources import SOURCES
+from pipeline_triggers.models import Trigger, When
+from pipeline_triggers.text import brief, did_you_mean
+
+OUTCOMES = ("starts", "ignored", "rejected", "duplicate")
+
+_SCALAR = re.compile(r"true|false|null|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example of a trigger.
+
+    ``path`` is where it stands in the trigger. ``events`` are changes to the source's sample, or the names of files
+    beside the document. ``outcome`` is one of ``OUTCOMES``; ``starts`` holds for it the pipelines with those of their
+    parameters that matter, and ``words`` what the reason has to contain.
+    """
+
+    trigger: str
+    path: FieldPath
+    events: tuple[Any, ...]
+    outcome: str
+    starts: tuple[tuple[str, Mapping[str, str]], ...] = ()
+    words: str = ""
+    folder: Path = field(default=Path(), compare=False)
+
+
+def read_examples(section: Section, trigger: Trigger, raw: Any) -> Iterator[Example]:
+    """Read the examples of a trigger, whose section this is; what is wrong with one is a problem of the section."""
+    for at, one in enumerate(raw or []):
+        place = section.at("examples", at)
+        outcomes = [name for name in OUTCOMES if name in one]
+        if len(outcomes) != 1:
+            several = f"has {' and '.join(outcomes)}; keep one"
+            place.problem((), several if outcomes else f"needs one of {', '.join(OUTCOMES)}")
+            continue
+        (outcome,) = outcomes
+        given: dict[FieldPath, Any] = {("event",): one["event"]} if "event" in one else {}
+        given |= {("events", number): event for number, event in enumerate(one.get("events", []))}
+        events = {path: _data(place.at(*path), event) for path, event in given.items()}
+        for path, event in events.items():
+            _check_event(place.at(*path), event, trigger)
+        starts = tuple(_starts(one["starts"])) if outcome == "starts" else ()
+        _check_starts(place, starts, trigger)
+        words = "" if outcome == "starts" or one[outcome] == "true" else one[outcome]
+        folder = Path(section.document.file).parent
+        yield Example(trigger.id, ("examples", at), tuple(events.values()), outcome, starts, words, folder)
+
+
+def _check_event(section: Section, event: Any, trigger: Trigger) -> None:
+    if event == "":
+        section.problem((), "is empty; write what differs from the source's sample, or a file's name")
+        return
+    try:
+        view, changes = view_of(trigger, event)
+    except Rejected as error:
+        section.problem((), str(error))
+        return
+    if isinstance(changes, dict) and (sample := _sample(view.when)) is not None:
+        for name in changes:
+            if message := _no_field(name, sample, SOURCES[view.when.source].places):
+                section.problem((name,), message)
+
+
+def view_of(trigger: Trigger, event: Any) -> tuple[Trigger, Any]:
+    """Return the trigger as the source of an example's event sees it, and the event without its ``part``.
+
+    Raises:
+        Rejected: with ``when.all``, the event does not say of which part it is.
+
+    """
+    if not trigger.all_of:
+        return trigger, event
+    if not isinstance(event, dict) or event.get("part") not in trigger.all_of:
+        raise Rejected(f"needs part: one of {', '.join(trigger.all_of)}")
+    view = next(view for view in trigger.views() if view.part == event["part"])
+    return view, {name: value for name, value in event.items() if name != "part"}
+
+
+def _check_starts(section: Section, starts: Iterable[tuple[str, Mapping[str, str]]], trigger: Trigger) -> None:
+    """Check that the trigger starts these pipelines, with parameters of these names."""
+    known = {start.pipeline: [*start.parameters, *trigger.accept] for start in trigger.start}
+    for pipeline, parameters in starts:
+        if pipeline not in known:
+            section.problem(("starts",), f"{brief(pipeline)} is not started here; {did_you_mean(pipeline, [*known])}")
+            continue
+        for name in parameters:
+            if name not in known[pipeline]:
+                words = did_you_mean(name, known[pipeline]) if known[pipeline] else "it sets none"
+                section.problem(("starts",), f"{brief(name)} is not a parameter that the trigger sets; {words}")
+
+
+def _starts(raw: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Give each pipeline with its parameters; a list has one entry for each start, of the same pipeline, too."""
+    for one in raw if isinstance(raw, list) else [raw]:
+        yield from ((one, {}),) if isinstance(one, str) else ((name, given or {}) for name, given in one.items())
+
+
+def _data(section: Section, value: Any) -> Any:
+    """Return changes with their numbers, booleans and nulls: scalars without quotes that are JSON."""
+    match value:
+        case dict():
+            return {name: _data(section.at(name), item) for name, item in value.items()}
+        case list():
+            return [_data(section.at(at), item) for at, item in enumerate(value)]
+        case str() if section.is_unquoted(()) and _SCALAR.fullmatch(value):
+            return json.loads(value)
+        case _:
+            return value
+
+
+def event_of(example: Example, given: Any, when: When) -> dict[str, Any]:
+    """Return the whole event of an example, as EventBridge or SNS delivers it.
+
+    Raises:
+        Rejected: the file can't be read, or the changes name what such an event does not have.
+
+    """
+    if isinstance(given, str):
+        return _of_file(example.folder / given)
+    event = _sample(when)
+    if event is None:
+        return {"id": "example", "time": "2026-11-01T04:12:09Z", "resources": [], "detail": {}, **given}
+    for place, value in {**_named(when), **given}.items():
+        event = changed(event, place, value, SOURCES[when.source].places)
+    return event
+
+
+def _sample(when: When) -> dict[str, Any] | None:
+    """Return a whole event as the source sends them; None where nobody can know."""
+    source = SOURCES[when.source]
+    if (name := source.sample_name(when.fields)) is None:
+        return None
+    text = resources.files("pipeline_triggers.documents").joinpath(f"samples/{name}.json").read_text(encoding="utf-8")
+    event: dict[str, Any] = json.loads(text)
+    return event if when.source == "sns" else dict(source.fit(event, when.fields))
+
+
+def _named(when: When) -> dict[str, str]:
+    """Return what a ``when`` says outright of its events, so that an example need not repeat it."""
+    firsts = {name: value[0] if isinstance(value, list) else value for name, value in when.fields.items()}
+    places = SOURCES[when.source].places
+    return {name: value for name, value in firsts.items() if name in places and "*" not in value}
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    try:
+        event = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Rejected(f"{path} can't be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise Rejected(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(event, dict):
+        raise Rejected(f"{path} is not an event; write what EventBridge or SNS delivers, as in events/")
+    return event
+
+
+def changed(event: Mapping[str, Any], name: str, value: Any, places: Mapping[str, str]) -> dict[str, Any]:
+    """Change a field of an event, and a name wherever the event's ARNs repeat it.
+
+    ``name`` is one of ``places``, a field of the event, or a way from its root with dots in it. Of an ARN only the last
+    part changes.
+
+    Raises:
+        Rejected: ``name`` is none of these.
+
+    """
+    if message := _no_field(name, event, places):
+        raise Rejected(f"{name} {message}")
+    way = places.get(name, name).split(".")
+    fresh = copy.deepcopy(dict(event))
+    inner: Any = fresh
+    if way[0] == "Message" and len(way) > 1:
+        message = json.loads(fresh["Message"])
+        message[way[1]] = value
+        return {**fresh, "Message": json.dumps(message)}
+    for step in way[:-1]:
+        inner = inner.setdefault(step, {}) if isinstance(inner, dict) else {}
+    former = inner.get(way[-1])
+    inner[way[-1]] = value
+    if isinstance(former, str) and isinstance(value, str):
+        if former.startswith("arn:") and not value.startswith("arn:"):
+            inner[way[-1]] = f"{former.rpartition('/')[0]}/{value}"
+            former = former.rpartition("/")[2]
+        return dict(_renamed(fresh, former, value))
+    return fresh
+
+
+def _no_field(name: str, event: Mapping[str, Any], places: Mapping[str, str]) -> str | None:
+    if name in places or name in event or "." in name:
+        return None
+    return f"is not a field of such an event; {did_you_mean(name, [*places, 'detail.…'])}"
+
+
+def _renamed(value: Any, former: str, name: str) -> Any:
+    """Replace a name where an ARN has it as one of its parts."""
+    match value:
+        case dict():
+            return {key: _renamed(item, former, name) for key, item in value.items()}
+        case list():
+            return [_renamed(item, former, name) for item in value]
+        case str() if former and value.startswith("arn:"):
+            return re.sub(rf"(?<=[/:]){re.escape(former)}(?=/|$)", name.replace("\\", r"\\"), value)
+        case _:
+            return value
