@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.unit.on_batch import OnBatch
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -37,3 +41,31 @@ def empty_account(new_clients: None) -> Iterator[None]:  # noqa: ARG001 - made w
 
     with mock_aws():
         yield
+
+
+@pytest.fixture
+def deployed(empty_account: None, monkeypatch: pytest.MonkeyPatch) -> OnBatch:  # noqa: ARG001 - an account for it
+    """A deployed stack as the commands see it: its table and its queue."""
+    import time
+
+    import boto3
+    from pipeline_triggers import aws
+    from pipeline_triggers.batches.table import Table
+    from pipeline_triggers.operations import stacks
+    from pipeline_triggers.operations.stacks import Stack
+
+    from tests.unit.on_batch import OnBatch
+
+    boto3.client("dynamodb").create_table(
+        TableName="batches",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName="on-batch")["QueueUrl"]
+    stack = Stack("pipeline-triggers-dev", {"Stage": "dev"}, {"BatchTable": "batches", "OnBatchQueue": queue})
+    monkeypatch.setattr(stacks, "stack", lambda _: stack)
+    on_batch = OnBatch(sqs, queue, Table(aws.table("batches").meta.client, "batches"))
+    monkeypatch.setattr(time, "sleep", on_batch.work)
+    return on_batch

@@ -36,3 +36,10 @@ def span(seconds: float) -> str:
         if seconds >= unit:
             return f"{int(seconds // unit)} {name}"
     return f"{int(max(seconds, 0))} s"
+
+
+def duration(seconds: int) -> str:
+    """Return a time span as documents write it, exactly: 90 minutes, 1 day."""
+    units = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+    number, name = next((seconds // unit, name) for unit, name in units if seconds % unit == 0)
+    return f"{number} {name}{'' if number == 1 else 's'}"

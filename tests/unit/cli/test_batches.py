@@ -5,28 +5,20 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from click.testing import CliRunner, Result
-from pipeline_triggers import aws
-from pipeline_triggers.batches import items, messages, single
-from pipeline_triggers.batches.join import Joining, collect
-from pipeline_triggers.batches.models import Batch, Event, Phase, Rules, Target, Turn
-from pipeline_triggers.batches.records import Records
-from pipeline_triggers.batches.services import Notice, Services
-from pipeline_triggers.batches.store import Store
-from pipeline_triggers.batches.table import Table
+from pipeline_triggers.batches import items
+from pipeline_triggers.batches.models import Batch, Phase, Rules, Target, Turn
 from pipeline_triggers.cli import main
-from pipeline_triggers.models import Limits, Run
 from pipeline_triggers.operations import stacks
 from pipeline_triggers.operations.batches import Batches
 from pipeline_triggers.operations.stacks import Stack
+
+from tests.unit.on_batch import JOIN, OnBatch
 
 DOCUMENT = """\
 version: 1
@@ -43,74 +35,10 @@ triggers:
     when: {s3: {bucket: raw, key: "straight/**"}}
     delivery: direct
     start: train
+limits:
+  report: {max_running: 1}
 """
-JOIN = Rules(expect=("amer", "emea"), max_open=None)
 LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat(timespec="minutes")
-
-
-@dataclass
-class OnBatch:
-    """What is deployed behind OnBatchQueue: it takes the messages, starts nothing, and keeps its verdicts."""
-
-    sqs: Any
-    queue: str
-    table: Table
-    notices: list[Notice] = field(default_factory=list)
-    is_up: bool = True
-
-    def targets(self, trigger: str) -> tuple[Target, ...]:
-        """Return what the deployed triggers start."""
-        return (Target("report" if trigger == "team/nightly" else "train"),)
-
-    def report(self, notice: Notice) -> None:
-        """Keep a verdict."""
-        self.notices.append(notice)
-
-    def send(self, sent: Sequence[Mapping[str, Any]]) -> None:
-        """Turns are not taken here: what is asked for stays in the table."""
-
-    def services(self) -> Services:
-        """Return what the way of a batch needs."""
-        mine: Any = self
-        return Services(
-            Store(self.table), Records(self.table), mine, mine, mine, time.time, lambda: 60.0, lambda _: None
-        )
-
-    def work(self, _: float = 0) -> None:
-        """Process what is in the queue."""
-        if self.is_up:
-            for message in self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", []):
-                messages.process(json.loads(message["Body"]), self.services())
-                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-
-    def collect(self, name: str, rules: Rules = JOIN, trigger: str = "team/days", by: str = "2026-10-31") -> str:
-        """Collect an event, and return the id of its batch."""
-        event = Event(name, name, trigger, by, rules, {"key": name}, part=name, size=1)
-        (joined,) = collect([event], self.services())
-        assert joined.joining is Joining.COLLECTED
-        return joined.batch
-
-    def queue_up(self, name: str, trigger: str = "team/nightly", pipeline: str = "report") -> str:
-        """Let an event that is not collected wait for its turn."""
-        return single.queue(Run(pipeline, {}, name, {}), trigger, 0, name, self.services()).batch
-
-
-@pytest.fixture
-def deployed(empty_account: None, monkeypatch: pytest.MonkeyPatch) -> OnBatch:  # noqa: ARG001 - an account for it
-    """A deployed stack as the commands see it: its table and its queue."""
-    boto3.client("dynamodb").create_table(
-        TableName="batches",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    sqs = boto3.client("sqs")
-    queue = sqs.create_queue(QueueName="on-batch")["QueueUrl"]
-    stack = Stack("pipeline-triggers-dev", {"Stage": "dev"}, {"BatchTable": "batches", "OnBatchQueue": queue})
-    monkeypatch.setattr(stacks, "stack", lambda _: stack)
-    on_batch = OnBatch(sqs, queue, Table(aws.table("batches").meta.client, "batches"))
-    monkeypatch.setattr(time, "sleep", on_batch.work)
-    return on_batch
 
 
 @pytest.fixture
@@ -178,9 +106,8 @@ def test_a_correction_names_the_batch_that_it_corrects(deployed: OnBatch, docume
     assert listed(documents)[0]["revision"] == 2
 
 
-def test_what_waits_for_a_limit_says_which(deployed: OnBatch, documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_for_a_limit_says_which(deployed: OnBatch, documents: Path) -> None:
     """The first of a trigger names the limit, the others are behind it."""
-    monkeypatch.setattr("pipeline_triggers.language.triggers_json.load_limits", lambda *_: {"report": Limits(1)})
     deployed.queue_up("one")
     deployed.queue_up("two")
     store = deployed.services().store

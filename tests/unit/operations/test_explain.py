@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,7 +16,9 @@ from pipeline_triggers.cli import main
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.operations import explain as explaining
+from pipeline_triggers.operations import stacks
 from pipeline_triggers.operations.explain import Explanation, check_shape, explain
+from pipeline_triggers.operations.stacks import NotDeployed
 from pipeline_triggers.starts import definition
 
 from tests import PROJECT
@@ -142,9 +144,16 @@ def test_a_disabled_trigger_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """Its rule matches, and sends nothing."""
     monkeypatch.setattr(explaining, "_matches", lambda *_: True)
     monkeypatch.setattr(home, "current", lambda: Home("aws", "123456789012", "eu-central-1"))
+
+    def none(_: str) -> NoReturn:
+        raise NotDeployed("the stack does not exist")
+
+    monkeypatch.setattr(stacks, "stack", none)
     document = "version: 1\nowner: t\npipelines: [train]\ntriggers:\n  one:\n    enabled: false\n"
     (tmp_path / "team.yaml").write_text(document + "    when: {s3: {bucket: raw}}\n    start: train\n")
-    assert run(tmp_path, S3).stdout.splitlines()[1].split() == ["team/one", "DISABLED"]
+    explained = run(tmp_path, S3)
+    assert explained.stdout.splitlines()[1].split() == ["team/one", "DISABLED"]
+    assert explained.stderr == "Note: open batches and what waits are not known: the stack does not exist\n"
 
 
 @pytest.mark.usefixtures("_fitting")

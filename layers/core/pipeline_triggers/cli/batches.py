@@ -17,11 +17,10 @@ from pipeline_triggers.cli import output
 from pipeline_triggers.cli.deployed import Deployed, deployed
 from pipeline_triggers.cli.options import complete_trigger, documents_option, json_option, stack_option
 from pipeline_triggers.operations import pause as pausing
-from pipeline_triggers.operations.batches import Batches, Ended, Entry, iso, pause_text
+from pipeline_triggers.operations.batches import SHOWN_ID, Batches, Ended, Entry, iso, pause_text
 from pipeline_triggers.operations.pause import Subject
 from pipeline_triggers.text import did_you_mean, span
 
-SHOWN_ID = 8  # characters of a batch's id; enough for close and drop
 SHOWN = 5  # batches of one trigger, state and pipeline that a terminal lists
 
 batch_argument = click.argument("batch", metavar="BATCH")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_triggers.account import home
 from pipeline_triggers.cli import output
-from pipeline_triggers.compile.stack import compile_documents
 from pipeline_triggers.documents import loader
-from pipeline_triggers.language import triggers_json
+from pipeline_triggers.documents.loader import Documents
+from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Limits, Trigger
 from pipeline_triggers.operations import stacks
+from pipeline_triggers.operations.check_account import triggers_of
 from pipeline_triggers.operations.stacks import Stack
 
 
@@ -41,6 +42,10 @@ def deployed(directory: Path, stack: str) -> Deployed:
     if stage not in loaded.stages:
         raise output.Failed(f"{stack} has the stage {stage}, which stages.yaml lacks")
     values = home.current().pseudo_parameters()
-    compiled = compile_documents(loaded)["triggers.json"]
-    triggers = list(triggers_json.load(compiled, stage, values).values())
-    return Deployed(deployed_stack, triggers, triggers_json.load_limits(compiled, stage, values))
+    return Deployed(deployed_stack, triggers_of(loaded, stage, values), limits_of(loaded, stage, values))
+
+
+def limits_of(documents: Documents, stage: str, values: Mapping[str, str]) -> dict[str, Limits]:
+    """Return the limits as a stage sees them, with the pseudo parameters' values."""
+    names = {**documents.stages[stage], **values}
+    return {resolve(pipeline, names): limits for pipeline, limits in documents.limits.items()}

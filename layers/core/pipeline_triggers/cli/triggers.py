@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline_triggers import aws
 from pipeline_triggers.account import home
 from pipeline_triggers.cli import output
-from pipeline_triggers.cli.deployed import deployed
+from pipeline_triggers.cli.deployed import deployed, limits_of
 from pipeline_triggers.cli.options import (
     check_stage,
     documents_option,
@@ -24,10 +27,12 @@ from pipeline_triggers.cli.options import (
 )
 from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Outcome
-from pipeline_triggers.operations import describe, run
+from pipeline_triggers.models import Limits, Outcome
+from pipeline_triggers.operations import describe, run, stacks
+from pipeline_triggers.operations.batches import Batches
 from pipeline_triggers.operations.check_account import triggers_of
 from pipeline_triggers.operations.explain import check_shape, explain
+from pipeline_triggers.operations.stacks import NotDeployed
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
 SHOWN, LOOKED_BACK = 5, timedelta(days=7)  # of the last verdicts
@@ -39,19 +44,21 @@ event_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("event", type=event_type)
 @documents_option
 @stage_option
+@stack_option
 @json_option
-def explain_command(event: Path, directory: Path, stage: str, as_json: bool) -> None:
+def explain_command(event: Path, directory: Path, stage: str, stack: str, as_json: bool) -> None:
     """Say what EVENT would start: a JSON file with an event as EventBridge or SNS delivers it.
 
     The account (or the embedded AWS of make run KEEP=1) says which rules match, and whether the values fit the
-    pipelines.
+    pipelines; the stack which batch it would join, and what it would wait for.
     """
     loaded = loader.load(directory)
     check_stage(loaded, stage)
     raw = _read_event(event)
     values = home.current().pseudo_parameters()
     try:
-        explanations = list(explain(triggers_of(loaded, stage, values), raw, values))
+        batches = _open_batches(stack, limits_of(loaded, stage, values))
+        explanations = list(explain(triggers_of(loaded, stage, values), raw, values, batches))
     except Rejected as error:
         raise output.Failed(f"{event}: {error}") from error
     if as_json:
@@ -150,6 +157,19 @@ def run_command(
         output.line(f"{trigger.id}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items())}")
     if outcomes[Outcome.REJECTED]:
         raise click.exceptions.Exit(1)
+
+
+def _open_batches(stack: str, limits: Mapping[str, Limits]) -> Batches | None:
+    """Return what is open and waits in the stack, None where it is not deployed or can't be read."""
+    try:
+        return Batches(stacks.stack(stack), limits)
+    except (NotDeployed, BotoCoreError) as error:
+        output.note(f"open batches and what waits are not known: {error}")
+    except ClientError as error:
+        if aws.passes(error):
+            raise
+        output.note(f"open batches and what waits are not known: {aws.refusal(error)}")
+    return None
 
 
 def _read_event(path: Path) -> dict[str, Any]:

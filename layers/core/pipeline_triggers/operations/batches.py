@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pipeline_triggers import aws
 from pipeline_triggers.batches import decision, rules
 from pipeline_triggers.batches.decision import Situation
-from pipeline_triggers.batches.models import CORRECTION_QUIET, Batch, Pause, Phase, Pipeline, Slot, Ticket
+from pipeline_triggers.batches.models import CORRECTION_QUIET, Batch, Pause, Phase, Pipeline, Slot, Target, Ticket
 from pipeline_triggers.batches.records import Records
 from pipeline_triggers.batches.store import Store
 from pipeline_triggers.batches.table import Table
@@ -19,6 +19,8 @@ from pipeline_triggers.errors import PipelineTriggersError
 from pipeline_triggers.models import Limits
 from pipeline_triggers.operations.stacks import NotDeployed, Stack
 from pipeline_triggers.text import span
+
+SHOWN_ID = 8  # characters of a batch's id; enough for close and drop
 
 POLLED_EVERY = 1.0  # seconds between two looks at the table
 
@@ -89,16 +91,11 @@ class Batches:
         self, pipeline: Pipeline, slots: Mapping[str, Slot], pauses: Sequence[Pause], now: float
     ) -> Iterator[Entry]:
         """Give what a pipeline is about to start, and what waits for its turn there."""
-        turns = self.store.turns(pipeline.name)
-        for turn in turns:
+        tickets = list(self.store.tickets(pipeline.name))
+        situation = self._situation(pipeline, tickets, pauses, now)
+        for turn in situation.turns:
             if turn.phase is Phase.BEGUN:
                 yield _at_pipeline(turn.ticket, slots, "starting", "its turn has come")
-        tickets = list(self.store.tickets(pipeline.name))
-        heads: dict[str, Ticket] = {}
-        for ticket in tickets:
-            heads.setdefault(ticket.trigger, ticket)
-        limits = self._limits.get(pipeline.name, Limits())
-        situation = Situation(pipeline, turns, list(heads.values()), pauses, limits, lambda _: True, now)
         before: dict[str, int] = {}
         for ticket in sorted(tickets, key=lambda ticket: (not ticket.forced, ticket.ready_ms)):
             ahead = before.get(ticket.trigger, 0)
@@ -106,6 +103,35 @@ class Batches:
             pause = decision.pause_of(ticket, pauses, now)
             reason = pause_text(pause) if pause else _waits_for(ticket, ahead, situation)
             yield _at_pipeline(ticket, slots, "paused" if pause else "waiting", reason)
+
+    def _situation(
+        self, pipeline: Pipeline, tickets: Sequence[Ticket], pauses: Sequence[Pause], now: float
+    ) -> Situation:
+        """Return what decides at a pipeline, with the executions that SageMaker lists where their number is limited."""
+        heads: dict[str, Ticket] = {}
+        for ticket in tickets:
+            heads.setdefault(ticket.trigger, ticket)
+        limits = self._limits.get(pipeline.name, Limits())
+        turns = self.store.turns(pipeline.name)
+        return Situation(pipeline, turns, list(heads.values()), pauses, limits, lambda _: True, now)
+
+    def held(self, trigger: str, pipeline: str, now: float) -> tuple[str, str] | None:
+        """Return whether another start of a trigger at a pipeline would be paused or be waiting, and for what.
+
+        Raises:
+            botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
+
+        """
+        ticket = Ticket(Target(pipeline), trigger, "", 0)
+        pauses = self.records.pauses()
+        if pause := decision.pause_of(ticket, pauses, now):
+            return "paused", pause_text(pause)
+        known = self.store.pipeline(pipeline) or Pipeline(pipeline, 0, {}, 0)
+        tickets = list(self.store.tickets(pipeline))
+        reason = decision.why_not_now(self._situation(known, tickets, pauses, now))
+        if ahead := sum(one.trigger == trigger for one in tickets):
+            reason = f"behind {ahead} of the same trigger"
+        return ("waiting", reason) if reason else None
 
     def find(self, text: str) -> str:
         """Return the id of the one batch that is open or waits and whose id begins with ``text``.
@@ -191,7 +217,7 @@ def _open(slot: Slot, now: float) -> Entry:
         slot.trigger,
         "open",
         slot.opened_at,
-        _closes(slot, now),
+        closes(slot, now),
         slot.by,
         "",
         slot.count,
@@ -200,8 +226,8 @@ def _open(slot: Slot, now: float) -> Entry:
     )
 
 
-def _closes(slot: Slot, now: float) -> str:
-    """Say when an open batch closes."""
+def closes(slot: Slot, now: float) -> str:
+    """Say when an open batch closes, and what it lacks."""
     if slot.gone_since:
         return f"no deployed document holds {slot.trigger}; rejected at {iso(slot.gone_since + rules.GONE_FOR)}"
     if rules.why_due(slot, now):

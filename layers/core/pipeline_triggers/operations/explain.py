@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import sources
 from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Occurrence, Trigger
+from pipeline_triggers.operations.batches import Batches
+from pipeline_triggers.operations.joining import joins
 from pipeline_triggers.starts import definition
 from pipeline_triggers.starts.plan import plan
 
@@ -64,9 +67,14 @@ def check_shape(event: Mapping[str, Any]) -> None:
 
 
 def explain(
-    triggers: Iterable[Trigger], event: Mapping[str, Any], pseudo_parameters: Mapping[str, str]
+    triggers: Iterable[Trigger],
+    event: Mapping[str, Any],
+    pseudo_parameters: Mapping[str, str],
+    batches: Batches | None = None,
 ) -> Iterator[Explanation]:
     """Explain an event, trigger by trigger; those whose rule does not match are left out.
+
+    ``batches`` are those of the deployed stack, if there is one: what the event would join, what it would wait for.
 
     EventBridge itself says what matches (TestEventPattern). A notification of SNS goes to the triggers that subscribe
     to its topic; that of any other topic is read as a publisher's request.
@@ -80,25 +88,29 @@ def explain(
     by_id = {trigger.id: trigger for trigger in triggers}
     if event.get("Type") == "Notification":
         for arrival in from_topic(None, json.dumps(event), by_id):
-            yield from judge(by_id.get(arrival.trigger), arrival)
+            trigger = by_id.get(arrival.trigger)
+            views = trigger.views() if trigger else ()
+            yield from judge(next((view for view in views if view.when.source == "sns"), None), arrival, batches)
         return
-    for trigger in by_id.values():
+    for view in (view for trigger in by_id.values() for view in trigger.views()):
         try:
-            matches = _matches(trigger, event, pseudo_parameters)
+            matches = _matches(view, event, pseudo_parameters)
         except ClientError as error:
             if error.response["Error"]["Code"] != "InvalidEventPatternException":
                 raise
             reason = f"EventBridge does not accept the pattern: {error.response['Error']['Message']}"
-            yield Explanation(trigger.id, "WRONG PATTERN", reason=reason)
+            yield Explanation(view.id, "WRONG PATTERN", reason=reason)
             continue
-        if matches and not trigger.enabled:
-            yield Explanation(trigger.id, "DISABLED")
+        if matches and not view.enabled:
+            yield Explanation(view.id, "DISABLED")
         elif matches:
-            yield from judge(trigger, Arrival(trigger.id, str(event.get("id")), _read(trigger, event)))
+            yield from judge(view, Arrival(view.id, str(event.get("id")), _read(view, event)), batches)
 
 
-def judge(trigger: Trigger | None, arrival: Arrival) -> Iterator[Explanation]:
+def judge(view: Trigger | None, arrival: Arrival, batches: Batches | None = None) -> Iterator[Explanation]:
     """Say what a handler would decide on an arrival, pipeline by pipeline; None is a trigger that does not exist.
+
+    ``view`` is the trigger as the arrival's source sees it.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
@@ -106,10 +118,14 @@ def judge(trigger: Trigger | None, arrival: Arrival) -> Iterator[Explanation]:
     """
     try:
         occurrence = arrival.occurrence()
-        if trigger is None:
+        if view is None:
             raise Rejected("trigger removed: no deployed document holds it any more")
-        positions = targets(trigger, occurrence)
-        occurrence = admitted(trigger, occurrence)
+        positions = targets(view, occurrence)
+        occurrence = admitted(view, occurrence)
+        if view.collect:
+            reason = "; ".join(joins(view, occurrence, batches, time.time()))
+            yield Explanation(view.id, "WOULD COLLECT", reason=reason)
+            return
     except Filtered as error:
         yield Explanation(arrival.trigger, "FILTERED", reason=str(error))
     except Rejected as error:
@@ -118,10 +134,10 @@ def judge(trigger: Trigger | None, arrival: Arrival) -> Iterator[Explanation]:
         yield _unknown(error, arrival.trigger)
     else:
         for position in positions:
-            yield _start(trigger, position, occurrence)
+            yield _start(view, position, occurrence, batches)
 
 
-def _start(trigger: Trigger, position: int, occurrence: Occurrence) -> Explanation:
+def _start(trigger: Trigger, position: int, occurrence: Occurrence, batches: Batches | None) -> Explanation:
     """Say whether and how one pipeline of a trigger would be started."""
     pipeline, values = trigger.start[position].pipeline, None
     try:
@@ -135,6 +151,10 @@ def _start(trigger: Trigger, position: int, occurrence: Occurrence) -> Explanati
     notes = [f"if it comes on the bus {bus}"] if bus else []
     notes += ["by AWS itself, unchecked"] if trigger.direct else []
     outcome = "DRY_RUN" if trigger.dry_run else "WOULD START"
+    if batches and not trigger.direct and (held := batches.held(trigger.id, pipeline, time.time())):
+        state, reason = held
+        outcome = "WOULD SKIP" if trigger.when_busy == "skip" and state == "waiting" else "WOULD WAIT"
+        notes.append(reason)
     return Explanation(trigger.id, outcome, pipeline, ", ".join(notes) or None, values)
 
 
