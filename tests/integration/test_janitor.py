@@ -137,7 +137,7 @@ def test_what_points_at_a_pipeline_anywhere_goes_and_comes_back(deployed: LocalA
     told = deployed.clean_up(STACK, "Plain")
     assert len(told["removed"]) == 4
     assert [(one["what"], one["reason"]) for one in told["kept"]] == [
-        ("schedule default/etl-plain", "JanitorIgnore names it: etl-*")
+        ("schedule default/etl-plain", "JanitorIgnore matches it: etl-*")
     ]
     assert before.keys() - schedules(deployed).keys() == {"Plain-native", "Plain-universal"}
     assert rules_before - rules(deployed) == {"default/Plain-rule", "team/Plain-rule"}

@@ -137,7 +137,7 @@ def test_what_else_runs_is_a_note_not_an_error(
     monkeypatch.setattr(overlaps, "overlaps", others)
     checked = run(directory, "check", "--aws")
     assert (checked.exit_code, checked.stdout) == (0, "1 trigger OK\n")
-    assert checked.stderr.startswith("Note: what else starts these pipelines could not be checked: ")
+    assert checked.stderr.startswith("Note: other schedules and rules could not be checked: ")
     assert message in checked.stderr
 
 
@@ -152,7 +152,7 @@ def test_trails_that_can_not_be_read_are_a_note_not_an_error(directory: Path, mo
     monkeypatch.setattr(cloudtrail, "reports_deletions", denied)
     checked = run(directory, "check", "--aws")
     assert (checked.exit_code, checked.stdout) == (0, "1 trigger OK\n")
-    assert checked.stderr.startswith("Note: whether CloudTrail reports deleted pipelines could not be checked: ")
+    assert checked.stderr.startswith("Note: CloudTrail's trails could not be checked: ")
 
 
 def let_import_find(monkeypatch: pytest.MonkeyPatch, *found: ExistingSchedule) -> None:

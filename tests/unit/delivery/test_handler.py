@@ -177,7 +177,7 @@ def test_a_rejection_is_quarantined_with_its_reason(world: World) -> None:
     (sent,) = world.sqs.quarantined
     assert (sent["QueueUrl"], sent["MessageBody"]) == ("https://sqs/dead", body)
     assert {name: attribute["StringValue"] for name, attribute in sent["MessageAttributes"].items()} == {
-        "reason": "trigger removed: no deployed document holds it any more",
+        "reason": "trigger removed: no deployed document defines it any more",
         "trigger": "team/\\ud800\\x00gone",
         "event_id": "event of in/x",
     }
@@ -187,11 +187,11 @@ def test_a_removed_trigger_is_looked_for_once_more(world: World) -> None:
     """While a deploy goes on, a rule may be there before the function knows its trigger."""
     assert handle(world, uploaded("in/x", "team/gone")) == ["m0"]
     (verdict,) = verdicts(world)
-    reason = "no deployed document holds this trigger; looking once more"
+    reason = "no deployed document defines this trigger; retrying once"
     assert (verdict["outcome"], verdict["reason"]) == ("WAITING", reason)
     assert (len(world.sqs.hidden), world.sqs.quarantined) == (1, [])
     assert handle(world, uploaded("in/x", "team/gone"), receives=2) == []
-    assert verdicts(world)[-1]["reason"] == "trigger removed: no deployed document holds it any more"
+    assert verdicts(world)[-1]["reason"] == "trigger removed: no deployed document defines it any more"
     assert len(world.sqs.quarantined) == 1
 
 

@@ -85,7 +85,7 @@ def test_a_business_key_of_the_publisher_takes_the_message_s_place() -> None:
     [
         (ONE_OF, {}, "the request names no pipeline; team/requests starts one of train, report"),
         (ONE_OF, {"pipeline": "Train"}, "the request's pipeline 'Train' is not one of train, report"),
-        (ALL, {"pipeline": "train"}, "the request names a pipeline, but team/requests leaves no choice"),
+        (ALL, {"pipeline": "train"}, "the request names a pipeline, but team/requests does not offer a choice"),
         (ALL, {"parameters": {"Url": "x"}}, "parameter Url may not be set; team/requests accepts none"),
         (
             ONE_OF,

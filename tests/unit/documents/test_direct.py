@@ -91,7 +91,7 @@ def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
         ),
         (
             RULE + '    start: p\n    parameters: {A: "{% $object.uri %}"}\n',
-            "parameters.A: '{% $object.uri %}' is computed, but EventBridge only picks values out of the event; "
+            "parameters.A: '{% $object.uri %}' is computed, but EventBridge only copies values from the event; "
             "write $.a.b, or remove delivery: direct",
         ),
         (
@@ -104,13 +104,13 @@ def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
         ),
         (
             RULE + "    start: p\n    parameters: {A_b: x}\n",
-            "parameters.A_b: can't be sent directly: EventBridge only takes names of letters, digits and inner dashes; "
-            "rename it, or remove delivery: direct",
+            "parameters.A_b: can't be sent directly: EventBridge only accepts names of letters, digits and inner dashes"
+            "; rename it, or remove delivery: direct",
         ),
         (
             RULE + "    start: {p: {A-: x}}\n",
-            "start.p.A-: can't be sent directly: EventBridge only takes names of letters, digits and inner dashes; "
-            "rename it, or remove delivery: direct",
+            "start.p.A-: can't be sent directly: EventBridge only accepts names of letters, digits and inner dashes"
+            "; rename it, or remove delivery: direct",
         ),
         (
             RULE + "    start: p\n    parameters: {A: ''}\n",
@@ -173,7 +173,7 @@ def test_what_can_not_be_direct_is_refused_with_the_reason(tmp_path: Path, trigg
 def test_what_needs_a_handler_is_refused(tmp_path: Path, option: str) -> None:
     """Rather than left out in silence."""
     name = option.partition(":")[0]
-    message = "needs a handler, which direct delivery does without; remove it, or remove delivery: direct"
+    message = "needs a handler, which direct delivery bypasses; remove it, or remove delivery: direct"
     assert problems(tmp_path, f"{RULE}    start: p\n    {option}\n") == [f"{name}: {message}"]
 
 

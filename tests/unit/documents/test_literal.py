@@ -86,8 +86,8 @@ def test_a_function_of_cloudformation_is_not_a_field_of_a_pattern(tmp_path: Path
     """It would be replaced by the stack's own values instead of being matched."""
     name = field.rpartition(".")[2]
     assert problems(tmp_path, HEAD + f"    when: {{{when}}}\n{START}") == [
-        f"churn.yaml:6: triggers.retrain.when.{field}: is a function of CloudFormation; "
-        f"match another field, and {name} in an if"
+        f"churn.yaml:6: triggers.retrain.when.{field}: is the name of a CloudFormation function; "
+        f"match another field, and test {name} in an if"
     ]
 
 

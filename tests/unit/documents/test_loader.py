@@ -127,7 +127,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         ),
         (
             GOOD + '    if: "{% $object.sise > 0 %}"\n',
-            "8: triggers.retrain.if: '{% $object.sise > 0 %}' asks for $object.sise, "
+            "8: triggers.retrain.if: '{% $object.sise > 0 %}' uses $object.sise, "
             "which such an event does not have; $object has bucket, etag, key, metadata, name, reason, sequencer, "
             "size, tags, uri, version_id",
         ),
@@ -287,7 +287,7 @@ def test_a_right_document_is_read(tmp_path: Path) -> None:
         (
             "    when: {schedule: {rate: 5 minutes}}\n    start: churn-training\n"
             '    parameters: {A: "{% $scheduled.month %}"}\n',
-            "8: triggers.retrain.parameters.A: '{% $scheduled.month %}' asks for $scheduled.month, which such an event "
+            "8: triggers.retrain.parameters.A: '{% $scheduled.month %}' uses $scheduled.month, which such an event "
             "does not have; $scheduled has arn, date, local, time, timezone",
         ),
         (
@@ -482,7 +482,7 @@ def test_a_wrong_request_is_refused(tmp_path: Path, trigger: str, problem: str) 
         ),
         (
             "max_starts: [1]",
-            "max_starts: is a list; write a whole number: The most executions that it may start in an hour.",
+            "max_starts: is a list; write a whole number: The maximum number of executions per hour.",
         ),
         (
             "max_parallel_steps: two",
@@ -615,8 +615,8 @@ def test_a_wrong_option_is_refused(tmp_path: Path, option: str, problem: str) ->
         ),
         (
             "'{% $uppercase($object.size) %}'",
-            "'{% $uppercase($object.size) %}' calls $uppercase with a number, which it does not take; "
-            "convert what it gets, as with $string or $number",
+            "'{% $uppercase($object.size) %}' calls $uppercase with a number, which it does not accept; "
+            "convert its input, as with $string or $number",
         ),
         (
             "'{% $random() %}'",
@@ -648,7 +648,7 @@ def test_a_wrong_value_is_refused(tmp_path: Path, value: str, problem: str) -> N
         ),
         (
             "{source: [{prefx: acme}]}",
-            ".source.0: has no operator prefx; did you mean prefix?",
+            ".source.0: has an unknown operator, prefx; did you mean prefix?",
         ),
         (
             "{source: [{prefix: a, suffix: b}]}",
@@ -825,7 +825,7 @@ def test_the_allowed_pipelines_may_differ_per_stage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("folder.yaml", "can't be read: Is a directory; make it a file that you may read, or move it away"),
+        ("folder.yaml", "can't be read: Is a directory; make it readable, or move it elsewhere"),
         (
             "TEAM.YAML",
             "is not a file name for a team; use lower-case letters, digits, dashes and .yaml: churn.yaml",

@@ -83,7 +83,7 @@ def test_who_starts_directly_has_policies_of_its_own() -> None:
     many = [trigger(number, f"{number:03d}" + "x" * 253) for number in range(91)]
     directly = [replace(one, direct=True) for one in many]
     ((_, note),) = quotas.to_raise(directly, STAGES)
-    assert "policies at the role of DirectRules" in note
+    assert "policies on the role of DirectRules" in note
     assert list(quotas.to_raise([*directly[:45], *many[45:]], STAGES)) == []
 
 
@@ -146,7 +146,7 @@ def test_a_bus_takes_30_rules_with_wildcard() -> None:
     wild = {"source": ["x"], "detail": {"name": [{"wildcard": "a*b"}]}}
     assert exceeded(*(trigger(number, pattern=wild) for number in range(30)), trigger(30)) == []
     assert exceeded(*(trigger(number, pattern=wild) for number in range(31))) == [
-        "is rule 31 with wildcard on the bus default; EventBridge takes 30, so use prefix or suffix, and an if"
+        "is rule 31 with wildcard on the bus default; EventBridge allows 30, so use prefix or suffix, and an if"
     ]
 
 

@@ -36,7 +36,7 @@ def on_key(key: str, start: str = "churn-a", more: str = "") -> str:
     return f"{{when: {{s3: {{bucket: raw, key: {key!r}}}}}, start: {start}{more}}}"
 
 
-TWICE = "6: triggers.b.when: starts churn-a on events on which churn/a starts it, too; narrow one of them"
+TWICE = "6: triggers.b.when: starts churn-a on the same events as churn/a; narrow one of them"
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_what_cloudformation_owns_stays(account: Account) -> None:
     assert schedules() == {"default/owned"}
     assert targets() == {"team/rule/p"}
     (report,) = account.reports
-    assert {one["reason"] for one in report["kept"]} == {"it belongs to the stack shop: remove it there"}
+    assert {one["reason"] for one in report["kept"]} == {"it belongs to the stack shop; remove it there"}
     assert account.calls.count("DescribeStackResources") == 4 + 2  # the rule's name, and its name with its bus
 
 
@@ -121,7 +121,7 @@ def test_a_rule_is_owned_by_its_arn_too(account: Account) -> None:
     account.work(DELETED)
     assert targets() == {"default/owned/p", "team/owned/p"}
     (report,) = account.reports
-    assert {one["reason"] for one in report["kept"]} == {"it belongs to the stack shop: remove it there"}
+    assert {one["reason"] for one in report["kept"]} == {"it belongs to the stack shop; remove it there"}
 
 
 def test_what_may_belong_to_a_large_stack_stays(account: Account) -> None:
@@ -146,7 +146,7 @@ def test_a_rule_that_carries_its_stack_s_tag_stays(account: Account) -> None:
     account.work(DELETED)
     assert account.removals() == []
     (report,) = account.reports
-    assert [one["reason"] for one in report["kept"]] == ["it belongs to the stack shop: remove it there"]
+    assert [one["reason"] for one in report["kept"]] == ["it belongs to the stack shop; remove it there"]
 
 
 def test_managed_rules_and_what_is_ignored_stay(account: Account) -> None:
@@ -167,9 +167,9 @@ def test_managed_rules_and_what_is_ignored_stay(account: Account) -> None:
     assert targets() == {"default/managed/p"}
     (report,) = account.reports
     assert {one["what"]: one["reason"] for one in report["kept"]} == {
-        "schedule etl/any": "JanitorIgnore names it: etl",
-        "schedule team/keep-this": "JanitorIgnore names it: keep-*",
-        "schedule team/exact": "JanitorIgnore names it: team/exact",
+        "schedule etl/any": "JanitorIgnore matches it: etl",
+        "schedule team/keep-this": "JanitorIgnore matches it: keep-*",
+        "schedule team/exact": "JanitorIgnore matches it: team/exact",
         "rule default/managed target p": "its rule is managed by x.amazonaws.com",
     }
     assert account.calls.count("DescribeStackResources") == 1
@@ -460,4 +460,4 @@ def test_what_starts_something_else_by_now_stays(account: Account) -> None:
     account.work(DELETED)
     assert account.removals() == []
     (report,) = account.reports
-    assert {one["reason"] for one in report["kept"]} == {"it starts something else by now"}
+    assert {one["reason"] for one in report["kept"]} == {"it now starts something else"}

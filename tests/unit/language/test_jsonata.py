@@ -110,7 +110,7 @@ def test_functions_are_values_and_widths_are_computed(source: str, expected: Any
         ("$fromMillis(0, '[Y]', '+02:00')", "uses the zone '+02:00'; write +0200"),
         ("$fromMillis(0, '[Y]', '-0530')", "uses the zone '-0530'; write +0200 or -0500"),
         ("function($x)<s:s> { $x }('a')", "gives a function a signature"),
-        ("[detail]{'a': key}.a", "goes on from {…} after a list that is written out"),
+        ("[detail]{'a': key}.a", "continues a path from {…} after a literal list"),
         ("detail.items@$x.detail.items@$y", "uses @ or #, which are not supported"),
         ("detail.items#$i", "uses @ or #, which are not supported"),
         ("detail ~> |$|{'a': 1}|", "the transform operator, which is not supported"),
@@ -203,7 +203,7 @@ def test_a_list_of_the_event_is_not_copied() -> None:
 )
 def test_an_operand_that_is_not_there_rejects(source: str, missing: str) -> None:
     """JSONata would take it for an empty text or for false: a wrong value, and nobody would know."""
-    with pytest.raises(Rejected, match="is not there on this event") as rejected:
+    with pytest.raises(Rejected, match="is missing on this event") as rejected:
         evaluate(source)
     assert f"needs {missing}, " in str(rejected.value)
 
@@ -212,7 +212,7 @@ def test_an_operand_that_is_not_there_rejects(source: str, missing: str) -> None
 def test_an_event_is_left_as_it_was(source: str) -> None:
     """The reference groups an empty list by adding to it; the next expression would see that."""
     event: dict[str, Any] = {"empty": [], "lists": [[]]}
-    with pytest.raises(Rejected, match="makes an object of an empty list"):
+    with pytest.raises(Rejected, match="builds an object from an empty list"):
         evaluate(source, event)
     assert event == {"empty": [], "lists": [[]]}
 
@@ -252,14 +252,14 @@ def test_a_condition_takes_a_comparison_with_nothing_for_false(source: str, expe
     expression = compile_expression(source)
     scope = Scope(EVENT, {"job": {"tags": {}}})
     assert expression.evaluate(scope, condition=True) is expected
-    with pytest.raises(Rejected, match="is not there on this event"):
+    with pytest.raises(Rejected, match="is missing on this event"):
         expression.evaluate(scope)
 
 
 @pytest.mark.parametrize("source", ["detail.nothing & 'x' = 'x'", "detail.nothing + 1 > 1", "detail.nothing and true"])
 def test_a_condition_needs_its_other_operands(source: str) -> None:
     """Only what is compared may be missing."""
-    with pytest.raises(Rejected, match=r"needs detail\.nothing, which is not there on this event"):
+    with pytest.raises(Rejected, match=r"needs detail\.nothing, which is missing on this event"):
         compile_expression(source).evaluate(Scope(EVENT, {}), condition=True)
 
 
@@ -267,7 +267,7 @@ def test_a_number_that_jsonata_would_round_is_refused() -> None:
     """JavaScript has doubles: two ids of 17 digits could become one text."""
     event = {"id": 12345678901234567, "ids": [12345678901234567], "safe": 5890840712243076}
     for source in ("'run-' & id", "$string(id)", "id", "$string(ids)", "$string($)", "$map(ids, $string)"):
-        with pytest.raises(Rejected, match=r"JSONata would round; take it with a JSONPath"):
+        with pytest.raises(Rejected, match=r"JSONata would round; read it with a JSONPath"):
             evaluate(source, event)
     assert evaluate("'run-' & safe", event) == "run-5890840712243076"
 

@@ -254,7 +254,7 @@ def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) 
     }[source]
     there = "Timestamp" if source == "sns" else "time"
     load(tmp_path, f"{{{source}: {asked}}}", f'    parameters: {{A: $.{there}, B: "{{% {there} %}}"}}\n')
-    with pytest.raises(DocumentsError, match=r"asks for nope, which such an event does not have"):
+    with pytest.raises(DocumentsError, match=r"uses nope, which such an event does not have"):
         load(tmp_path, f"{{{source}: {asked}}}", '    parameters: {A: "{% nope.x %}"}\n')
     with pytest.raises(DocumentsError, match=r"\$\.nope' leads to nothing"):
         load(tmp_path, f"{{{source}: {asked}}}", "    parameters: {A: $.nope}\n")

@@ -204,7 +204,7 @@ def test_a_rule_with_a_schedule_fires_on_utc_s_clock(tmp_path: Path) -> None:
         written.text.count("# Was rule default/orders, which became 2 triggers: move all of them first. To remove") == 2
     )
     assert "# Not carried over: its tag team\n" in written.text
-    assert "# Not carried over: what its paths lead to: the event is Scheduler's" in written.text
+    assert "# Not carried over: the values of its paths: the event is Scheduler's" in written.text
 
 
 def test_a_call_that_scheduler_makes_itself_is_read(tmp_path: Path) -> None:
@@ -248,13 +248,13 @@ def test_what_is_not_carried_over_is_said(tmp_path: Path, changes: dict[str, Any
         (schedule(EndDate=datetime(2026, 10, 1, tzinfo=UTC)), "its end, 2026-10-01T00:00:00Z, has passed"),
         (replace(schedule(), pipeline=Pipeline(ACCOUNT, REGION, "gone")), "its pipeline gone does not exist"),
         (replace(schedule(), pipeline=Pipeline("2" * 12, REGION, "train")), f"is in {REGION} of account {'2' * 12}"),
-        (schedule(Target={"Arn": UNIVERSAL, "Input": "{<aws.scheduler.attempt-number>}"}), "is not valid JSON until"),
-        (called(PipelineParameters=[{"Name": "P", "Value": 5}]), "SageMaker does not accept its call"),
-        (called(PipelineParameters=[{"Name": "P"}]), "SageMaker does not accept its call"),
-        (called(PipelineParameters=["P"]), "SageMaker does not accept its call"),
-        (called(PipelineParameters=None), "SageMaker does not accept its call"),
-        (called(ParallelismConfiguration=None), "SageMaker does not accept its call"),
-        (called(PipelineExecutionDisplayName=7), "SageMaker does not accept its call"),
+        (schedule(Target={"Arn": UNIVERSAL, "Input": "{<aws.scheduler.attempt-number>}"}), "is not valid JSON before"),
+        (called(PipelineParameters=[{"Name": "P", "Value": 5}]), "SageMaker would refuse its call"),
+        (called(PipelineParameters=[{"Name": "P"}]), "SageMaker would refuse its call"),
+        (called(PipelineParameters=["P"]), "SageMaker would refuse its call"),
+        (called(PipelineParameters=None), "SageMaker would refuse its call"),
+        (called(ParallelismConfiguration=None), "SageMaker would refuse its call"),
+        (called(PipelineExecutionDisplayName=7), "SageMaker would refuse its call"),
         (schedule(ScheduleExpression="at(2099-1-1T00:00:00)"), "at(2099-1-1T00:00:00) in UTC can't be read: "),
         (
             schedule(ScheduleExpression="at(2099-01-01T00:00:00)", ScheduleExpressionTimezone="GMT+2"),
@@ -308,7 +308,7 @@ def test_a_rule_is_left_out_as_a_whole() -> None:
 
 def test_what_a_stack_owns_is_to_be_removed_there() -> None:
     """The stack would miss what a command had removed."""
-    owned = "it belongs to the stack shop: remove it there"
+    owned = "it belongs to the stack shop; remove it there"
     written = imported(replace(schedule(), owner=owned), replace(rule(("train", {})), owner=owned)).text
     assert f"# Was schedule default/Nightly_Run; {owned}\n" in written
     assert f"# Was rule default/orders; {owned}\n" in written

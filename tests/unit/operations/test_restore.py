@@ -194,7 +194,7 @@ def test_all_that_was_removed_comes_back(account: Account) -> None:
     assert things() == before
     account.calls.clear()
     again = lines("restore", "r", "team/s")
-    assert {(outcome, why) for _, outcome, why in again} == {("not restored", "it exists: not touched")}
+    assert {(outcome, why) for _, outcome, why in again} == {("not restored", "already exists, not touched")}
     assert account.writes() == []
 
 
@@ -207,7 +207,7 @@ def test_a_group_that_is_gone_is_made_again(account: Account) -> None:
     scheduler.delete_schedule_group(Name="team")
     ((_, outcome, why),) = lines("restore", "s")
     assert outcome == "restored"
-    assert "its group team was gone, and is created again, without its tags" in why
+    assert "its group team is created again, without its tags" in why
     assert schedules() == {"team/s"}
 
 

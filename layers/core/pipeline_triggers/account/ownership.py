@@ -47,7 +47,7 @@ def owner(reference: Reference) -> str | None:
 
 def owned_by(stack: str) -> str:
     """Say that a stack owns something, and where to remove it."""
-    return f"it belongs to the stack {stack}: remove it there"
+    return f"it belongs to the stack {stack}; remove it there"
 
 
 def _resource(reference: Reference) -> tuple[str, list[str]]:

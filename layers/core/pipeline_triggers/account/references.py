@@ -114,7 +114,7 @@ def pages(home: Home, position: Position | None = START, only: Pipeline | None =
 
 def schedule(group: str, name: str) -> Mapping[str, Any] | None:
     """Return GetSchedule's answer; None when the schedule does not exist."""
-    answer: Mapping[str, Any] | None = _unless_gone(lambda: aws.scheduler().get_schedule(GroupName=group, Name=name))
+    answer: Mapping[str, Any] | None = unless_gone(lambda: aws.scheduler().get_schedule(GroupName=group, Name=name))
     return answer
 
 
@@ -140,14 +140,14 @@ def schedule_pipeline(target: Mapping[str, Any], home: Home) -> Pipeline | None:
 
 def rule(bus: str, name: str) -> Mapping[str, Any] | None:
     """Return DescribeRule's answer; None when the rule does not exist."""
-    answer: Mapping[str, Any] | None = _unless_gone(lambda: aws.events().describe_rule(Name=name, EventBusName=bus))
+    answer: Mapping[str, Any] | None = unless_gone(lambda: aws.events().describe_rule(Name=name, EventBusName=bus))
     return answer
 
 
 def rule_targets(bus: str, name: str) -> list[Mapping[str, Any]]:
     """Return all targets of a rule as ListTargetsByRule answers; none when the rule does not exist."""
     paginator = aws.events().get_paginator("list_targets_by_rule")
-    targets = _unless_gone(
+    targets = unless_gone(
         lambda: [target for page in paginator.paginate(Rule=name, EventBusName=bus) for target in page["Targets"]]
     )
     return targets or []
@@ -167,6 +167,16 @@ def buses() -> list[str]:
         token = page.get("NextToken", "")
         if not token:
             return names
+
+
+def unless_gone(call: Callable[[], Any]) -> Any:
+    """Make a call for one thing by its name; return None when it does not exist."""
+    try:
+        return call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return None
+        raise
 
 
 def _schedules_page(home: Home, position: Position, only: Pipeline | None) -> Page:
@@ -194,7 +204,7 @@ def _rules_page(home: Home, position: Position) -> Page:
     _, bus, token = position
     known = sorted(buses())
     bus = bus or known[0]
-    page = _unless_gone(lambda: aws.events().list_rules(EventBusName=bus, Limit=100, **_next_token(token))) or {}
+    page = unless_gone(lambda: aws.events().list_rules(EventBusName=bus, Limit=100, **_next_token(token))) or {}
     rules = page.get("Rules", [])
     later = [name for name in known if name > bus]
     after: Position | None = ("rules", later[0], "") if later else None
@@ -263,13 +273,3 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _next_token(token: str) -> Any:
     return {"NextToken": token} if token else {}
-
-
-def _unless_gone(call: Callable[[], Any]) -> Any:
-    """Ask for one thing by its name; None when it does not exist."""
-    try:
-        return call()
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            return None
-        raise

@@ -20,8 +20,8 @@ COMMANDS = {
     "list": ("documents", "List the triggers."),
     "test": ("testing", "Play the documents' examples."),
     "graph": ("documents", "Draw what starts what, as Mermaid."),
-    "explain": ("triggers", "Say what an event would start."),
-    "describe": ("triggers", "Show what is deployed of a trigger, and its last verdicts."),
+    "explain": ("triggers", "Show what an event would start."),
+    "describe": ("triggers", "Show a trigger as it is deployed, and its last verdicts."),
     "run": ("triggers", "Start a trigger by hand."),
     "batches": ("batches", "List what is open, waits or is paused, and what it waits for."),
     "pause": ("batches", "Hold back starts without a deploy, and lose none."),
@@ -30,8 +30,8 @@ COMMANDS = {
     "drop": ("batches", "End a batch without a start."),
     "redrive": ("redrive", "Send dead letters to their handlers again."),
     "import": ("importing", "Write a document from the account's schedules and rules."),
-    "orphans": ("janitor", "List or remove what starts pipelines that are gone."),
-    "restore": ("janitor", "Put back what the janitor removed."),
+    "orphans": ("janitor", "List or remove schedules and rules of deleted pipelines."),
+    "restore": ("janitor", "Restore what the janitor removed."),
 }
 
 

@@ -29,7 +29,7 @@ def _note_overlaps(documents: Documents, stage: str) -> None:
     try:
         output.note(*overlaps.overlaps(documents, stage))
     except (BotoCoreError, ClientError) as error:
-        output.note(f"what else starts these pipelines could not be checked: {error}")
+        output.note(f"other schedules and rules could not be checked: {error}")
 
 
 def _note_missing_trail() -> None:
@@ -41,4 +41,4 @@ def _note_missing_trail() -> None:
                 " only its daily sweep finds what they leave behind"
             )
     except (BotoCoreError, ClientError) as error:
-        output.note(f"whether CloudTrail reports deleted pipelines could not be checked: {error}")
+        output.note(f"CloudTrail's trails could not be checked: {error}")

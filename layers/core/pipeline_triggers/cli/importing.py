@@ -48,13 +48,15 @@ def import_command(team: str, path: Path | None, directory: Path) -> None:
     for missing in imported.missing:
         output.aside("Missing", missing)
     for pipeline in unread:
-        output.note(f"what {pipeline} requires is not known: {pipeline.reason}")
+        output.note(f"the required parameters of {pipeline} are unknown: {pipeline.reason}")
     if not imported.triggers:
         output.aside("Nothing to import", "no schedule or rule that starts a pipeline can become a trigger")
         return
     _write(imported.text, path)
     count = f"{imported.triggers} trigger{'' if imported.triggers == 1 else 's'}"
-    output.aside("Written", f"{count}, for {file}. Review them, make deploy, then remove what they replace: both run")
+    output.aside(
+        "Written", f"{count}, for {file}. Review them, run make deploy, then remove what they replace, or both run"
+    )
 
 
 def _write(text: str, path: Path | None) -> None:

@@ -44,7 +44,7 @@ class Line:
     "--most",
     "max_removals",
     type=click.IntRange(min=1),
-    help="How many may be removed.  [default: the stack's parameter]",
+    help="The maximum number to remove.  [default: the stack's parameter]",
 )
 @stack_option
 @json_option
@@ -88,7 +88,7 @@ def restore_command(names: tuple[str, ...], pipeline: str | None, dry_run: bool,
     What exists is not touched. Without a name, list what was removed, and when.
     """
     if names and pipeline:
-        raise output.usage_error("name what to restore, or its pipeline with --pipeline, not both")
+        raise output.usage_error("give names or --pipeline, not both")
     chosen = list(_snapshots(stacks.stack(stack).resources["SnapshotTable"], names, pipeline))
     if not names and not pipeline:
         _show([_snapshot_line(snapshot) for snapshot in chosen], as_json, "no snapshots")
@@ -177,7 +177,7 @@ def _note_missing_pipeline(name: str) -> None:
         if not pipelines.exists(name):
             output.note(f"pipeline {name} does not exist; create it, or a sweep may remove this again")
     except (BotoCoreError, ClientError) as error:
-        output.note(f"whether pipeline {name} exists could not be checked: {error}")
+        output.note(f"pipeline {name} could not be looked up: {error}")
 
 
 def _snapshots(table: str, names: tuple[str, ...], pipeline: str | None) -> Iterator[Snapshot]:

@@ -80,7 +80,7 @@ def _show(letters: Counter[DeadLetter], done: str, as_json: bool) -> None:
             str(count),
             letter.trigger or letter.handler,
             f"left: {letter.left}" if letter.left else done,
-            letter.reason or "none noted",
+            letter.reason or "none recorded",
         )
         for letter, count in letters.items()
     ]

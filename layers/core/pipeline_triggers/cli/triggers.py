@@ -81,7 +81,7 @@ def explain_command(event: Path, directory: Path, stage: str, stack: str, as_jso
 @stack_option
 @json_option
 def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> None:
-    """Show what is deployed of a trigger, what it starts, and its last verdicts."""
+    """Show a trigger as it is deployed, what it starts, and its last verdicts."""
     here = deployed(directory, stack)
     trigger = here.trigger(name)
     found = describe.deployed(here.stack, trigger)
@@ -132,7 +132,7 @@ def run_command(
     here = deployed(directory, stack)
     deployed_stack, trigger, triggers = here.stack, here.trigger(name), here.triggers
     if trigger.direct:
-        raise output.usage_error(f"{trigger.id} is delivered directly, past every handler; start its pipeline itself")
+        raise output.usage_error(f"{trigger.id} is delivered directly, without a handler; start its pipeline yourself")
     if trigger.when.source != "schedule" and path is None:
         remedy = "write it to a file, like those in events/, and name that with --event"
         raise output.usage_error(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
@@ -141,7 +141,7 @@ def run_command(
     try:
         run.check(deployed_stack, trigger, triggers, message)
     except Rejected as error:
-        raise output.Failed(f"not sent, since {trigger.id} would reject it: {error}") from error
+        raise output.Failed(f"not sent, because {trigger.id} would reject it: {error}") from error
     sent = run.send(deployed_stack, trigger, message)
     logged = run.wait(sent, trigger, patience)
     if as_json:

@@ -17,7 +17,7 @@ _REMEDY = "move it and the triggers after it to a second stack (docs/operations.
 
 
 def problems(documents: Documents, resources: Mapping[str, Resource], text: str) -> Iterator[Problem]:
-    """Give what a compiled stack exceeds, at the first trigger in the documents' order that does not fit any more."""
+    """Yield what a compiled stack exceeds, at the first trigger in the documents' order that does not fit any more."""
     own = {
         name: view.id
         for view in all_views(documents.triggers)

@@ -239,8 +239,8 @@ def _deployed_trigger(name: str, occurrence: Occurrence, decision: Decision) -> 
         return trigger
     # A rule may be newer than the function for a moment; a publisher's word is not a rule.
     if occurrence.request is None and decision.delivery.is_first:
-        raise Waiting("no deployed document holds this trigger; looking once more")
-    raise Rejected("trigger removed: no deployed document holds it any more")
+        raise Waiting("no deployed document defines this trigger; retrying once")
+    raise Rejected("trigger removed: no deployed document defines it any more")
 
 
 def _admitted_targets(

@@ -94,7 +94,7 @@ def _carry_out(decision: Decision) -> None:
         raise decision.failures[0]
     if waiting := decision.of(Outcome.WAITING):
         _report(waiting, decision.deployed)
-        raise Waiting("not all of the message could be started")
+        raise Waiting("not every start of the message succeeded")
     rejections = decision.of(Outcome.REJECTED)
     if rejections:
         quarantine(delivery.body, rejections)
@@ -115,7 +115,7 @@ def _unless_too_old(delivery: Delivery, call: Callable[[str, int], Attempts | No
     except (BotoCoreError, ClientError):
         if not delivery.is_too_old:
             raise
-        logger.exception("the table can't be asked; the message is too old to wait for that")
+        logger.exception("the state table can't be reached; the message is too old to wait")
         return None
 
 
@@ -125,7 +125,7 @@ def _note_end(note: Callable[[str, int], None], delivery: Delivery) -> None:
         try:
             return note(delivery.message, delivery.receives)
         except (BotoCoreError, ClientError):
-            logger.exception("the end of the delivery was not noted")
+            logger.exception("the end of the delivery was not recorded")
         if delivery.remaining() < 2 * aws.LONGEST_QUICK_CALL:
             return None
     return None

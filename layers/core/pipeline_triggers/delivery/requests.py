@@ -31,7 +31,7 @@ def targets(trigger: Trigger, occurrence: Occurrence) -> Sequence[int]:
             raise Rejected(f"the request's parameter {name} {problem}")
     if not trigger.one_of:
         if request.pipeline is not None:
-            raise Rejected(f"the request names a pipeline, but {trigger.id} leaves no choice; leave it out")
+            raise Rejected(f"the request names a pipeline, but {trigger.id} does not offer a choice; leave it out")
         return range(len(trigger.start))
     return [_chosen(trigger, request)]
 

@@ -83,7 +83,7 @@ def _field_problem(field: cron.Field, text: str) -> str | None:
     if text == "*" or (text == "?" and days):
         return None
     if text == "?":
-        return "only the days take ?; write *"
+        return "only the day fields take ?; write *"
     if field.special and (special := field.special.fullmatch(text)):
         return _special_problem(field, special)
     for item in text.split(","):
@@ -105,7 +105,7 @@ def _special_problem(field: cron.Field, special: re.Match[str]) -> str | None:
     if day and field.value(day) is None:
         return f"{day} is not a day; write {field.values}"
     if special[3] and not 1 <= int(special[3]) <= 5:
-        return "a month has a weekday five times at most; write #1 to #5"
+        return "a weekday occurs at most five times in a month; write #1 to #5"
     return None
 
 

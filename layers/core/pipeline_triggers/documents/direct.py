@@ -43,24 +43,24 @@ _REMEDY = "remove delivery: direct"
 
 
 def problems(raw: Mapping[str, Any], when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Give (a path in the trigger, what is wrong there with direct delivery), except for the values."""
+    """Yield (a path in the trigger, what is wrong there with direct delivery), except for the values."""
     if why := _NO_TARGET.get(when.source):
         yield ("delivery",), f"can't be direct for {when.source}: {why}; remove it"
     for name in _NEEDS_A_HANDLER:
         if name in raw:
-            yield (name,), f"needs a handler, which direct delivery does without; remove it, or {_REMEDY}"
+            yield (name,), f"needs a handler, which direct delivery bypasses; remove it, or {_REMEDY}"
     if when.source == "schedule" and isinstance(raw.get("start"), dict) and len(raw["start"]) > 1:
         yield ("start",), f"names several pipelines, but a schedule starts one; write a trigger for each, or {_REMEDY}"
     yield from _glob_problems(when)
     if when.source != "schedule":
         for path in _parameters(raw):
             if not _RULE_PARAMETER.fullmatch(str(path[-1])):
-                rule = "EventBridge only takes names of letters, digits and inner dashes"
+                rule = "EventBridge only accepts names of letters, digits and inner dashes"
                 yield path, f"can't be sent directly: {rule}; rename it, or {_REMEDY}"
 
 
 def _glob_problems(when: When) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Give each glob that a rule can't match without a handler."""
+    """Yield each glob that a rule can't match without a handler."""
     for name, field in SOURCES[when.source].fields.items() if when.source != ALL else ():
         star = "**" if field.glob is globs.matches else "*"
         if field.glob and "*" in when.fields.get(name, "").removesuffix(star):
@@ -85,7 +85,7 @@ def value_problem(source: str, value: str) -> str | None:
             remedy = did_you_mean(unknown[0], _FILLED_IN)
             return f"has <aws.scheduler.{unknown[0]}>, which Scheduler does not fill in; {remedy}"
     elif expression(value) is not None:
-        return f"is computed, but EventBridge only picks values out of the event; write $.a.b, or {_REMEDY}"
+        return f"is computed, but EventBridge only copies values from the event; write $.a.b, or {_REMEDY}"
     elif computed and "*" in value:
         return f"may give several values; name one, as in [0], or {_REMEDY}"
     elif value.startswith("$") and not computed:
@@ -106,14 +106,14 @@ def sent(value: str) -> str:
 
 
 def limited(triggers: Iterable[Trigger], pipelines: Collection[str]) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Give (a trigger, a path in it, what is wrong) where direct delivery would pass by a limit of its pipeline."""
+    """Yield (a trigger, a path in it, what is wrong) where direct delivery would pass by a limit of its pipeline."""
     for trigger in triggers:
         for pipeline in sorted({start.pipeline for start in trigger.start} & set(pipelines)) if trigger.direct else ():
             yield trigger.id, ("delivery",), f"can't be direct: {pipeline} has limits, which need a handler; remove it"
 
 
 def notes(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
-    """Give (a trigger, what its direct delivery gives up)."""
+    """Yield (a trigger, what its direct delivery gives up)."""
     for trigger in triggers:
         if trigger.direct:
             given_up = "no verdict, no check of its values, and an event that AWS delivers twice starts twice"

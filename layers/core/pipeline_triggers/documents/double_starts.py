@@ -25,7 +25,7 @@ class _Starter(NamedTuple):
 
 
 def double_starts(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
-    """Give (a trigger, what an earlier one starts as well); the triggers are those of one stage.
+    """Yield (a trigger, what an earlier one starts as well); the triggers are those of one stage.
 
     Two triggers with different conditions, and two schedules with different parameters, are taken to be meant; so are
     two that collect events differently.
@@ -40,13 +40,13 @@ def double_starts(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
     for (pipeline, _), starters in alike.items():
         for pair in _overlapping(sorted(starters)):
             first, second = sorted(pair, key=lambda starter: starter.number)
-            message = f"starts {pipeline} on events on which {first.trigger} starts it, too; narrow one of them"
+            message = f"starts {pipeline} on the same events as {first.trigger}; narrow one of them"
             doubled[second.number, first.number] = (second.trigger, message)
     yield from (doubled[numbers] for numbers in sorted(doubled))
 
 
 def _starters(number: int, trigger: Trigger, start: Start) -> Iterator[tuple[str, _Starter]]:
-    """Give (what fires the trigger besides its glob, the glob) for each combination of the words that it lists."""
+    """Yield (what fires the trigger besides its glob, the glob) for each combination of the words that it lists."""
     source = SOURCES[trigger.when.source]
     fields = dict(trigger.when.fields)
     glob = "**"  # everything, where the source has none or it is left out
@@ -64,7 +64,7 @@ def _starters(number: int, trigger: Trigger, start: Start) -> Iterator[tuple[str
 
 
 def _overlapping(starters: list[_Starter]) -> Iterator[tuple[_Starter, _Starter]]:
-    """Give each two of which one matches an example of the other; others may have events in common, too."""
+    """Yield each two of which one matches an example of the other; others may have events in common, too."""
     for at, one in enumerate(starters):
         for other in starters[at + 1 :]:
             if not other.prefix.startswith(one.prefix):

@@ -56,7 +56,7 @@ def _problem_of_names(
     """Say which name such an event does not have; ``available`` are the bindings that the expression gets."""
     for variable, field in sorted(named_in(ast)):
         if variable in bindings and field not in bindings[variable]:
-            return f"asks for ${variable}.{field}, which is not available for such an event; leave it out"
+            return f"uses ${variable}.{field}, which is not available for such an event; leave it out"
     if hidden := _named_otherwise(ast, available):
         variable, field = hidden
         return f"does not name {field} as ${variable}.{field}; write exactly that"
@@ -65,7 +65,7 @@ def _problem_of_names(
         remedy = f"use {names}" if names else "no variables are available here"
         return f"uses ${unknown[0]}, which is not a variable here; {remedy}"
     if missing := _missing_paths(ast, event, available):
-        return f"asks for {missing[0]}, which such an event does not have; {_remedy(missing[0], bindings)}"
+        return f"uses {missing[0]}, which such an event does not have; {_remedy(missing[0], bindings)}"
     return None
 
 
@@ -78,7 +78,7 @@ def _problem_of_value(
     try:
         result = expression.evaluate(scope, condition=condition)
         if constant and result in (None, ""):
-            return "gives nothing, on any event; write a value"
+            return "resolves to nothing on any event; write a value"
         if result is not None:
             return None if free else unusable(result)
         if _is_plain_path(expression.tree) and not free:
@@ -90,7 +90,7 @@ def _problem_of_value(
             return None
         if isinstance(error.__cause__, WrongType) or getattr(error.__cause__, "error", "").startswith("T"):
             # What JSONata calls a type error.
-            return f"{error}; convert what it gets, as with $string or $number".replace("this event", "such an event")
+            return f"{error}; convert its input, as with $string or $number".replace("this event", "such an event")
     return None
 
 

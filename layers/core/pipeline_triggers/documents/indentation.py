@@ -13,7 +13,7 @@ Outer = Sequence[tuple[str, Properties]]  # what is further outside, with what i
 
 
 def misplaced(data: Any, schema: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
-    """Give each field that belongs to another level than the one where it is, and where to move it."""
+    """Yield each field that belongs to another level than the one where it is, and where to move it."""
     document: Properties = schema["properties"]
     trigger: Properties = schema["$defs"]["trigger"]["properties"]
     sources: Properties = schema["$defs"]["when"]["properties"]
@@ -63,7 +63,7 @@ def _too_little(
     with_fields: Collection[str],
     inner: Collection[str] = (),
 ) -> Iterator[tuple[FieldPath, str]]:
-    """Give what may belong to the empty field above it, or is known only further inside."""
+    """Yield what may belong to the empty field above it, or is known only further inside."""
     empty = None
     for name, value in fields.items():
         if name in known:
@@ -77,14 +77,14 @@ def _too_little(
 def _too_far(
     fields: Mapping[str, Any], path: FieldPath, known: Properties, outer: Outer
 ) -> Iterator[tuple[FieldPath, str]]:
-    """Give what is known only further outside."""
+    """Yield what is known only further outside."""
     for name in fields.keys() - known.keys():
         if owner := next((owner for owner, properties in outer if name in properties), None):
             yield (*path, name), f"is a field of {owner}; indent it less, like {owner}'s other fields"
 
 
 def _taking_fields(properties: Properties) -> Iterator[str]:
-    """Give the properties that hold fields of their own."""
+    """Yield the properties that hold fields of their own."""
     for name, schema in properties.items():
         if "object" in schema.get("type", "") or schema.get("$ref") == "#/$defs/parameters":
             yield name

@@ -38,7 +38,7 @@ def read_limits(section: Section, allowed: Allowed) -> Iterator[Limited]:
 
 
 def limited_twice(limited: Iterable[Limited], stages: Stages) -> Iterator[Problem]:
-    """Give each pipeline that has limits in two places in one of the stages."""
+    """Yield each pipeline that has limits in two places in one of the stages."""
     for values in stages.values():
         first: dict[str, Limited] = {}
         for one in limited:

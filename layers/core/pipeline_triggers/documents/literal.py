@@ -12,7 +12,7 @@ _DYNAMIC_REFERENCE = re.compile(r"\{\{\s*resolve\s*:", re.IGNORECASE)
 
 
 def dynamic_references(data: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, str]]:
-    """Give each name and value of a document that holds a dynamic reference, and what to do about it."""
+    """Yield each name and value of a document that holds a dynamic reference, and what to do about it."""
     match data:
         case dict():
             for name, value in data.items():
@@ -35,12 +35,15 @@ def dynamic_reference(text: str) -> str | None:
 
 
 def intrinsics(pattern: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, str]]:
-    """Give each name in an event pattern or filter policy that CloudFormation would take for a function of its own."""
+    """Yield each name in an event pattern or filter policy that CloudFormation would take for a function of its own."""
     match pattern:
         case dict():
             for name, value in pattern.items():
                 if is_intrinsic(name):
-                    yield (*path, name), f"is a function of CloudFormation; match another field, and {name} in an if"
+                    yield (
+                        (*path, name),
+                        f"is the name of a CloudFormation function; match another field, and test {name} in an if",
+                    )
                 yield from intrinsics(value, (*path, name))
         case list():
             for at, value in enumerate(pattern):

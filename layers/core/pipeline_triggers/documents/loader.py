@@ -82,7 +82,7 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
 
 
 def _between(documents: Documents) -> Iterator[tuple[str, FieldPath, str]]:
-    """Give (a trigger, a path in it, what is wrong there) where triggers together do what none does alone."""
+    """Yield (a trigger, a path in it, what is wrong there) where triggers together do what none does alone."""
     for values in documents.stages.values():
         triggers = [resolve_trigger(trigger, {**EXAMPLES, **values}) for trigger in documents.triggers]
         longest = [resolve_trigger(trigger, {**quotas.LONGEST, **values}) for trigger in documents.triggers]
@@ -105,7 +105,7 @@ def _read(path: Path, draft: str | None) -> Document:
             remedy = "it names the stages and what differs between them, as in dev: {RawBucket: raw-dev}"
             unreadable.problem((), f"does not exist; {remedy}")
         else:
-            remedy = "make it a file that you may read, or move it away"
+            remedy = "make it readable, or move it elsewhere"
             unreadable.problem((), f"can't be read: {error.strerror}; {remedy}")
         return unreadable
     except UnicodeDecodeError as error:
@@ -144,7 +144,7 @@ def _has_data(path: Path, document: Document) -> bool:
 
 
 def _triggers(team: str, section: Section, allowed: Allowed) -> Iterator[Trigger]:
-    """Give the triggers of a document, whose section this is, that have no problem."""
+    """Yield the triggers of a document, whose section this is, that have no problem."""
     triggers = section.document.data.get("triggers")
     for name, raw in triggers.items() if isinstance(triggers, dict) else ():
         if isinstance(raw, dict) and (trigger := read_trigger(section.at("triggers", name), f"{team}/{name}", allowed)):

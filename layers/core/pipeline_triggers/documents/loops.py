@@ -13,7 +13,7 @@ REMEDY = "start another pipeline, or remove or disable one of these triggers"
 
 
 def all_of(triggers: Iterable[Trigger]) -> Iterator[tuple[str, list[str]]]:
-    """Give a trigger of each loop, with the way round, as if those given before had been removed."""
+    """Yield a trigger of each loop, with the way round, as if those given before had been removed."""
     left = list(triggers)
     # Those that start what they wait for come first, all at once: there may be many.
     at_once = {id_: name for id_, ended, name in _steps(left) if ended == name}

@@ -16,14 +16,14 @@ OPERATORS = ("prefix", "suffix", "equals-ignore-case", "wildcard", "anything-but
 
 
 def problems(pattern: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
-    """Give (a path in it, what is wrong and how to fix it); EventBridge itself checks the operators' values."""
+    """Yield (a path in it, what is wrong and how to fix it); EventBridge itself checks the operators' values."""
     yield from intrinsics(pattern)
     yield from _fields(pattern, ())
     yield from _in_object(pattern, ())
 
 
 def filter_problems(policy: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:
-    """Give the same of a filter policy of SNS, which is written like a pattern."""
+    """Yield the same of a filter policy of SNS, which is written like a pattern."""
     yield from intrinsics(policy)
     yield from _in_object(policy, ())
 
@@ -100,7 +100,7 @@ def _matcher(matcher: object) -> str | None:
         case dict():
             (operator,) = matcher
             if operator not in OPERATORS:
-                return f"has no operator {operator}; {did_you_mean(operator, OPERATORS)}"
+                return f"has an unknown operator, {operator}; {did_you_mean(operator, OPERATORS)}"
     return None
 
 

@@ -35,7 +35,7 @@ _REST_OF_POLICY = 200  # characters of a starter's policy besides the ARNs
 
 
 def exceeded(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
-    """Give (a trigger, what it needs beyond which quota); the triggers are those of one stage, resolved by LONGEST."""
+    """Yield (a trigger, what it needs beyond which quota); the triggers are those of one stage, resolved by LONGEST."""
     wildcards: Counter[str] = Counter()
     for trigger in all_views(triggers):
         pattern = sources.pattern(trigger.when, lambda text: resolve(text, LONGEST))
@@ -46,12 +46,12 @@ def exceeded(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
             bus = _bus(trigger)
             wildcards[bus] += 1
             if wildcards[bus] > WILDCARD_RULES_PER_BUS:
-                remedy = f"EventBridge takes {WILDCARD_RULES_PER_BUS}, so use prefix or suffix, and an if"
+                remedy = f"EventBridge allows {WILDCARD_RULES_PER_BUS}, so use prefix or suffix, and an if"
                 yield trigger.id, f"is rule {wildcards[bus]} with wildcard on the bus {bus}; {remedy}"
 
 
 def of_stages(stages: Stages) -> Iterator[str]:
-    """Give what the stages need beyond which quota."""
+    """Yield what the stages need beyond which quota."""
     for what, count in (("stages", len(stages)), ("names", max(map(len, stages.values()), default=0))):
         if count > MAPPING_ATTRIBUTES:
             yield f"has {count} {what}; CloudFormation's quota 'mapping attributes' is {MAPPING_ATTRIBUTES}; use fewer"
@@ -86,7 +86,7 @@ def _divided(lengths: Mapping[str, int]) -> list[list[str]]:
 
 
 def to_raise(triggers: Sequence[Trigger], stages: Stages) -> Iterator[tuple[str, str]]:
-    """Give (the trigger that crosses the line, what deploys only when a quota has been raised)."""
+    """Yield (the trigger that crosses the line, what deploys only when a quota has been raised)."""
     yield from _rules_to_raise(triggers)
     yield from _topics_to_reduce(triggers)
     views = all_views(triggers)
@@ -96,7 +96,7 @@ def to_raise(triggers: Sequence[Trigger], stages: Stages) -> Iterator[tuple[str,
         started = {start.pipeline: view.id for view in its_views for start in view.start}
         if (count := len(policies(started, stages))) > POLICIES_PER_ROLE:
             quota = f"IAM's quota 'managed policies attached to a role' ({POLICIES_PER_ROLE})"
-            message = f"{len(started)} pipelines need {count} policies at the role of {starter}; have {quota} raised"
+            message = f"{len(started)} pipelines need {count} policies on the role of {starter}; have {quota} raised"
             yield list(started.values())[-1], message
 
 
@@ -107,7 +107,7 @@ def _rules_to_raise(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
             rules[_bus(trigger)].append(trigger.id)
     for bus, names in rules.items():
         if (count := len(names)) > RULES_PER_BUS_IN_SOME_REGIONS:
-            where = "" if count > RULES_PER_BUS else " where they do not fit beside the account's other rules"
+            where = "" if count > RULES_PER_BUS else " if they do not fit beside the account's other rules"
             quota = f"EventBridge's quota 'rules per event bus' ({RULES_PER_BUS}, in some Regions 100)"
             first = names[RULES_PER_BUS if count > RULES_PER_BUS else RULES_PER_BUS_IN_SOME_REGIONS]
             yield first, f"{count} rules are on the bus {bus}; have {quota} raised{where}"
@@ -118,7 +118,7 @@ def _topics_to_reduce(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
     topics = {topic: view.id for view in views if (topic := sources.topic(view.when))}
     if (length := sum(len(topic) + 40 for topic in topics)) > QUEUE_POLICY_LENGTH - 2000:
         need = f"{len(topics)} topics need about {length} characters of the queue's policy"
-        yield list(topics.values())[-1], f"{need}; SQS takes {QUEUE_POLICY_LENGTH}, so use fewer topics"
+        yield list(topics.values())[-1], f"{need}; SQS allows {QUEUE_POLICY_LENGTH}, so use fewer topics"
 
 
 def _bus(trigger: Trigger) -> str:

@@ -50,7 +50,7 @@ _LAST_TIMES = ("at", "cron", "end")
 
 
 def problems(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Give (the field, what is wrong and how to fix it) of a schedule as one stage sees it."""
+    """Yield (the field, what is wrong and how to fix it) of a schedule as one stage sees it."""
     for name, problem in (("cron", cron_problem), ("rate", rate_problem)):
         if name in fields and (message := _too_long(name, fields[name]) or problem(fields[name])):
             yield name, f"{brief(fields[name])} {message}"

@@ -68,7 +68,7 @@ class Section:
         return resolved
 
     def fields_by_stage(self, fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        """Give fields as each stage sees them; none where one can't be resolved."""
+        """Yield fields as each stage sees them; none where one can't be resolved."""
         for texts in zip(*(self.by_stage((name,), text) for name, text in fields.items()), strict=False):
             yield dict(zip(fields, texts, strict=True))
 

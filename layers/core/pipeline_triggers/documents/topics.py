@@ -11,7 +11,7 @@ from pipeline_triggers.models import Trigger, all_views
 
 
 def problems(written: Iterable[Trigger], of_stage: Iterable[Trigger]) -> Iterator[tuple[str, FieldPath, str]]:
-    """Give (a trigger, a path in it, what is wrong there); the triggers as the documents and as a stage have them."""
+    """Yield (a trigger, a path in it, what is wrong there); the triggers as the documents and as a stage have them."""
     spellings: dict[str, str] = {}
     users: dict[str, list[Trigger]] = defaultdict(list)
     for trigger, resolved in zip(all_views(written), all_views(of_stage), strict=True):

@@ -45,23 +45,23 @@ class History:
         raise Waiting("the verdicts could not all be recorded; retrying")
 
     def of_subject(self, subject: str) -> Iterator[Record]:
-        """Give the records about an object's URI, a resource's ARN or a batch."""
+        """Yield the records about an object's URI, a resource's ARN or a batch."""
         return self._query("", "pk", partition(subject))
 
     def of_event(self, event_id: str) -> Iterator[Record]:
-        """Give the records of an event, oldest first."""
+        """Yield the records of an event, oldest first."""
         return self._query(BY_EVENT, "event_id", event_id)
 
     def of_execution(self, execution: str) -> Iterator[Record]:
-        """Give the records that name an execution, oldest first: the start, and its duplicates."""
+        """Yield the records that name an execution, oldest first: the start, and its duplicates."""
         return self._query(BY_EXECUTION, "execution", execution)
 
     def of_trigger(self, trigger: str, since: str, until: str) -> Iterator[Record]:
-        """Give the records of a trigger between two times in ISO 8601, newest first."""
+        """Yield the records of a trigger between two times in ISO 8601, newest first."""
         return self._query(BY_TRIGGER, "trigger", trigger, since, until, newest_first=True)
 
     def going(self, before: str) -> Iterator[Record]:
-        """Give the starts before a time whose execution's end is not known, oldest first."""
+        """Yield the starts before a time whose execution's end is not known, oldest first."""
         return self._query(GOING, "going", "yes", "", before)
 
     def note_end(self, record: Record, end: End) -> bool:

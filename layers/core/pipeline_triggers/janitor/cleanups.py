@@ -160,7 +160,7 @@ def untouchable(reference: Reference, policy: Policy) -> str | None:
     orphan = Orphan.of(reference)
     for glob in policy.ignore:
         if any(globs.matches_name(glob, name) for name in (orphan.place, orphan.name, f"{orphan.place}/{orphan.name}")):
-            return f"JanitorIgnore names it: {glob}"
+            return f"JanitorIgnore matches it: {glob}"
     return None
 
 

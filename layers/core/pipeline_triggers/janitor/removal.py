@@ -8,7 +8,7 @@ remove is kept, and stops nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -163,11 +163,11 @@ def _remove_schedule(orphan: Orphan, cleanup: Cleanup, policy: Policy) -> str | 
     if details is None:
         return _removed_by_another(orphan, cleanup, policy)
     if not _still_starts(references.schedule_pipeline(details["Target"], policy.home), orphan, policy):
-        return "it starts something else by now"
+        return "it now starts something else"
     _take_snapshot(orphan, cleanup, policy, details)
     if reason := _created_again(orphan, cleanup):
         return reason
-    _unless_gone(lambda: aws.scheduler().delete_schedule(GroupName=orphan.place, Name=orphan.name))
+    references.unless_gone(lambda: aws.scheduler().delete_schedule(GroupName=orphan.place, Name=orphan.name))
     return None
 
 
@@ -183,7 +183,7 @@ def _remove_target(orphan: Orphan, cleanup: Cleanup, policy: Policy) -> str | No
             return reason
     else:
         if not _still_starts(pipelines.parse(target["Arn"], policy.home), orphan, policy):
-            return "it starts something else by now"
+            return "it now starts something else"
         tags = references.rule_tags(rule)
         if stacks := [tag["Value"] for tag in tags if tag["Key"] == "aws:cloudformation:stack-name"]:
             return ownership.owned_by(stacks[0])
@@ -198,7 +198,7 @@ def _remove_target(orphan: Orphan, cleanup: Cleanup, policy: Policy) -> str | No
 
 
 def _remove_from_rule(orphan: Orphan) -> str | None:
-    answer = _unless_gone(
+    answer = references.unless_gone(
         lambda: aws.events().remove_targets(Rule=orphan.name, EventBusName=orphan.place, Ids=[orphan.target])
     )
     if answer and answer["FailedEntryCount"]:
@@ -213,7 +213,7 @@ def _remove_from_rule(orphan: Orphan) -> str | None:
 def _delete_rule(orphan: Orphan) -> None:
     """Delete a rule without targets; when EventBridge refuses (it has a new target, a denial), it stays empty."""
     try:
-        _unless_gone(lambda: aws.events().delete_rule(Name=orphan.name, EventBusName=orphan.place))
+        references.unless_gone(lambda: aws.events().delete_rule(Name=orphan.name, EventBusName=orphan.place))
     except ClientError as error:
         if aws.passes(error):
             raise
@@ -252,13 +252,3 @@ def _spellings(name: str, cleanup: Cleanup) -> list[str]:
     """Return the known spellings of a pipeline's name: a target's, and that of the deletion."""
     deleted = cleanup.pipeline if cleanup.pipeline and cleanup.pipeline.lower() == name.lower() else name
     return list(dict.fromkeys((name, deleted)))
-
-
-def _unless_gone(remove: Callable[[], Any]) -> Any:
-    """Make a call that removes something; that it does not exist any more is as good."""
-    try:
-        return remove()
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-        return None

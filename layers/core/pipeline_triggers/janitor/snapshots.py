@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.conditions import Key
@@ -35,7 +35,8 @@ def put(table: str, snapshot: Snapshot, keep_days: int) -> None:
         "orphan": asdict(snapshot.orphan),
         "cleanup": snapshot.cleanup,
         "taken_at": snapshot.taken_at,
-        "was": _storable(snapshot.was),
+        # DynamoDB has no type for times, and returns every number as a Decimal; these APIs have whole ones only.
+        "was": json.loads(json.dumps(snapshot.was, default=datetime.isoformat)),
         "expires": int(time.time()) + keep_days * 24 * 3600,
     }
     aws.table(table).put_item(Item=item)
@@ -48,12 +49,12 @@ def get(table: str, orphan: Orphan) -> Snapshot | None:
 
 
 def of_pipeline(table: str, name: str) -> Iterator[Snapshot]:
-    """Give all snapshots of what pointed at a pipeline."""
+    """Yield all snapshots of what pointed at a pipeline."""
     yield from _all(aws.table(table).query, KeyConditionExpression=Key("pipeline").eq(name.lower()))
 
 
 def everything(table: str) -> Iterator[Snapshot]:
-    """Give all snapshots."""
+    """Yield all snapshots."""
     yield from _all(aws.table(table).scan)
 
 
@@ -72,28 +73,5 @@ def _key(orphan: Orphan) -> dict[str, Any]:
 
 
 def _snapshot(item: Mapping[str, Any]) -> Snapshot:
-    return Snapshot(Orphan(**item["orphan"]), item["cleanup"], int(item["taken_at"]), _plain(item["was"]))
-
-
-def _storable(value: Any) -> Any:
-    """Write times as texts; DynamoDB has no type for them."""
-    match value:
-        case dict():
-            return {name: _storable(inner) for name, inner in value.items()}
-        case list():
-            return [_storable(inner) for inner in value]
-        case datetime():
-            return value.isoformat()
-    return value
-
-
-def _plain(value: Any) -> Any:
-    """Read DynamoDB's Decimals as integers; these APIs have no other numbers."""
-    match value:
-        case dict():
-            return {name: _plain(inner) for name, inner in value.items()}
-        case list():
-            return [_plain(inner) for inner in value]
-        case Decimal():
-            return int(value)
-    return value
+    was = json.loads(json.dumps(item["was"], default=int))
+    return Snapshot(Orphan(**item["orphan"]), item["cleanup"], int(item["taken_at"]), was)

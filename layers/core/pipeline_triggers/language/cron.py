@@ -66,7 +66,7 @@ FIELDS = (MINUTES, HOURS, DAY_OF_MONTH, MONTH, DAY_OF_WEEK, YEAR)
 
 
 def values(field: Field, text: str) -> Iterator[int]:
-    """Give the numbers of a list of values and ranges; a range may go round, as NOV-FEB does."""
+    """Yield the numbers of a list of values and ranges; a range may go round, as NOV-FEB does."""
     size = field.last - field.first + 1
     for item in text.split(","):
         base, slash, step = item.partition("/")

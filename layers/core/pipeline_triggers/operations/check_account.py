@@ -86,7 +86,7 @@ def _parameter_place(trigger: Trigger, place: tuple[str | int, ...], name: str) 
 
 
 def _parameter_problems(trigger: Trigger, start: Start, declared: definition.Definition) -> Iterator[tuple[str, str]]:
-    """Give the literals, and the values that a publisher may set, that do not fit the pipeline's definition."""
+    """Yield the literals, and the values that a publisher may set, that do not fit the pipeline's definition."""
     values = {name: literal(source) for name, source in start.parameters.items()}
     yield from definition.problems(declared, {**dict.fromkeys(trigger.accept), **values})
     for name, accepted in trigger.accept.items():

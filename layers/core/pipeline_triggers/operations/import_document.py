@@ -176,13 +176,13 @@ def _call(target: Mapping[str, Any], notes: list[str]) -> tuple[dict[str, str], 
     try:
         call = json.loads(target["Input"])
     except (ValueError, RecursionError) as error:
-        raise LeftOut(f"its input is not valid JSON until Scheduler fills it in: {error}") from error
+        raise LeftOut(f"its input is not valid JSON before Scheduler fills it in: {error}") from error
     display_name = call.get("PipelineExecutionDisplayName", "")
     parallelism = call.get("ParallelismConfiguration", {})
     listed = call.get("PipelineParameters", [])
     # Scheduler accepts any JSON; SageMaker refuses other shapes.
     if not (isinstance(display_name, str) and isinstance(parallelism, dict) and _are_parameters(listed)):
-        raise LeftOut("SageMaker does not accept its call")
+        raise LeftOut("SageMaker would refuse its call")
     if others := sorted(call.keys() - _CARRIED_OVER):
         notes.append(f"its call also sets {', '.join(others)}")
     options = {
@@ -238,7 +238,7 @@ def _lost(existing: ExistingRule, when: Mapping[str, Any], start: Mapping[str, M
     kept = _tags(existing, when)
     yield from (f"its tag {key}" for key in existing.tags if key not in kept and key[:4] != "aws:")
     if "schedule" in when and any(value.startswith("$.") for values in start.values() for value in values.values()):
-        yield "what its paths lead to: the event is Scheduler's, with its source, detail and resources"
+        yield "the values of its paths: the event is Scheduler's, with its own source, detail and resources"
 
 
 def _tags(existing: ExistingRule, when: Mapping[str, Any]) -> dict[str, str]:
@@ -249,7 +249,7 @@ def _tags(existing: ExistingRule, when: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _rule_whens(existing: ExistingRule) -> Iterator[dict[str, Any]]:
-    """Give what fires a rule, which may be both a pattern and a schedule."""
+    """Yield what fires a rule, which may be both a pattern and a schedule."""
     if pattern := existing.rule.get("EventPattern"):
         if REFERENCE in pattern:
             raise LeftOut("its pattern holds ${…}, which a document would take for a stage's value")

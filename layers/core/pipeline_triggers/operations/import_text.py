@@ -76,7 +76,7 @@ def text_of(triggers: Collection[ImportedTrigger], left_out: Iterable[str], team
 
 
 def _trigger(trigger: ImportedTrigger, siblings: int) -> Iterator[str]:
-    """Give the text of a trigger that is one of so many that its origin became."""
+    """Yield the text of a trigger that is one of so many that its origin became."""
     became = f", which became {siblings} triggers: move all of them first" if siblings > 1 else ""
     yield f"  {trigger.name}:\n"
     for comment in (

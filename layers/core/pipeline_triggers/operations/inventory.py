@@ -86,7 +86,7 @@ Existing = ExistingSchedule | ExistingRule
 def existing(
     home: Home, trigger_ids: Collection[str], includes: Callable[[Pipeline], bool] = lambda _: True
 ) -> Iterator[Existing | Unread]:
-    """Give the schedules and rules that start the included pipelines, except those compiled from these triggers.
+    """Yield the schedules and rules that start the included pipelines, except those compiled from these triggers.
 
     What AWS lists and does not show is given as ``Unread``.
 

@@ -110,7 +110,7 @@ def _sent(letter: DeadLetter, body: str, queue: str) -> DeadLetter:
 
 
 def _queues(stack: Stack) -> Iterator[tuple[str, str, str]]:
-    """Give each handler with its dead-letter queue and its queue."""
+    """Yield each handler with its dead-letter queue and its queue."""
     for name, url in stack.resources.items():
         handler = name.removesuffix(_DEAD_LETTER_QUEUE)
         if handler != name:

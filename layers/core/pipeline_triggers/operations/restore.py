@@ -45,7 +45,7 @@ class CreateSchedule:
     pointless: str | None = None
 
 
-EXISTS = Restored(restored=False, notes=("it exists: not touched",))
+EXISTS = Restored(restored=False, notes=("already exists, not touched",))
 
 
 def restore(snapshot: Snapshot, now: datetime, *, dry_run: bool) -> Restored:
@@ -112,7 +112,7 @@ def _restore_schedule(snapshot: Snapshot, now: datetime, dry_run: bool) -> Resto
         return Restored(restored=False, notes=(f"not restored: {call.pointless}",))
     notes = list(call.notes)
     if not _group_exists(orphan.place):
-        notes.append(f"its group {orphan.place} was gone, and is created again, without its tags")
+        notes.append(f"its group {orphan.place} is created again, without its tags")
         if not dry_run:
             aws.scheduler().create_schedule_group(Name=orphan.place)
     if not dry_run:

@@ -28,7 +28,7 @@ class LoggedVerdict:
 
 
 def verdicts(log_group: str, since: datetime, **conditions: str) -> Iterator[LoggedVerdict]:
-    """Give the verdicts since a time, oldest first; ``conditions`` are the values that fields of a line must have.
+    """Yield the verdicts since a time, oldest first; ``conditions`` are the values that fields of a line must have.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: the log could not be read.

@@ -183,7 +183,7 @@ def written(value: Any, indent: str = "", *, pretty: bool = False) -> str:
     """Write a value as JSON, with fractions of 15 significant digits."""
     match value:
         case Inexact():
-            raise Failure("writes a number that JSONata would round; take it with a JSONPath, as in $.detail.id")
+            raise Failure("writes a number that JSONata would round; read it with a JSONPath, as in $.detail.id")
         case str():
             return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(value, ensure_ascii=False))
         case bool():

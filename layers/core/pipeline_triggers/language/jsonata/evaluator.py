@@ -92,10 +92,10 @@ class Evaluator(Jsonata):  # type: ignore[misc]  # no type information published
 
     def _need(self, expr: Node, result: Any) -> None:
         if isinstance(result, Inexact):
-            raise Failure("uses a number that JSONata would round; take it with a JSONPath, as in $.detail.id")
+            raise Failure("uses a number that JSONata would round; read it with a JSONPath, as in $.detail.id")
         is_nothing = result is None or (isinstance(result, list) and not result)
         if is_nothing and (operand := self.operands.get(id(expr))) is not None:
-            raise Failure(f"needs {operand}, which is not there on this event; guard it, as in $exists(a) ? a : 'b'")
+            raise Failure(f"needs {operand}, which is missing on this event; guard it, as in $exists(a) ? a : 'b'")
 
     def evaluate_literal(self, expr: Node, _input: Any = None, _environment: Any = None) -> Any:
         """Return a text, number, boolean or null."""
@@ -137,7 +137,7 @@ class Evaluator(Jsonata):  # type: ignore[misc]  # no type information published
             elif boolean(result):
                 kept.append(item)
         if input is None and kept:
-            raise Failure("filters a value that is not there by something that is true without it")
+            raise Failure("filters a missing value by a condition that is true without it")
         return kept
 
     def evaluate_binary(self, expr: Node, input: Any, environment: Any) -> Any:  # noqa: A002
@@ -202,7 +202,7 @@ class Evaluator(Jsonata):  # type: ignore[misc]  # no type information published
         """Make an object: each name with what its items give."""
         if type(input) is list and not input:
             # The reference would add to the event's list here, and count one item from then on.
-            raise Failure("makes an object of an empty list; guard it, as in $count(a) > 0 ? a{…} : 'none'")
+            raise Failure("builds an object from an empty list; guard it, as in $count(a) > 0 ? a{…} : 'none'")
         items = input if isinstance(input, list) else [input]
         groups: dict[str, tuple[int, list[Any]]] = {}
         for item in items or [None]:

@@ -76,7 +76,7 @@ class Native(Jsonata.JFunctionCallable):  # type: ignore[misc]
             validated: list[Any] = self.takes.validate(arguments, context)
         except JException as error:
             kinds = ", ".join(_KINDS[symbol(argument)] for argument in arguments or [context])
-            raise WrongType(f"calls ${self.name} with {kinds}, which it does not take") from error
+            raise WrongType(f"calls ${self.name} with {kinds}, which it does not accept") from error
         return validated
 
     def call_with(self, evaluator: Any, arguments: Sequence[Any]) -> Any:
@@ -95,7 +95,7 @@ class Partial(Jsonata.JFunctionCallable):  # type: ignore[misc]
     def __init__(self, native: Native, arguments: list[Any]) -> None:
         # The reference can't do these, or calls what it should not.
         if native.name in ("sort", "string", "zip") or any(isinstance(each, Native | Partial) for each in arguments):
-            raise Failure(f"calls ${native.name} with ?, which can't be done; write function($x) {{…}}")
+            raise Failure(f"calls ${native.name} with ?, which is not supported; write function($x) {{…}}")
         self.native = native
         self.arguments = arguments
         self.arity = arguments.count(self.OPEN)
@@ -108,7 +108,9 @@ class Partial(Jsonata.JFunctionCallable):  # type: ignore[misc]
         # The reference would not check them, and take what it can't.
         checked = self.native.validated(every, None)
         if any(one is not other for one, other in zip(checked, every, strict=True)):
-            raise WrongType(f"calls ${self.native.name} with something that is not a list, which it does not take here")
+            raise WrongType(
+                f"calls ${self.native.name} with something that is not a list, which it does not accept here"
+            )
         return self.native.call_with(evaluator, checked)
 
 

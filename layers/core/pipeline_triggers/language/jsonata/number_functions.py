@@ -85,7 +85,7 @@ def _to_number(value: Any) -> float:
         case str() if _DECIMAL.fullmatch(value):
             made = number(float(value))
             if value.lstrip("-").isdigit() and int(value) != made:
-                raise Failure(f"makes a number of {value}, which JSONata would round")
+                raise Failure(f"turns {value} into a number, which JSONata would round")
             return made
         case str() if _BASED.fullmatch(value):
             return number(float(int(value, 0)))

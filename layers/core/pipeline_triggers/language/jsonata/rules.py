@@ -122,7 +122,7 @@ def _check_kind(node: Node) -> None:
     if node.focus or node.index:
         raise ExpressionError("uses @ or #, which are not supported; use $map or $filter")
     if node.type == "path" and node.steps[0].consarray and node.steps[0].group:
-        raise ExpressionError("goes on from {…} after a list that is written out; put that into a variable first")
+        raise ExpressionError("continues a path from {…} after a literal list; assign that list to a variable first")
     if node.type == "lambda" and node.signature:
         raise ExpressionError("gives a function a signature, as in <s:s>, which is not supported; leave it out")
 

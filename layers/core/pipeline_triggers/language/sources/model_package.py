@@ -40,7 +40,7 @@ def _change(event: Event) -> Change:
 
 SOURCE = Source(
     name="model_package",
-    description="A model package got an approval; other updates of it do not fire.",
+    description="A model package got an approval status; its other updates do not fire.",
     handler="OnEvent",
     fields={
         "group": Field(

@@ -49,21 +49,21 @@ def scheduled(time: str, zone: str) -> dict[str, Any]:
 
 SOURCE = Source(
     name="schedule",
-    description="A time of EventBridge Scheduler: one (at), or again and again (rate, cron).",
+    description="A time of EventBridge Scheduler: once (at), or repeatedly (rate, cron).",
     handler="OnEvent",
     fields={
         "at": Field("Once, on the zone's clock, as in 2027-12-13T10:15:20."),
-        "rate": Field("Every so many minutes, hours or days, as in 5 minutes."),
+        "rate": Field("A number of minutes, hours or days, as in 5 minutes."),
         "cron": Field(
             "EventBridge's six fields: minutes, hours, day of month, month, day of week, year, as in 0 2 * * ? *."
         ),
         "timezone": Field(
-            "The IANA name of the zone whose clock at and cron go by, as in Europe/Berlin or UTC; required for them."
+            "The IANA name of the time zone of at and cron, as in Europe/Berlin or UTC; required for them."
         ),
         "start": Field("With rate or cron: not before this date-time, with its offset, as in 2027-01-01T00:00:00Z."),
         "end": Field("With rate or cron: not after this date-time, with its offset."),
         "jitter": Field(
-            "Fire at some time within so many minutes from then on, 1440 at most.",
+            "Fire within this many minutes after the time, 1440 at most.",
             schema={
                 "type": ["string", "integer"],
                 "minimum": 1,
