@@ -142,7 +142,7 @@ def test_a_request_and_a_message_are_run_like_published_ones(deployed: Deployed,
     assert "team/requests would reject it: the message is not for team/requests" in refused.stderr
 
 
-def test_what_is_deployed_of_a_trigger_is_told(deployed: Deployed) -> None:
+def test_describe_shows_the_deployed_trigger(deployed: Deployed) -> None:
     """By AWS itself: the rule with its bus, the schedule with its zone, the subscription."""
     (rule,) = deployed.json("describe", "closed")
     assert (rule["kind"], rule["state"], rule["fires"]["bus"]) == ("rule", "DISABLED", "run-bus")
@@ -181,7 +181,7 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
         (("describe", "uploads", "--stack", "none-such"), "stack none-such does not exist in eu-central-1"),
     ],
 )
-def test_what_can_t_be_run_is_told_with_its_remedy(deployed: Deployed, arguments: tuple[str, ...], told: str) -> None:
+def test_a_refused_run_names_the_remedy(deployed: Deployed, arguments: tuple[str, ...], told: str) -> None:
     """And the exit code says so."""
     done = deployed.triggers(*arguments)
     assert done.returncode != 0

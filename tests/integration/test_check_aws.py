@@ -18,7 +18,7 @@ TRIGGERS = """
 """
 
 
-def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+def test_missing_resources_are_reported_before_the_deploy(aws: LocalAws, new_project: Callable[[], Project]) -> None:
     """Pipelines, buckets, and a bucket that sends no events, each with its remedy."""
     aws.client("s3").create_bucket(Bucket="silent-bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     aws.create_pipeline("checked", pipeline_definition({}))
@@ -42,7 +42,7 @@ def test_what_the_account_lacks_is_told_before_the_deploy(aws: LocalAws, new_pro
     assert aws.triggers(*check).stdout == "2 triggers OK\n"
 
 
-def test_that_no_trail_tells_of_deleted_pipelines_is_told(aws: LocalAws, new_project: Callable[[], Project]) -> None:
+def test_a_missing_trail_is_reported(aws: LocalAws, new_project: Callable[[], Project]) -> None:
     """Until one logs management events, those that write among them."""
     aws.create_pipeline("checked", pipeline_definition({}))
     project = new_project()

@@ -177,7 +177,7 @@ def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, t
     assert len(told_by_all) == len(SEEN)
 
 
-def test_explain_tells_people_too(aws: LocalAws, project: Project) -> None:
+def test_explain_prints_a_table(aws: LocalAws, project: Project) -> None:
     """A row for each outcome, with its reason or the values."""
     told = explain(aws, project, PROJECT / "events" / "s3.json").splitlines()
     assert [" ".join(line.split()) for line in told] == [

@@ -193,7 +193,7 @@ def test_several_pipelines_start_by_both_ways(guide: Guide) -> None:
     assert guide.started("churn-training", {"Amount": "0"}, 2)
 
 
-def test_describe_tells_what_the_sdk_s_does(guide: Guide) -> None:
+def test_describe_shows_all_that_the_sdk_shows(guide: Guide) -> None:
     """By the names of the page's table; each tells of its own."""
     done = guide.aws.triggers(
         "describe", "guide/once", "--json", "--stack", STACK, "--documents", str(guide.project.documents)

@@ -162,7 +162,7 @@ def test_an_imported_schedule_gives_the_scheduled_time(moved: Moved) -> None:
     assert values[name].endswith("Z")
 
 
-def test_what_could_not_be_moved_is_told(moved: Moved) -> None:
+def test_unmoved_things_are_reported(moved: Moved) -> None:
     """On standard error, and in the document."""
     past = "schedule default/long-past: at(2023-12-13T10:15:20) in UTC has passed"
     assert f"Left out: {past}" in moved.told
@@ -173,7 +173,7 @@ def test_what_could_not_be_moved_is_told(moved: Moved) -> None:
     assert "aws events delete-rule --name orders --event-bus-name moved-bus" in moved.document
 
 
-def test_what_was_not_removed_yet_is_warned_of(moved: Moved) -> None:
+def test_unremoved_origins_are_warned_of(moved: Moved) -> None:
     """By the check before each deploy; what the stack made itself is none of it."""
     checked = moved.triggers("check", "--aws")
     assert checked.returncode == 0, checked.stderr
@@ -184,7 +184,7 @@ def test_what_was_not_removed_yet_is_warned_of(moved: Moved) -> None:
     assert len(notes) == 5
 
 
-def test_a_file_that_is_there_is_not_written_over(moved: Moved) -> None:
+def test_an_existing_file_is_not_overwritten(moved: Moved) -> None:
     """It may have been edited since."""
     output = moved.project.documents / "moved.yaml"
     done = moved.triggers("import", "--output", str(output))

@@ -67,7 +67,7 @@ def put_schedule(aws: LocalAws, name: str, target: dict[str, Any], group: str = 
     )
 
 
-def test_what_put_triggers_made_goes_with_its_pipeline_and_comes_back(
+def test_the_sdk_s_schedules_go_with_their_pipeline_and_come_back(
     deployed: LocalAws, sdk: Callable[[str], str]
 ) -> None:
     """With its expression, state, end, target and role; a past start can't come back, as AWS refuses it."""
@@ -117,7 +117,7 @@ def test_the_embedded_aws_refuses_a_past_start(deployed: LocalAws) -> None:
         put_schedule(deployed, "late", {"Arn": f"{ARN}echo"}, StartDate=datetime.fromisoformat(LONG_AGO))
 
 
-def test_what_points_at_a_pipeline_anywhere_goes_and_comes_back(deployed: LocalAws) -> None:
+def test_all_references_to_a_pipeline_are_removed_and_restored(deployed: LocalAws) -> None:
     """In other groups, by universal targets, as rules' targets on every bus; what is ignored stays."""
     scheduler, events = deployed.client("scheduler"), deployed.client("events")
     scheduler.create_schedule_group(Name="team")
@@ -147,7 +147,7 @@ def test_what_points_at_a_pipeline_anywhere_goes_and_comes_back(deployed: LocalA
     assert rules(deployed) == rules_before
 
 
-def test_a_sweep_tells_what_it_would_remove_and_what_cloudformation_owns(deployed: LocalAws) -> None:
+def test_a_sweep_reports_orphans_and_what_cloudformation_owns(deployed: LocalAws) -> None:
     """The daily message, as the Scheduler sends it; the stack's own direct schedule is kept, and nothing is removed."""
     deployed.create_pipeline("Missed", pipeline_definition({}))
     put_schedule(deployed, "missed", {"Arn": f"{ARN}Missed"})

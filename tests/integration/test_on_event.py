@@ -34,7 +34,7 @@ def test_the_sample_of_each_source_starts_its_trigger(deployed: LocalAws, source
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": EXPECTED[source]}
 
 
-def test_a_pattern_of_one_s_own_starts_what_it_matches(deployed: LocalAws) -> None:
+def test_a_custom_pattern_starts_its_trigger(deployed: LocalAws) -> None:
     """An event that the pattern does not match has no verdict, because it reaches no handler."""
     for amount in (50, 150):
         deployed.put_event({"source": "acme.shop", "detail-type": "Order", "detail": {"amount": amount}})
@@ -42,7 +42,7 @@ def test_a_pattern_of_one_s_own_starts_what_it_matches(deployed: LocalAws) -> No
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "300"}
 
 
-def test_an_endpoint_is_described_where_an_expression_asks_for_it(deployed: LocalAws) -> None:
+def test_an_endpoint_is_described_where_an_expression_names_it(deployed: LocalAws) -> None:
     """Its models, and where it captures data: the event carries neither."""
     sagemaker = deployed.client("sagemaker")
     role = "arn:aws:iam::123456789012:role/endpoints"
@@ -91,7 +91,7 @@ def test_drift_is_a_monitor_s_run_that_found_violations(
         assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": value}
 
 
-def test_an_event_on_a_bus_of_one_s_own_starts_what_asks_for_it(deployed: LocalAws) -> None:
+def test_an_event_on_a_custom_bus_starts_its_trigger(deployed: LocalAws) -> None:
     """The same event on the default bus does not."""
     for bus, month in (("default", "10"), ("shop", "11")):
         deployed.put_event({"source": "acme.shop", "detail-type": "Month closed", "detail": {"month": month}}, bus)

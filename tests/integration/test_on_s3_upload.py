@@ -46,7 +46,7 @@ def send(aws: LocalAws, body: str) -> None:
     aws.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
 
 
-def test_metadata_and_tags_are_asked_of_s3(deployed: LocalAws) -> None:
+def test_metadata_and_tags_are_looked_up_in_s3(deployed: LocalAws) -> None:
     """The event does not carry them; the handler may read this bucket because an expression names them."""
     s3 = deployed.client("s3")
     s3.put_object(Bucket="raw-dev", Key="labelled/x", Body=b"1", Metadata={"team": "churn"}, Tagging="stage=gold")
@@ -103,7 +103,7 @@ def test_a_key_that_only_the_rule_matches_is_filtered(deployed: LocalAws) -> Non
     assert verdict["reason"] == "the key does not match months/*/data.csv"
 
 
-def test_one_pipeline_starts_though_the_other_can_not(deployed: LocalAws) -> None:
+def test_one_pipeline_starts_even_if_the_other_fails(deployed: LocalAws) -> None:
     """Each pipeline of a trigger has its own verdict, and the event is quarantined for the one that failed."""
     upload(deployed, "months/2026-11/data.csv")
     echo, report = deployed.new_verdicts(STACK, "uploads/only-csv", 2)
@@ -159,7 +159,7 @@ def test_a_trigger_that_is_not_deployed_is_looked_for_once_more(deployed: LocalA
     assert (verdict["outcome"], verdict["event_id"]) == ("WAITING", "e2")
 
 
-def test_what_was_rejected_is_redriven_after_the_fix(deployed: LocalAws) -> None:
+def test_rejected_events_are_redriven_after_a_fix(deployed: LocalAws) -> None:
     """The pipeline that was missing is started; the other one, which was started then, is not started twice."""
     upload(deployed, "mended/x")
     started, rejected = deployed.new_verdicts(STACK, "uploads/mended", 2)

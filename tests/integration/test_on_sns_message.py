@@ -55,9 +55,7 @@ def test_a_publisher_starts_what_the_document_lets_them_start(deployed: LocalAws
         ({"trigger": "messages/gone"}, "trigger 'messages/gone' does not exist; did you mean messages/requests?"),
     ],
 )
-def test_a_publisher_s_refused_request_is_told_and_kept(
-    deployed: LocalAws, changed: dict[str, Any], reason: str
-) -> None:
+def test_a_refused_request_is_reported_and_kept(deployed: LocalAws, changed: dict[str, Any], reason: str) -> None:
     """Nothing starts; the message waits in the dead-letter queue with the reason."""
     request = {
         "trigger": "messages/requests",
@@ -126,7 +124,7 @@ def test_sns_filters_a_topic_of_one_trigger(deployed: LocalAws, topic: str) -> N
         ("[ALERT] plain text", "condition not met: {% $exists($object) %}"),
     ],
 )
-def test_what_is_no_upload_is_filtered(deployed: LocalAws, topic: str, message: str, reason: str) -> None:
+def test_other_notifications_of_s3_are_filtered(deployed: LocalAws, topic: str, message: str, reason: str) -> None:
     """S3's test of the topic, and a text that only looks like JSON."""
     deployed.client("sns").publish(TopicArn=topic, Message=message)
     for trigger in ("messages/uploads", "messages/alarms"):

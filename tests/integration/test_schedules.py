@@ -38,7 +38,7 @@ def test_the_date_is_that_of_the_schedule_s_zone(deployed: LocalAws) -> None:
     assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": value}
 
 
-def test_what_is_deployed_is_what_the_document_says(deployed: LocalAws) -> None:
+def test_the_deployed_schedule_matches_the_document(deployed: LocalAws) -> None:
     """Read back from Scheduler."""
     nightly, often = (deployed.schedule(STACK, f"schedules/{name}") for name in ("nightly", "often"))
     assert nightly["ScheduleExpression"] == "cron(0 2 L * ? 2199)"

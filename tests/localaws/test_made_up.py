@@ -116,7 +116,7 @@ def test_a_failed_job_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize("source", ["{% $substring(detail.text, 20) %}", "{% $.nowhere.to.be.found %}"])
-def test_what_no_event_fits_says_so(source: str) -> None:
+def test_an_unmatchable_pattern_is_reported(source: str) -> None:
     """Instead of failing for what was made up."""
     with pytest.raises(NothingFits, match="parameter Value"):
         made_up.event_for(event_trigger({"month": ["2026-10"]}, Value=source))

@@ -165,7 +165,7 @@ def test_an_execution_that_does_not_appear_fails_the_run(
     assert run.main() == 1
 
 
-def test_a_wrong_document_is_told(
+def test_a_wrong_document_is_reported(
     new_project: Callable[[], Project], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is started."""

@@ -88,7 +88,7 @@ def test_filtered_messages_of_a_crashing_batch_stay_filtered() -> None:
     assert set(outcomes(world)) == {*((message, "FILTERED") for message in messages[:9]), ("m9", "REJECTED")}
 
 
-def test_what_was_started_is_not_rejected_when_it_is_delivered_again() -> None:
+def test_a_started_event_is_not_rejected_when_delivered_again() -> None:
     """Though its object is gone by then; neither is another message of the same event, nor one that crashes."""
     world = World(ASKS, faults={(START, 1): "killed after"})
     with world.installed():
@@ -136,7 +136,7 @@ def test_what_was_filtered_stays_so_when_it_is_delivered_again() -> None:
     assert outcomes(world)[2:] == [("m1", "STARTED")]
 
 
-def test_what_was_rejected_stays_so_when_it_is_delivered_again() -> None:
+def test_a_rejected_event_stays_rejected_when_delivered_again() -> None:
     """The function died before SQS knew; what was wrong has been fixed since."""
     world = World(ONE)
     with world.installed():
@@ -181,7 +181,7 @@ def test_a_start_whose_taking_over_got_no_answer_goes_on() -> None:
     assert outcomes(world) == [("m0", "STARTED")]
 
 
-def test_what_an_earlier_delivery_began_is_looked_for_again() -> None:
+def test_an_earlier_delivery_s_start_is_looked_for_again() -> None:
     """A start without an answer, then max_starts: the entry stays, by which the next delivery finds the execution."""
     late = LISTING_BOUND + 2 * VISIBILITY  # beyond the bound, so that only another search can find it
     world = World(ONE, honours_tokens=False, lag=late, faults={(START, 1): "no reply", (START, 2): "limit"})
@@ -208,7 +208,7 @@ def test_a_start_is_given_back_by_who_holds_it() -> None:
 
 
 @pytest.mark.parametrize("clocks", list(itertools.product([-60, 0, 60], repeat=2)), ids=str)
-def test_clocks_that_differ_start_nothing_twice(clocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differing_clocks_start_nothing_twice(clocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Clocks that are off by a minute: a start is taken over when its function is dead, and what it started listed."""
     first, second = clocks
     began = 1_800_000_000.4
@@ -237,7 +237,7 @@ def test_a_count_whose_answer_is_lost_is_not_made_twice() -> None:
     assert hour["Item"]["starts"] == 1
 
 
-def test_what_may_have_been_started_is_looked_for_beyond_its_age() -> None:
+def test_possible_starts_are_looked_for_beyond_the_age() -> None:
     """An event that is given up although its execution runs would be told two things."""
     world = World(ONE, honours_tokens=False, faults={(START, 1): "no reply"})
     with world.installed():

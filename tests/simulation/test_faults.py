@@ -135,7 +135,7 @@ def test_a_message_that_is_redriven_after_its_longest_life_starts_nothing() -> N
 
 
 @pytest.mark.parametrize(("broken_off", "times"), [("before", 2), ("after", 1)])
-def test_what_is_redriven_after_fourteen_days_starts_only_what_was_not_started(broken_off: str, times: int) -> None:
+def test_a_redrive_after_fourteen_days_starts_only_the_rest(broken_off: str, times: int) -> None:
     """Two of three were started at once, the third was refused; a redrive broke off around its first deletion."""
     scenario = SCENARIOS["three pipelines"]
     refused = {(START, at): "denied" for at in (2, 4, 5, 6)}
@@ -228,7 +228,7 @@ def test_a_function_that_always_crashes_is_given_up_with_what_is_known() -> None
 
 
 @pytest.mark.parametrize("call", ["", BEFORE, ATTEMPT, READ, BEGIN])
-def test_a_table_that_can_not_be_asked_for_days_only_makes_events_wait(call: str) -> None:
+def test_a_table_that_fails_for_days_only_makes_events_wait(call: str) -> None:
     """Then they start, or are given up by their age; nothing of it counts as a failure."""
     calls = [call] if call else [name for name in CALLS if "Item" in name]
     world = World(ONE, lasting=dict.fromkeys(calls, "server error"))
@@ -247,7 +247,7 @@ def test_a_table_that_can_not_be_asked_for_days_only_makes_events_wait(call: str
 @pytest.mark.parametrize(
     ("before", "after"), [("ba", "a"), ("ba", "ab"), ("ba", "cba"), ("ab", "aab")], ids=lambda names: names
 )
-def test_a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice(before: str, after: str) -> None:
+def test_a_redrive_after_a_fix_of_the_pipelines_starts_nothing_twice(before: str, after: str) -> None:
     """What is taken out, put in or put elsewhere does not make another one start again."""
     refused = Start("b", {"Undeclared": "x"})
     starts = {"a": Start("a", KEY), "b": refused, "c": Start("c", KEY)}
@@ -263,7 +263,7 @@ def test_a_redrive_after_a_mend_of_the_pipelines_list_starts_nothing_twice(befor
     assert Counter(one["PipelineName"] for one in world.sagemaker.executions) == Counter(after)
 
 
-def test_a_start_is_remembered_for_as_long_as_it_is_asked_for() -> None:
+def test_a_start_is_remembered_while_it_is_redelivered() -> None:
     """Redriven every thirteen days, because another pipeline of the trigger is never right."""
     world = World(replace(ONE, start=(Start("a", KEY), Start("b", {"Undeclared": "x"}))), honours_tokens=False)
     with world.installed():
@@ -306,7 +306,7 @@ def test_a_search_that_takes_too_long_waits(monkeypatch: pytest.MonkeyPatch) -> 
     assert any("no time left to look for" in line.get("reason", "") for line in slow.log)
 
 
-def test_a_pipeline_that_sets_off_its_own_trigger_is_held_up_by_max_starts() -> None:
+def test_max_starts_holds_up_a_pipeline_that_fires_its_own_trigger() -> None:
     """It writes to where it is started from; each hour it starts as often as it may, and nothing is lost."""
     world = World(replace(ONE, max_starts=5))
     with world.installed():
@@ -324,7 +324,7 @@ def test_a_pipeline_that_sets_off_its_own_trigger_is_held_up_by_max_starts() -> 
     assert world.sqs.quarantined == []
 
 
-def test_what_sagemaker_lists_too_late_is_what_the_token_is_for() -> None:
+def test_the_token_guards_against_late_listings() -> None:
     """The bound of the search: with tokens forgotten AND a listing later than the lease, an event starts twice."""
     killed, lag = {(START, 1): "killed after"}, LISTING_BOUND + 10 * VISIBILITY
     assert wrong(played(World(ONE, honours_tokens=True, lag=lag, faults=killed), Scenario()), Scenario()) is None

@@ -42,7 +42,7 @@ def leased(lease, now):
         ("leased", ["lease"], "2 times a condition with lease"),
     ],
 )
-def test_a_guard_that_was_renamed_is_lost(symbol: str, names: list[str], message: str) -> None:
+def test_a_renamed_guard_is_reported_as_lost(symbol: str, names: list[str], message: str) -> None:
     """The message says what is missing, or what fits twice."""
     with pytest.raises(Lost, match=message):
         changed(CODE, symbol, never(*names))

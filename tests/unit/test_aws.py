@@ -51,7 +51,7 @@ def answered(code: str, status: int = 400) -> ClientError:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_what_a_failure_means(error: Exception, passes: bool, did_nothing: bool, is_momentary: bool) -> None:
+def test_failures_are_classified(error: Exception, passes: bool, did_nothing: bool, is_momentary: bool) -> None:
     """What may have been done is never called again at once; what can't be reached was not."""
     assert (aws.passes(error), aws.did_nothing(error), aws.is_momentary(error)) == (passes, did_nothing, is_momentary)
 

@@ -292,7 +292,7 @@ def test_the_bucket_of_batches_is_private_encrypted_and_stays_when_the_stack_goe
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": False}})
 
 
-def test_only_its_own_rule_and_its_sweep_may_tell_the_janitor() -> None:
+def test_only_its_own_rule_and_sweep_may_send_to_the_janitor() -> None:
     """What lands in its queue is removed, so not even another rule of the account may send to it."""
     (policy,) = [
         found for found in of_type("AWS::SQS::QueuePolicy").values() if {"Ref": "JanitorQueue"} in found["Queues"]

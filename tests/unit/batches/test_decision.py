@@ -170,7 +170,7 @@ def test_a_dry_run_waits_for_nothing() -> None:
     assert next_step(_situation(heads=(dry,), pauses=(pause,), limits=Limits(max_per_day=0))).do is Do.DRY_RUN
 
 
-def test_what_no_document_names_is_rejected_after_an_hour() -> None:
+def test_unknown_triggers_are_rejected_after_an_hour() -> None:
     """Not at first sight, and not when a document names it again."""
     gone = replace(TICKET, gone_since=NOW)
     names = {"names": lambda _: False}

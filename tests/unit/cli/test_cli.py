@@ -119,7 +119,7 @@ def test_no_account_is_an_error_of_its_own(directory: Path, monkeypatch: pytest.
         (EndpointConnectionError(endpoint_url="https://scheduler"), "Could not connect"),
     ],
 )
-def test_what_else_runs_is_a_note_not_an_error(
+def test_overlaps_are_a_note_not_an_error(
     directory: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
     """Nor is an account that does not let itself be looked at for that, or can't be reached; JSON stays JSON."""
@@ -141,7 +141,7 @@ def test_what_else_runs_is_a_note_not_an_error(
     assert message in checked.stderr
 
 
-def test_trails_that_can_not_be_read_are_a_note_not_an_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_trails_are_a_note_not_an_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who deploys may not be allowed to look at them."""
 
     def denied() -> bool:
@@ -163,7 +163,7 @@ def let_import_find(monkeypatch: pytest.MonkeyPatch, *found: ExistingSchedule) -
     monkeypatch.setattr(inventory, "required_parameters", lambda _: ({"train": ("Month",)}, []))
 
 
-def test_a_document_that_can_t_be_written_is_an_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_document_is_an_error(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the file's name."""
     let_import_find(monkeypatch, hourly())
     output = directory / "no" / "moved.yaml"
@@ -211,7 +211,7 @@ def test_list_shows_each_trigger(directory: Path) -> None:
     assert (trigger["trigger"], trigger["when"]["source"]) == ("team/one", "s3")
 
 
-def test_explain_wants_an_event(directory: Path) -> None:
+def test_explain_needs_an_event(directory: Path) -> None:
     """A file that is not valid JSON is named."""
     (directory / "event.json").write_text("{")
     explained = run(directory, "explain", str(directory / "event.json"))

@@ -450,7 +450,7 @@ def _holds(loaded: Documents) -> str:
     st.dictionaries(_mostly(["a", "a-b", "t" * 60], ["A", "a b"]), _teams, min_size=1, max_size=2),
     st.sampled_from([STAGES, {"dev": STAGES["dev"]}, {f"s{n}": STAGES["dev"] for n in range(3)}]),
 )
-def test_what_passes_the_check_fits_aws_in_every_stage(teams: dict[str, Any], stages: dict[str, Any]) -> None:
+def test_accepted_documents_fit_aws_in_every_stage(teams: dict[str, Any], stages: dict[str, Any]) -> None:
     """Names, sizes, grants and the handlers' catalog are right once CloudFormation has put a stage's values in."""
     if loaded := _loaded(teams, stages):
         _holds(loaded)
@@ -508,7 +508,7 @@ def _document(*triggers: Mapping[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_cloudformation_accepts_what_the_check_passes(team: dict[str, Any]) -> None:
+def test_cloudformation_accepts_accepted_documents(team: dict[str, Any]) -> None:
     """cfn-lint knows CloudFormation's schemas."""
     loaded = _loaded({"team": team}, STAGES)
     assert loaded

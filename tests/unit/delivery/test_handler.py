@@ -131,7 +131,7 @@ def test_exactly_the_failed_messages_come_back(masks: list[tuple[bool, ...]]) ->
             assert started == [name for name, one in zip(ids, fails, strict=True) if not one]
 
 
-def test_what_is_done_with_one_message_of_a_batch_is_not_done_with_another(world: World) -> None:
+def test_log_keys_do_not_leak_between_messages(world: World) -> None:
     """One comes back, one is quarantined, the others start."""
     bodies = [uploaded("in/a"), uploaded("in/denied"), "no JSON", uploaded("in/b")]
     assert handle(world, *bodies) == ["m1"]
@@ -199,14 +199,14 @@ def test_a_removed_trigger_is_looked_for_once_more(world: World) -> None:
     "body",
     ["", "{", "[]", '{"trigger": 1}', '{"trigger": "team/one", "event": []}', '{"trigger": "team/one", "event": {}}'],
 )
-def test_what_can_not_be_read_is_called_by_its_message(world: World, body: str) -> None:
+def test_an_unreadable_message_is_named_by_its_id(world: World, body: str) -> None:
     """So that each message in the dead-letter queue can be found in the log."""
     assert handle(world, body) == []
     (sent,) = world.sqs.quarantined
     assert sent["MessageAttributes"]["event_id"]["StringValue"] == "m0"
 
 
-def test_what_is_retried_says_so_loudly(world: World) -> None:
+def test_retries_are_logged_as_warnings(world: World) -> None:
     """A failure that comes back is an ERROR line with the error, and no verdict yet."""
     assert handle(world, uploaded("in/denied")) == ["m0"]
     (line,) = world.log
@@ -218,7 +218,7 @@ def test_what_is_retried_says_so_loudly(world: World) -> None:
     assert started(world) == []
 
 
-def test_what_fails_for_the_last_time_is_quarantined_with_what_is_known(world: World) -> None:
+def test_the_last_failure_is_quarantined_with_what_is_known(world: World) -> None:
     """SQS would move it to the dead-letter queue without a reason."""
     fail_but_once(world, uploaded("in/denied"))
     before = len(world.log)
@@ -233,7 +233,7 @@ def test_what_fails_for_the_last_time_is_quarantined_with_what_is_known(world: W
 
 
 @pytest.mark.parametrize("limit", ["throttled", "busy"])
-def test_what_passes_by_itself_makes_an_event_wait(world: World, limit: str) -> None:
+def test_transient_errors_make_an_event_wait(world: World, limit: str) -> None:
     """However often: it is told, hidden for longer each time, and started when the limit is gone."""
     body = uploaded(f"in/{limit}")
     for receives in range(1, 12):
@@ -252,7 +252,7 @@ def test_what_passes_by_itself_makes_an_event_wait(world: World, limit: str) -> 
     assert started(world) == [f"in/{limit}"]
 
 
-def test_what_waited_may_still_fail_as_often_as_anything(world: World) -> None:
+def test_waiting_does_not_count_as_failing(world: World) -> None:
     """Receives after which it had to wait are no failures."""
     body = uploaded("in/throttled")
     for receives in range(1, 6):
@@ -294,7 +294,7 @@ def test_more_starts_than_a_trigger_may_make_wait(world: World) -> None:
             if "MAX_STARTS_REACHED" in metric] == [("stack", [1.0])]  # fmt: skip
 
 
-def test_a_function_without_time_leaves_the_rest_to_the_next(world: World) -> None:
+def test_a_function_out_of_time_leaves_the_rest_to_the_next(world: World) -> None:
     """It would else be stopped in the middle of a start; what it has no time to hide, SQS hides by itself."""
     take(world, TIME_OUT - TIME_FOR_A_START + 1)
     assert handle(world, *(uploaded(f"in/{key}") for key in "abc")) == ["m1", "m2"]
@@ -317,7 +317,7 @@ def test_a_message_s_pipelines_share_its_time(world: World) -> None:
     assert started(world) == ["in/x", "in/x"]
 
 
-def test_a_rate_that_is_met_takes_no_more_time_than_there_is(world: World) -> None:
+def test_a_throttled_start_takes_no_more_time_than_there_is(world: World) -> None:
     """It is tried again until then, and leaves enough to end in order."""
     began = world.now
     assert handle(world, uploaded("in/throttled")) == ["m0"]

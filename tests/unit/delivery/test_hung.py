@@ -78,7 +78,7 @@ def test_when_nothing_answers_all_comes_back_in_time() -> None:
 
 
 @pytest.mark.usefixtures("hung")
-def test_what_was_started_before_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_earlier_start_stays_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only SageMaker and SQS answer nothing; what the ledger knows needs neither, the rest comes back."""
     table = Table(time.time)
     for name in ("table", "counters"):

@@ -123,7 +123,7 @@ def granted(one: Trigger) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_an_expression_names_is_asked_once_and_allowed(
+def test_a_named_field_is_looked_up_once_and_allowed(
     asked: Aws, value: str, operation: tuple[str, Any], answer: Any, expected: str, actions: set[str]
 ) -> None:
     """However often it is named; wherever it is named."""
@@ -141,21 +141,21 @@ def test_what_an_expression_names_is_asked_once_and_allowed(
 @pytest.mark.parametrize(
     "value", ["{% $object.key & $endpoint.name %}", "$.detail.object.key", "x", "{% detail.metadata %}"]
 )
-def test_nothing_else_is_asked_and_nothing_else_is_allowed(asked: Aws, value: str) -> None:
+def test_nothing_else_is_looked_up_or_allowed(asked: Aws, value: str) -> None:
     """What the event carries costs no call."""
     admitted(trigger(value), happened())
     assert asked.calls == []
     assert granted(trigger(value)) == {}
 
 
-def test_a_version_is_asked_for_as_that_version(asked: Aws) -> None:
+def test_the_uploaded_version_is_looked_up(asked: Aws) -> None:
     """The object may have been overwritten since."""
     asked.answers["head_object"] = {"Metadata": {}}
     admitted(trigger("{% $object.metadata %}"), happened(object={**OBJECT, "version_id": "v1"}))
     assert asked.calls[0][1]["VersionId"] == "v1"
 
 
-def test_an_event_that_is_not_wanted_is_not_asked_about(asked: Aws) -> None:
+def test_a_filtered_event_causes_no_lookup(asked: Aws) -> None:
     """The name is looked at first."""
     one = Trigger("t/t", When("endpoint", {"name": "other-*", "status": ["InService"]}), (Start("p", {}),),
                   condition="{% $endpoint.data_capture_uri = 'x' %}")  # fmt: skip
@@ -165,7 +165,7 @@ def test_an_event_that_is_not_wanted_is_not_asked_about(asked: Aws) -> None:
 
 
 @pytest.mark.parametrize("code", ["404", "NoSuchKey", "ResourceNotFound", "ValidationException"])
-def test_what_is_gone_rejects_the_event(asked: Aws, code: str) -> None:
+def test_a_missing_object_rejects_the_event(asked: Aws, code: str) -> None:
     """No retry brings it back; a throttle is retried."""
     asked.answers["head_object"] = code
     with pytest.raises(Rejected, match=rf"\$object\.metadata can't be looked up: {code}: no"):
@@ -175,7 +175,7 @@ def test_what_is_gone_rejects_the_event(asked: Aws, code: str) -> None:
         admitted(trigger("{% $object.metadata %}"), happened())
 
 
-def test_what_only_a_filtered_event_s_values_need_is_not_asked(asked: Aws) -> None:
+def test_values_of_a_filtered_event_cause_no_lookup(asked: Aws) -> None:
     """The condition comes first, with what it needs itself."""
     asked.answers["get_object_tagging"] = {"TagSet": []}
     one = trigger("{% $object.metadata.team %}", condition="{% $exists($object.tags.stage) %}")
@@ -200,7 +200,7 @@ def test_a_grant_is_for_the_trigger_s_own_bucket_and_endpoint() -> None:
     assert findings(compiler.compile_documents(documents_)["stack.yaml"]) == []
 
 
-def test_what_many_triggers_ask_for_is_divided_between_policies() -> None:
+def test_many_triggers_grants_are_divided_between_policies() -> None:
     """Each fits IAM's quota."""
     many = tuple(
         replace(trigger("{% $object.tags.x %}"), id=f"t/{n}", when=When("s3", {"bucket": f"{'b' * 50}{n:03d}"}))
@@ -215,7 +215,7 @@ def test_what_many_triggers_ask_for_is_divided_between_policies() -> None:
 
 
 @pytest.mark.parametrize("name", [5, "", ["a"], {}])
-def test_what_can_not_be_asked_about_rejects_the_event(monkeypatch: pytest.MonkeyPatch, name: object) -> None:
+def test_a_failed_lookup_rejects_the_event(monkeypatch: pytest.MonkeyPatch, name: object) -> None:
     """No retry makes it a name."""
     client = boto3.client("sagemaker", region_name="eu-central-1")
     monkeypatch.setattr(aws, "sagemaker", lambda: client)
@@ -225,7 +225,7 @@ def test_what_can_not_be_asked_about_rejects_the_event(monkeypatch: pytest.Monke
         admitted(trigger("x", source="drift"), happened(job={"name": name}))
 
 
-def test_what_the_event_does_not_say_rejects_it(asked: Aws) -> None:
+def test_a_lookup_needs_its_fields_in_the_event(asked: Aws) -> None:
     """Such as the configuration whose models are asked for."""
     with pytest.raises(Rejected, match=r"\$endpoint\.models can't be looked up: the event does not say 'config'"):
         admitted(trigger("{% $endpoint.models %}"), happened(endpoint={"name": "churn-prod"}))
@@ -242,7 +242,7 @@ def test_what_the_event_does_not_say_rejects_it(asked: Aws) -> None:
         ("drift", "{% $count($monitor.violations) & ' of ' & $monitor.endpoint %}"),
     ],
 )
-def test_what_is_named_outright_passes_the_check(source: str, value: str) -> None:
+def test_fields_named_outright_pass_the_check(source: str, value: str) -> None:
     """Whatever the team calls its tags."""
     assert check(value, sample(trigger(source=source).when)) is None
 
@@ -258,7 +258,7 @@ def test_what_is_named_outright_passes_the_check(source: str, value: str) -> Non
         ("sns", "{% $exists($object.tags) ? 'a' : 'b' %}"),
     ],
 )
-def test_what_is_asked_for_must_be_named_outright(source: str, value: str) -> None:
+def test_looked_up_fields_must_be_named_outright(source: str, value: str) -> None:
     """Else nobody would ask; and of a topic's objects nobody knows the bucket to allow."""
     fields = {"s3": {"bucket": "raw"}, "sns": {"topic": "arn"}}[source]
     assert check(value, sample(When(source, fields))) is not None
@@ -305,7 +305,7 @@ def test_a_monitor_s_violations_are_read_from_either_spelling(asked: Aws, name: 
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"violations": 5}', b"[" * 100_000, b"x" * 1_000_001])
-def test_violations_that_can_not_be_read_reject_the_event(asked: Aws, text: bytes) -> None:
+def test_unreadable_violations_reject_the_event(asked: Aws, text: bytes) -> None:
     """With the file's name."""
     run(asked)
     asked.answers["get_object"] = body(text)

@@ -64,14 +64,14 @@ def test_violations_are_bound(sagemaker: Stubber) -> None:
         ({"MonitoringScheduleArn": SCHEDULE, "ExitMessage": "Completed: fine"}, "found no violations: Completed: fine"),
     ],
 )
-def test_what_found_no_drift_is_filtered(sagemaker: Stubber, answer: dict[str, str], reason: str) -> None:
+def test_runs_without_violations_are_filtered(sagemaker: Stubber, answer: dict[str, str], reason: str) -> None:
     """Its status is Completed all the same."""
     sagemaker.add_response("describe_processing_job", described(**answer))
     with pytest.raises(Filtered, match=reason):
         violation(RUN)
 
 
-def test_what_sagemaker_does_not_know_is_rejected(sagemaker: Stubber) -> None:
+def test_unknown_parameters_are_rejected(sagemaker: Stubber) -> None:
     """No retry finds it; a throttle is retried."""
     sagemaker.add_client_error("describe_processing_job", "ValidationException", "Could not find requested job")
     with pytest.raises(Rejected, match="processing job run-1 can't be described: Could not find requested job"):

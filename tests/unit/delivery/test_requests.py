@@ -64,7 +64,7 @@ def test_a_disabled_trigger_starts_nothing() -> None:
         targets(disabled, replace(requested(), request=None))
 
 
-def test_a_value_is_no_expression() -> None:
+def test_a_value_is_not_an_expression() -> None:
     """A publisher computes nothing in the document's name."""
     value = "s3://raw/{% $message.id %}"
     run = plan(ONE_OF, 0, requested(pipeline="train", parameters={"Url": value}), "stack")
@@ -99,7 +99,7 @@ def test_a_business_key_of_the_publisher_takes_the_message_s_place() -> None:
         (replace(ONE_OF, when=When("s3", {"bucket": "raw"})), {"pipeline": "train"}, "takes no requests"),
     ],
 )
-def test_what_is_not_allowed_is_refused(trigger: Trigger, request_: dict[str, Any], reason: str) -> None:
+def test_disallowed_requests_are_refused(trigger: Trigger, request_: dict[str, Any], reason: str) -> None:
     """With what is allowed."""
     with pytest.raises(Rejected) as rejected:
         targets(trigger, requested(**request_))

@@ -94,13 +94,13 @@ NO_RATES = [
 
 
 @pytest.mark.parametrize("expression", GOOD)
-def test_what_scheduler_takes_is_taken(expression: str) -> None:
+def test_crons_that_scheduler_accepts_are_accepted(expression: str) -> None:
     """Nobody is kept from a schedule that AWS would make."""
     assert cron_problem(expression) is None
 
 
 @pytest.mark.parametrize("expression", BAD)
-def test_what_scheduler_refuses_is_refused_with_a_remedy(expression: str) -> None:
+def test_crons_that_scheduler_refuses_are_refused_with_a_remedy(expression: str) -> None:
     """Before a deploy fails on it."""
     assert (cron_problem(expression) or "").partition("; ")[2]
 
@@ -133,7 +133,7 @@ def test_a_rate_has_a_number_and_a_unit(expression: str) -> None:
 
 
 @pytest.mark.parametrize("expression", NO_RATES)
-def test_what_is_not_a_rate_is_refused_with_a_remedy(expression: str) -> None:
+def test_an_invalid_rate_is_refused_with_a_remedy(expression: str) -> None:
     """AWS knows neither seconds nor weeks."""
     assert (rate_problem(expression) or "").partition("; ")[2]
 

@@ -58,7 +58,7 @@ def stack(*triggers: Trigger) -> dict[str, Any]:
         "    when: {sns: {}}\n    delivery: queue\n    start: p\n    max_starts: 5\n",
     ],
 )
-def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
+def test_a_target_s_values_are_accepted(tmp_path: Path, trigger: str) -> None:
     """Literals, JSONPath on a rule, what Scheduler fills in; names that a rule matches whole or by their beginning."""
     assert problems(tmp_path, trigger) == []
 
@@ -151,7 +151,7 @@ def test_what_a_target_can_carry_is_taken(tmp_path: Path, trigger: str) -> None:
         ),
     ],
 )
-def test_what_can_not_be_direct_is_refused_with_the_reason(tmp_path: Path, trigger: str, problem: str) -> None:
+def test_unsupported_direct_delivery_is_refused_with_the_reason(tmp_path: Path, trigger: str, problem: str) -> None:
     """Before anything is deployed."""
     assert problems(tmp_path, trigger) == [problem]
 
@@ -170,7 +170,7 @@ def test_what_can_not_be_direct_is_refused_with_the_reason(tmp_path: Path, trigg
         "mlflow_experiment: x",
     ],
 )
-def test_what_needs_a_handler_is_refused(tmp_path: Path, option: str) -> None:
+def test_fields_that_need_a_handler_are_refused(tmp_path: Path, option: str) -> None:
     """Rather than left out in silence."""
     name = option.partition(":")[0]
     message = "needs a handler, which direct delivery bypasses; remove it, or remove delivery: direct"

@@ -11,7 +11,7 @@ from pipeline_triggers.errors import DocumentsError
 from tests.unit.documents.checking import GOOD, HEAD, STAGES, problems
 
 
-def test_a_right_document_is_read(tmp_path: Path) -> None:
+def test_a_valid_document_is_read(tmp_path: Path) -> None:
     """Scalars stay the text that was written: no YAML 1.1 surprises."""
     text = HEAD + GOOD + "    parameters: {A: NO, B: 1.10, C: 012345, D: 12:30, E: 2026-03-01, F: '20'}\n"
     assert problems(tmp_path, text) == []
@@ -808,7 +808,7 @@ def test_a_wrong_file_is_refused(tmp_path: Path, name: str, text: str, problem: 
         ),
     ],
 )
-def test_what_is_wrong_in_one_stage_only_is_refused(tmp_path: Path, trigger: str, stages: str, problem: str) -> None:
+def test_problems_of_a_single_stage_are_refused(tmp_path: Path, trigger: str, stages: str, problem: str) -> None:
     """A document is right when it is so in every stage."""
     assert problems(tmp_path, HEAD + trigger, stages=stages) == [f"churn.yaml:{problem}"]
 
@@ -832,7 +832,7 @@ def test_the_allowed_pipelines_may_differ_per_stage(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_team_s_file_is_not_passed_over(tmp_path: Path, name: str, problem: str) -> None:
+def test_other_files_are_not_ignored(tmp_path: Path, name: str, problem: str) -> None:
     """A folder, or an ending in capitals: somebody meant a document."""
     if name == "folder.yaml":
         (tmp_path / name).mkdir()
@@ -883,7 +883,7 @@ def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
     assert [problem.split(": ")[0] for problem in found] == ["churn.yaml:8", "churn.yaml:9", "ltv.yaml:5"]
 
 
-def test_what_has_no_shape_hides_nothing_else(tmp_path: Path) -> None:
+def test_an_unreadable_trigger_hides_nothing_else(tmp_path: Path) -> None:
     """A misspelt key, a repeated one and a wrong stage: all the rest is reported with them."""
     text = HEAD + GOOD + "    enabld: false\n    if: $object.size\n"
     text += "  other:\n    when: {endpoint: {status: servng}}\n    start: a b\n    start: a b\n"
@@ -963,7 +963,7 @@ def test_a_condition_and_a_key_must_say_something(tmp_path: Path, option: str, p
         ("event: {pattern: {detail: {x: [null]}}}", '"{% detail.anything %}"'),
     ],
 )
-def test_what_some_event_may_have_is_not_refused(tmp_path: Path, when: str, value: str) -> None:
+def test_fields_of_some_events_are_not_refused(tmp_path: Path, when: str, value: str) -> None:
     """The sample is one event of many."""
     text = f"    when: {{{when}}}\n    start: churn-training\n    parameters:\n      A: {value}\n"
     assert problems(tmp_path, HEAD + text) == []

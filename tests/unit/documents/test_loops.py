@@ -63,6 +63,6 @@ def test_a_disabled_trigger_closes_no_loop(tmp_path: Path) -> None:
     assert load(tmp_path, ("a", "b"), ("b", "a'\n    enabled: 'false")) == []
 
 
-def test_a_chain_is_no_loop(tmp_path: Path) -> None:
+def test_a_chain_is_not_a_loop(tmp_path: Path) -> None:
     """Nor are two ways to one pipeline."""
     assert load(tmp_path, ("a", "b"), ("b", "c"), ("a", "c"), ("z-*", "a")) == []

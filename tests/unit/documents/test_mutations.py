@@ -386,7 +386,7 @@ def test_the_right_document_uses_every_node_of_the_schema(directory: Path) -> No
     assert set(declared(schema())) == set(used(schema(), yaml.safe_load(RIGHT)))
 
 
-def test_what_may_be_done_is_done() -> None:
+def test_allowed_actions_are_carried_out() -> None:
     """No line of ``STILL_RIGHT`` is left over."""
     done = {(what, spelt(way)) for what, way, _ in MUTATIONS}
     assert {(what, way) for what, ways in STILL_RIGHT.items() for way in ways.split()} <= done

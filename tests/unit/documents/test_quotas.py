@@ -78,7 +78,7 @@ def test_more_policies_than_a_role_takes_need_a_raised_quota() -> None:
     ]
 
 
-def test_who_starts_directly_has_policies_of_its_own() -> None:
+def test_direct_starters_have_their_own_policies() -> None:
     """They count at EventBridge's role, and no more at the handler's."""
     many = [trigger(number, f"{number:03d}" + "x" * 253) for number in range(91)]
     directly = [replace(one, direct=True) for one in many]

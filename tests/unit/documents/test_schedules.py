@@ -52,7 +52,7 @@ def compiled(trigger: Trigger, past: frozenset[str] = frozenset()) -> list[dict[
         {"at": "2027-03-28T02:30:00", "timezone": "UTC"},
     ],
 )
-def test_a_right_schedule_has_no_problem(fields: dict[str, str]) -> None:
+def test_a_valid_schedule_has_no_problem(fields: dict[str, str]) -> None:
     """Only at and cron need a zone."""
     assert list(schedules.problems(fields)) == []
 
@@ -181,7 +181,7 @@ def test_zones_are_those_of_the_iana_database() -> None:
         ({"cron": "${Cron}", "timezone": "UTC"}, set()),
     ],
 )
-def test_what_has_passed_goes_by_the_zone(fields: dict[str, str], past: set[str]) -> None:
+def test_passed_times_go_by_the_zone(fields: dict[str, str], past: set[str]) -> None:
     """The clock comes in as an argument."""
     assert schedules.past([schedule(**fields)], NOW) == past
 

@@ -95,12 +95,12 @@ def test_two_triggers_that_start_the_same_on_the_same_are_named(tmp_path: Path, 
         ),
     ],
 )
-def test_two_triggers_that_differ_are_not(tmp_path: Path, one: str, other: str) -> None:
+def test_two_different_triggers_are_not_named(tmp_path: Path, one: str, other: str) -> None:
     """In what fires them, in what they start, or on purpose."""
     assert warned(tmp_path, one, other) == []
 
 
-def test_what_starts_twice_in_one_stage_only_is_named(tmp_path: Path) -> None:
+def test_double_starts_of_a_single_stage_are_named(tmp_path: Path) -> None:
     """The stages' values decide."""
     stages = "dev: {Bucket: raw}\nprod: {Bucket: raw-prod}\n"
     other = "{when: {s3: {bucket: '${Bucket}', key: in/*}}, start: churn-a}"

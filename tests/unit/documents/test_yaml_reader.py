@@ -123,7 +123,7 @@ def test_a_field_on_a_wrong_level_is_named_with_its_indentation(tmp_path: Path, 
         ),
     ],
 )
-def test_what_yaml_did_not_expect_is_not_always_an_indentation(tmp_path: Path, option: str, problem: str) -> None:
+def test_other_yaml_errors_do_not_blame_indentation(tmp_path: Path, option: str, problem: str) -> None:
     """The message blames the line's indentation only where no line above has it."""
     (message,) = problems(tmp_path, HEAD + GOOD + f"    {option}\n")
     assert message.endswith(f": {problem}")

@@ -173,13 +173,13 @@ def test_a_schedule_is_identified_by_its_time() -> None:
         {"detail": {"trigger": "team/one", "timezone": "Europe"}},
     ],
 )
-def test_what_no_compiled_schedule_sends_is_rejected(change: dict[str, Any]) -> None:
+def test_events_of_other_schedules_are_rejected(change: dict[str, Any]) -> None:
     """With the reason."""
     with pytest.raises(Rejected, match=r"the event is not a schedule's: "):
         eventbridge.read({**SCHEDULED, **change}, "schedule")
 
 
-def test_an_event_of_a_scheduled_rule_is_no_schedule_of_ours() -> None:
+def test_an_event_of_a_scheduled_rule_is_not_a_schedule_s() -> None:
     """EventBridge's own scheduled rules send with the same detail-type."""
     event = {**SCHEDULED, "source": "aws.events", "detail": {}}
     assert eventbridge.read(event, "event").bindings == {}

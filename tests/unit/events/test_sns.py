@@ -148,7 +148,7 @@ def test_each_object_of_s3_s_notification_is_an_occurrence_of_its_own() -> None:
     )
 
 
-def test_what_s3_deleted_is_no_upload() -> None:
+def test_deletions_in_s3_are_not_uploads() -> None:
     """Through a topic comes whatever its notifications ask for; one odd record does not hold up the others."""
     message = json.loads((PROJECT / "events" / "sns_topic.json").read_text(encoding="utf-8"))["Message"]
     (record,) = json.loads(message)["Records"]

@@ -44,7 +44,7 @@ def test_an_event_of_anything_else_removes_nothing(account: Account, event: Any)
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"sweep": "all"}', '{"deletion": 1}', "[" * 100_000])
-def test_what_the_janitor_does_not_know_is_quarantined(account: Account, body: str) -> None:
+def test_unknown_messages_are_quarantined(account: Account, body: str) -> None:
     """With its reason, and without a retry."""
     assert account.deliver(body)
     (dead,) = account.queues.dead

@@ -46,7 +46,7 @@ def test_a_pipeline_that_is_being_deleted_is_waited_for(account: Account) -> Non
 
 
 @pytest.mark.parametrize("body", [DELETED, SWEEP])
-def test_what_is_found_is_removed_only_after_the_queue_s_delay(account: Account, body: str) -> None:
+def test_orphans_are_removed_only_after_the_queue_s_delay(account: Account, body: str) -> None:
     """A delete may be the first half of an update, for the sweep as well; SQS counts a delay in the call instead."""
     put_schedule("s", native("train"))
     assert account.deliver(body)
@@ -54,7 +54,7 @@ def test_what_is_found_is_removed_only_after_the_queue_s_delay(account: Account,
     assert delay is None
 
 
-def test_a_clean_up_that_is_not_through_goes_on_at_once(account: Account) -> None:
+def test_an_unfinished_clean_up_continues_at_once(account: Account) -> None:
     """Only the time of the function is over."""
     for number in range(101):
         put_schedule(f"s-{number}", native("train-v2"))
@@ -64,7 +64,7 @@ def test_a_clean_up_that_is_not_through_goes_on_at_once(account: Account) -> Non
     assert delay == 0
 
 
-def test_what_fails_again_and_again_is_quarantined_with_its_reason(account: Account) -> None:
+def test_repeated_failures_are_quarantined_with_a_reason(account: Account) -> None:
     """Before SQS moves it there without one."""
     put_schedule("s", native("train"))
     account.before = lambda *_: answered(403, {"__type": "AccessDeniedException", "message": "not you"})
@@ -86,7 +86,7 @@ def test_a_clean_up_is_given_up_by_its_age(account: Account) -> None:
     assert "not done within 72 hours" in dead["MessageAttributes"]["reason"]["StringValue"]
 
 
-def test_what_was_removed_before_it_is_given_up_is_reported(account: Account) -> None:
+def test_removals_before_giving_up_are_reported(account: Account) -> None:
     """And sent again from the dead-letter queue, it goes on from there."""
     for name in ("a", "b"):
         put_schedule(name, native("train"))
@@ -131,7 +131,7 @@ def undisturbed(account: Account) -> list[str]:
     return list(account.calls)
 
 
-def test_a_pipeline_that_is_created_again_keeps_what_points_at_it(account: Account, undisturbed: list[str]) -> None:
+def test_a_pipeline_created_again_keeps_its_references(account: Account, undisturbed: list[str]) -> None:
     """Whenever that happens, nothing is removed after it.
 
     But for one thing, when it comes between the question for its pipeline and its removal: two calls that follow each
@@ -154,7 +154,7 @@ def test_a_pipeline_that_is_created_again_keeps_what_points_at_it(account: Accou
         assert all(before == "DescribePipeline" for before, now in pairs if now in REMOVALS)
 
 
-def test_a_rule_whose_pipeline_is_created_before_a_crash_is_made_good_stays(account: Account) -> None:
+def test_a_rule_stays_when_its_pipeline_is_created_before_the_retry(account: Account) -> None:
     """Its target is gone already; the rule is not deleted without asking for the pipeline again."""
     put_rule("rule", {"p": "train"})
 

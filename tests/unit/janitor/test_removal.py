@@ -33,7 +33,7 @@ from tests.simulation.janitor_world import (
 
 
 @pytest.mark.parametrize("body", [DELETED, SWEEP])
-def test_what_points_at_a_pipeline_that_is_gone_is_removed(account: Account, body: str) -> None:
+def test_all_references_to_a_missing_pipeline_are_removed(account: Account, body: str) -> None:
     """In every group and on every bus, in both spellings, by ARN or in a universal target's Input; nothing else."""
     everything()
     account.work(body)
@@ -50,7 +50,7 @@ def test_a_deletion_concerns_its_own_pipeline_only(account: Account) -> None:
     assert (schedules(), targets()) == NEIGHBOURS
 
 
-def test_a_pipeline_of_another_spelling_is_there(account: Account) -> None:
+def test_a_pipeline_in_another_spelling_exists(account: Account) -> None:
     """SageMaker writes names in ARNs in lower case: a target that says train may mean Train."""
     account.sagemaker.pipelines = {"Train": 0}
     put_schedule("lower", native("train"))
@@ -60,7 +60,7 @@ def test_a_pipeline_of_another_spelling_is_there(account: Account) -> None:
     assert account.removals() == []
 
 
-def test_pages_are_all_looked_at(account: Account) -> None:
+def test_all_pages_are_read(account: Account) -> None:
     """Of schedules and of rules; a pipeline is looked up once, and again right before each removal."""
     for number in range(230):
         put_schedule(f"s-{number:03}", native("train" if number % 50 == 49 else "train-v2"))
@@ -75,7 +75,7 @@ def test_pages_are_all_looked_at(account: Account) -> None:
     assert account.calls.count("DescribePipeline") == 2 + 4 + 2  # a rule and its target are two removals
 
 
-def test_a_pipeline_elsewhere_is_never_asked_for(account: Account) -> None:
+def test_a_pipeline_elsewhere_is_never_looked_up(account: Account) -> None:
     """What starts a pipeline of another account or Region stays, and is reported."""
     put_schedule("region", {"Arn": native("train")["Arn"].replace(HOME.region, "us-east-1")})
     put_schedule("account", {"Arn": native("train")["Arn"].replace(HOME.account, "210987654321")})
@@ -87,7 +87,7 @@ def test_a_pipeline_elsewhere_is_never_asked_for(account: Account) -> None:
     assert all("can't be looked up from here" in one["reason"] for one in report["kept"])
 
 
-def test_what_cloudformation_owns_stays(account: Account) -> None:
+def test_resources_of_stacks_stay(account: Account) -> None:
     """It is reported with its stack; what a deleted stack once owned goes, and so does what only shares a name."""
     events: Any = boto3.client("events")
     events.create_event_bus(Name="team")
@@ -124,7 +124,7 @@ def test_a_rule_is_owned_by_its_arn_too(account: Account) -> None:
     assert {one["reason"] for one in report["kept"]} == {"it belongs to the stack shop; remove it there"}
 
 
-def test_what_may_belong_to_a_large_stack_stays(account: Account) -> None:
+def test_possible_resources_of_a_large_stack_stay(account: Account) -> None:
     """Of the resources of a stack, CloudFormation names the first hundred, and says nothing of the others."""
     account.cloudformation.resources = {
         f"other-{number}": ("AWS::Events::Rule", "large", "CREATE_COMPLETE") for number in range(100)
@@ -185,7 +185,7 @@ def test_a_sweep_leaves_what_is_being_deleted_to_the_next(account: Account) -> N
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException", "ThrottlingException"])
-def test_only_sagemaker_s_own_word_that_a_pipeline_is_not_there_counts(account: Account, code: str) -> None:
+def test_only_resource_not_found_counts_as_gone(account: Account, code: str) -> None:
     """A denial, a refusal or a throttled call says nothing."""
     everything()
     before = schedules(), targets()
@@ -202,7 +202,7 @@ def test_only_sagemaker_s_own_word_that_a_pipeline_is_not_there_counts(account: 
 
 
 @pytest.mark.parametrize("call", ["GetSchedule", "DescribeStackResources", "ListTargetsByRule"])
-def test_what_aws_refuses_to_show_of_one_thing_holds_up_no_other(account: Account, call: str) -> None:
+def test_an_unreadable_thing_does_not_hold_up_others(account: Account, call: str) -> None:
     """It stays and is reported: what it starts is unknown."""
     put_schedule("a", universal("train"))
     put_schedule("b", universal("train"))
@@ -328,7 +328,7 @@ def test_a_rule_that_may_not_be_read_stops_nothing(account: Account, body: str, 
 
 
 @pytest.mark.parametrize("call", ["DeleteSchedule", "RemoveTargets", "PutItem"])
-def test_what_aws_refuses_to_remove_holds_up_no_other(account: Account, call: str) -> None:
+def test_a_refused_removal_does_not_hold_up_others(account: Account, call: str) -> None:
     """It stays and is reported, and so is what was removed."""
     put_schedule("a", native("train"))
     put_schedule("b", native("train"))
@@ -405,7 +405,7 @@ def test_an_empty_rule_stays_when_the_stack_says_so(account: Account) -> None:
     assert targets() == {"default/one"}
 
 
-def test_a_rule_that_has_got_a_target_meanwhile_stays(account: Account) -> None:
+def test_a_rule_with_a_new_target_stays(account: Account) -> None:
     """EventBridge refuses to delete it, which is not a failure."""
     put_rule("one", {"a": "train"})
 
@@ -441,7 +441,7 @@ def test_a_target_that_was_not_removed_is_removed_later(account: Account, code: 
     assert [len(report["removed"]) for report in account.reports] == [1]
 
 
-def test_what_starts_something_else_by_now_stays(account: Account) -> None:
+def test_changed_targets_stay(account: Account) -> None:
     """It was changed between the look and the removal."""
     scheduler: Any = boto3.client("scheduler")
     put_schedule("s", native("train"))

@@ -49,7 +49,7 @@ def evaluate(source: str, event: dict[str, Any] | None = None) -> Any:
         ("$count(detail.empty)", 0),
     ],
 )
-def test_what_the_recipes_need_works(source: str, expected: Any) -> None:
+def test_the_recipes_functions_work(source: str, expected: Any) -> None:
     """Splitting, choosing, formatting, guarding: with JSONata's own meaning."""
     assert evaluate(source) == expected
 
@@ -126,7 +126,7 @@ def test_functions_are_values_and_widths_are_computed(source: str, expected: Any
         ("detail\v.key", "holds a vertical tab"),
     ],
 )
-def test_what_would_differ_or_run_away_is_refused(source: str, reason: str) -> None:
+def test_nondeterministic_or_runaway_expressions_are_refused(source: str, reason: str) -> None:
     """Before it runs, with the reason and what to write instead."""
     with pytest.raises(ExpressionError) as refused:
         compile_expression(source)
@@ -164,7 +164,7 @@ TOO_MUCH = "does more work than the expressions on one message may do"
         ("$sort($map([1..1000], function($i) { -$i }), function($a, $b) { $$ != $$ })", TOO_MUCH),
     ],
 )
-def test_what_could_run_away_is_ended(source: str, reason: str) -> None:
+def test_runaway_expressions_are_ended(source: str, reason: str) -> None:
     """By counted work and sizes, which are the same on every retry, not by a clock."""
     with pytest.raises(Rejected) as rejected:
         evaluate(
@@ -324,7 +324,7 @@ _HOSTILE = {
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(_sources, st.sampled_from(sorted(_HOSTILE)))
-def test_what_passes_the_check_ends_the_same_way_twice(source: str, hostile_kind: str) -> None:
+def test_accepted_expressions_end_the_same_way_twice(source: str, hostile_kind: str) -> None:
     """With a value or a rejection, never with another error, never later than its budget allows."""
     try:
         expression = compile_expression(source)

@@ -160,7 +160,7 @@ def test_a_source_is_a_predefined_pattern(tmp_path: Path, when: str, expected: d
         ("{s3: {bucket: raw}, alarm: {name: a, state: OK}}", "7: triggers.one.when: has 2 names; the limit is 1"),
     ],
 )  # fmt: skip
-def test_what_a_source_does_not_know_is_told(tmp_path: Path, when: str, problem: str) -> None:
+def test_unknown_words_of_a_source_are_reported(tmp_path: Path, when: str, problem: str) -> None:
     """With the words that it knows."""
     with pytest.raises(DocumentsError) as error:
         load(tmp_path, when)
@@ -261,7 +261,7 @@ def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) 
 
 
 @pytest.mark.parametrize("source", ["endpoint", "training_job"])
-def test_a_reason_is_there_where_every_status_is_a_failure(tmp_path: Path, source: str) -> None:
+def test_a_reason_is_bound_where_every_status_is_a_failure(tmp_path: Path, source: str) -> None:
     """Else its absence has to be guarded."""
     reason = "$endpoint.failure_reason" if source == "endpoint" else "$job.failure_reason"
     value = f'    parameters: {{A: "{{% {reason} %}}"}}\n'
@@ -273,7 +273,7 @@ def test_a_reason_is_there_where_every_status_is_a_failure(tmp_path: Path, sourc
         load(tmp_path, f"{{{source}: {{status: {statuses}}}}}", guarded)
 
 
-def test_what_a_team_names_itself_is_not_held_against_the_sample(tmp_path: Path) -> None:
+def test_free_names_are_not_checked_against_the_sample(tmp_path: Path) -> None:
     """Nobody can know which tags a resource has."""
     load(
         tmp_path,

@@ -79,7 +79,7 @@ def test_a_value_is_spelt_as_the_sagemaker_sdk_spells_it(source: str, expected: 
         ("$.huge", "does not give text, a finite number"),
     ],
 )
-def test_what_is_no_value_is_rejected_with_the_reason(source: str, reason: str) -> None:
+def test_invalid_values_are_rejected_with_the_reason(source: str, reason: str) -> None:
     """An event that a parameter can't be computed from starts nothing."""
     event = occurrence(
         list=[1], null=None, empty="", long="x" * 1025, huge=float("inf"), several=[1, 2], surrogate="\ud800"
@@ -155,7 +155,7 @@ def test_a_wrong_value_is_found_before_it_runs(source: str, problem: str) -> Non
         "$.detail.*.name",
     ],
 )
-def test_what_depends_on_the_event_is_left_to_the_event(source: str) -> None:
+def test_values_that_depend_on_the_event_are_accepted(source: str) -> None:
     """A key may have more segments than the sample's, and a guarded path may be missing."""
     assert value_check.check(source, sample(When("s3", {}))) is None
 

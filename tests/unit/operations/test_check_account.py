@@ -86,7 +86,7 @@ def test_a_bucket_is_reported_once_with_all_of_its_triggers() -> None:
     assert problem.startswith("team/one: when.s3.bucket: bucket raw-dev (also used by team/two, team/three) does not")
 
 
-def test_a_bucket_that_speaks_is_well() -> None:
+def test_a_bucket_that_sends_its_events_has_no_problem() -> None:
     """Nothing is said when nothing is wrong."""
     create_pipeline()
     create_bucket()
@@ -140,7 +140,7 @@ def test_a_pattern_that_eventbridge_refuses_is_named() -> None:
         assert [problem.startswith(start) for problem in problems(wrong)] == [True]
 
 
-def test_what_a_publisher_may_set_is_held_against_the_definition() -> None:
+def test_accepted_values_are_checked_against_the_definition() -> None:
     """Names, and the values that are listed."""
     declared = '{"Parameters": [{"Name": "Epochs", "Type": "Integer"}, {"Name": "Month"}]}'
     arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
@@ -167,7 +167,7 @@ def test_a_schedule_that_is_over_needs_nothing() -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "InternalFailure"])
-def test_what_can_not_be_read_is_a_problem(code: str) -> None:
+def test_an_unreadable_file_is_a_problem(code: str) -> None:
     """A check that could not check says so."""
     create_bucket()
     with Stubber(aws.sagemaker()) as stubber:
@@ -176,7 +176,7 @@ def test_what_can_not_be_read_is_a_problem(code: str) -> None:
     assert first == f"team/one: start: pipeline train can't be read: {code}: no"
 
 
-def test_literal_values_are_held_against_the_definition() -> None:
+def test_literal_values_are_checked_against_the_definition() -> None:
     """Names, types and what is missing; computed values are only known when an event comes."""
     create_bucket()
     declared = '{"Parameters": [{"Name": "Epochs", "Type": "Integer"}, {"Name": "Month"}, {"Name": "Rate"}]}'
@@ -194,7 +194,7 @@ def test_literal_values_are_held_against_the_definition() -> None:
     ]
 
 
-def test_the_command_keeps_the_notifications_that_are_there() -> None:
+def test_the_command_keeps_existing_notifications() -> None:
     """It reads what the bucket has, adds EventBridge, and writes all of it back."""
     words = shlex.split(check_account.switch_on_command("raw-dev"))
     assert words[:6] == ["aws", "s3api", "put-bucket-notification-configuration", "--bucket", "raw-dev",
@@ -245,7 +245,7 @@ def others(trigger: Trigger) -> list[str]:
     return list(overlaps.overlaps(Documents((trigger,), STAGES), "dev"))
 
 
-def test_what_else_starts_a_trigger_s_pipeline_is_reported() -> None:
+def test_overlaps_with_a_trigger_s_pipeline_are_reported() -> None:
     """In any spelling; what starts another pipeline, is off, or was compiled from the trigger, is left out."""
     point("TRAIN", "by-hand", "Train every hour")
     point("train-v2", "of-another")
@@ -261,7 +261,7 @@ def test_what_else_starts_a_trigger_s_pipeline_is_reported() -> None:
     ]
 
 
-def test_what_can_not_be_read_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_thing_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """A schedule that may not be read could start any pipeline: the others are reported all the same."""
     arn = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
     target: Any = {"Arn": arn, "RoleArn": "arn:aws:iam::123456789012:role/x", "Input": '{"PipelineName": "train"}'}

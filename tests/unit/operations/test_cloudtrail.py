@@ -90,7 +90,7 @@ class Region:
 
 
 @pytest.mark.parametrize("elsewhere", ["us-east-1", "eu-central-1"])
-def test_a_trail_that_can_t_be_asked_hides_no_other(monkeypatch: pytest.MonkeyPatch, elsewhere: str) -> None:
+def test_an_unreadable_trail_does_not_hide_others(monkeypatch: pytest.MonkeyPatch, elsewhere: str) -> None:
     """It answers in its home Region; an error counts only when no other trail is known to report them."""
     trails = [
         {"TrailARN": "organization", "HomeRegion": "eu-central-1"},

@@ -63,7 +63,7 @@ def _matching(monkeypatch: pytest.MonkeyPatch, _fitting: None) -> None:
         ({"source": "aws.s3", "detail": {}}, "it lacks detail-type"),
     ],
 )
-def test_what_no_rule_and_no_topic_delivers_is_refused(event: dict[str, Any], message: str) -> None:
+def test_events_of_no_rule_or_topic_are_refused(event: dict[str, Any], message: str) -> None:
     """With what it is, and what to give instead."""
     with pytest.raises(Rejected) as refused:
         check_shape(event)
@@ -71,7 +71,7 @@ def test_what_no_rule_and_no_topic_delivers_is_refused(event: dict[str, Any], me
 
 
 @pytest.mark.parametrize("event", [S3, SNS])
-def test_what_a_rule_or_a_topic_delivers_is_accepted(event: dict[str, Any]) -> None:
+def test_events_of_rules_and_topics_are_accepted(event: dict[str, Any]) -> None:
     """As events/ has it."""
     check_shape(event)
 
@@ -111,7 +111,7 @@ def test_one_pipeline_that_may_not_be_described_hides_no_other(monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("_matching")
-def test_what_may_not_be_looked_up_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_denied_lookup_gives_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A throttled call is not: it may work the next time."""
 
     def admitted(*_: object) -> None:

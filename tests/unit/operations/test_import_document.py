@@ -138,7 +138,7 @@ def test_a_schedule_s_texts_are_sent_as_they_were(tmp_path_factory: pytest.TempP
         ("<aws.scheduler.schedule-arn>", SCHEDULED["resources"][0]),
     ],
 )
-def test_what_scheduler_put_in_is_still_put_in(tmp_path: Path, theirs: str, expected: str) -> None:
+def test_scheduler_s_attributes_are_carried_over(tmp_path: Path, theirs: str, expected: str) -> None:
     """Alone, or within a text."""
     (trigger,) = loaded(tmp_path, imported(schedule({"Value": theirs})))
     assert sent(trigger, SCHEDULED) == {"Value": expected}
@@ -174,7 +174,7 @@ def test_a_rule_s_paths_literals_bus_and_tags_are_carried_over(tmp_path: Path) -
     assert "# Not carried over: its parameter Empty = : SageMaker refuses an empty value" in written.text
 
 
-def test_what_a_pipeline_requires_and_nobody_sets_is_said(tmp_path: Path) -> None:
+def test_missing_required_parameters_are_reported(tmp_path: Path) -> None:
     """The check against the account would refuse the trigger; the import says it first."""
     required = {"Train": ("Month", "Url"), "report": ("Kind",)}
     existing = [rule(("train", {"Month": "$.detail.month"}), ("report", {"Kind": "x"}))]
@@ -234,7 +234,7 @@ def test_a_call_that_scheduler_makes_itself_is_read(tmp_path: Path) -> None:
         ({"Target": {"RetryPolicy": {"MaximumRetryAttempts": 3}}}, "its MaximumRetryAttempts was 3"),
     ],
 )
-def test_what_is_not_carried_over_is_said(tmp_path: Path, changes: dict[str, Any], note: str) -> None:
+def test_lost_details_are_reported(tmp_path: Path, changes: dict[str, Any], note: str) -> None:
     """In a comment at the trigger, which is there all the same."""
     written = imported(schedule(**changes))
     assert f"    # Not carried over: {note}\n" in written.text
@@ -265,7 +265,7 @@ def test_what_is_not_carried_over_is_said(tmp_path: Path, changes: dict[str, Any
         (Unread("schedule default/x", "AWS refuses: not you"), "schedule default/x: AWS refuses: not you"),
     ],
 )
-def test_what_can_t_be_a_trigger_is_left_out_with_its_reason(found: Existing | Unread, why: str) -> None:
+def test_untranslatable_things_are_left_out_with_a_reason(found: Existing | Unread, why: str) -> None:
     """And nothing else is."""
     written = imported(found, schedule())
     assert written.triggers == 1
@@ -306,7 +306,7 @@ def test_a_rule_is_left_out_as_a_whole() -> None:
     assert (written.triggers, len(written.left_out)) == (1, 1)
 
 
-def test_what_a_stack_owns_is_to_be_removed_there() -> None:
+def test_a_stack_s_own_resources_are_to_be_removed_there() -> None:
     """The stack would miss what a command had removed."""
     owned = "it belongs to the stack shop; remove it there"
     written = imported(replace(schedule(), owner=owned), replace(rule(("train", {})), owner=owned)).text
@@ -359,7 +359,7 @@ def test_names_that_would_be_the_same_are_numbered(tmp_path: Path) -> None:
     assert sorted(ids) == ["moved/nightly-run", "moved/nightly-run-2", "moved/" + "n" * 64, "moved/trigger"]
 
 
-def test_the_command_that_removes_what_was_moved_stands_beside_it() -> None:
+def test_each_trigger_has_the_command_that_removes_its_origin() -> None:
     """A rule with other targets stays, without those that are pipelines."""
     written = imported(rule(("train", {}), others=2, bus="shop"), schedule(GroupName="g")).text
     assert "To remove that: aws events remove-targets --rule orders --event-bus-name shop --ids t0\n" in written

@@ -65,7 +65,7 @@ def test_a_schedule_comes_with_all_that_getschedule_says() -> None:
     assert (found.details["ScheduleExpression"], found.enabled) == ("rate(1 hour)", False)
 
 
-def test_what_was_compiled_from_a_trigger_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_schedules_and_rules_are_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a stack's, and described by its trigger; a copy by hand is not ours, nor what only begins alike."""
     stacks = dict.fromkeys(("ours", "alike", "theirs"), ("AWS::Events::Rule", "some-stack", "CREATE_COMPLETE"))
     monkeypatch.setattr(aws, "cloudformation", lambda: CloudFormation(stacks))
@@ -78,7 +78,7 @@ def test_what_was_compiled_from_a_trigger_is_not_found(monkeypatch: pytest.Monke
     assert {name: one.owner is not None for name, one in found.items()} == owned
 
 
-def test_only_what_is_wanted_is_asked_for_in_full() -> None:
+def test_only_matching_things_are_read_in_full() -> None:
     """By its pipeline."""
     put_rule("one", arn("train"))
     put_rule("two", arn("report"))

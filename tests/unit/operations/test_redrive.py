@@ -144,7 +144,7 @@ PIPELINE = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
     ],
     ids=["rule that is gone", "direct rule", "direct schedule"],
 )  # fmt: skip
-def test_what_no_handler_can_read_stays_with_its_reason(queues: Queues, attributes: dict[str, str], left: str) -> None:
+def test_unreadable_letters_stay_with_a_reason(queues: Queues, attributes: dict[str, str], left: str) -> None:
     """Nobody can say any more what it would have been, or it never was to pass a handler."""
     queues.dead(json.dumps(EVENT), **FAILED | attributes)
     (letter,) = redrive.redrive(queues.stack, everything, dry_run=False)
@@ -153,7 +153,7 @@ def test_what_no_handler_can_read_stays_with_its_reason(queues: Queues, attribut
     assert queues.left() == [json.dumps(EVENT)]
 
 
-def test_a_dry_run_and_what_is_not_wanted_change_nothing(queues: Queues) -> None:
+def test_a_dry_run_and_unmatched_letters_change_nothing(queues: Queues) -> None:
     """All is still there, and can be received at once."""
     queues.dead(BODY, **GIVEN_UP)
     queues.dead("other", reason="other", trigger="team/other")
@@ -164,7 +164,7 @@ def test_a_dry_run_and_what_is_not_wanted_change_nothing(queues: Queues) -> None
     assert queues.sent() == []
 
 
-def test_what_comes_back_meanwhile_is_not_sent_round_and_round(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_that_come_back_meanwhile_stay(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler may reject a message again before the queue is read to its end."""
     monkeypatch.setattr(time, "time", lambda: 0.0)
     queues.dead(BODY, **GIVEN_UP)
@@ -173,7 +173,7 @@ def test_what_comes_back_meanwhile_is_not_sent_round_and_round(queues: Queues, m
     assert (queues.sent(), queues.left()) == ([], [BODY])
 
 
-def test_what_breaks_off_loses_nothing(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_redrive_loses_nothing(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each message is deleted only after it was sent."""
     queues.dead(BODY, **GIVEN_UP)
 
@@ -189,7 +189,7 @@ def test_what_breaks_off_loses_nothing(queues: Queues, monkeypatch: pytest.Monke
     assert there["ApproximateNumberOfMessagesNotVisible"] == "1"
 
 
-def test_what_sqs_does_not_take_holds_up_nothing_else(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_that_sqs_refuses_hold_up_no_others(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays, with what SQS said."""
     send = aws.sqs().send_message
     error = {"Code": "InvalidParameterValue", "Message": "too long"}
@@ -209,7 +209,7 @@ def test_what_sqs_does_not_take_holds_up_nothing_else(queues: Queues, monkeypatc
     assert (queues.sent(), queues.left()) == ([BODY, BODY], ["long", "long"])
 
 
-def test_what_is_shown_again_already_is_no_failure(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_receipts_are_not_a_failure(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     """After hours its receipt is worth nothing any more; all was done by then."""
     over: Any = {"Error": {"Code": "MessageNotInflight", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 
@@ -246,7 +246,7 @@ def test_the_command_says_what_it_did_by_trigger_and_reason(queues: Queues, tmp_
     ]
 
 
-def test_a_trigger_that_nobody_knows_is_an_error(queues: Queues, tmp_path: Path) -> None:
+def test_an_unknown_trigger_is_an_error(queues: Queues, tmp_path: Path) -> None:
     """A typo must not look like success: the known ones are named, those of dead letters among them."""
     (tmp_path / "stages.yaml").write_text("dev:\n")
     (tmp_path / "team.yaml").write_text(DOCUMENT)

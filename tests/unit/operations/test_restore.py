@@ -115,7 +115,7 @@ def test_a_past_start_moves_on(changed: dict[str, str], start: str | None, note:
         ),
     ],
 )
-def test_what_would_never_start_again_is_not_made(changed: dict[str, str], why: str) -> None:
+def test_pointless_schedules_are_not_created(changed: dict[str, str], why: str) -> None:
     """Its time has passed; ``at`` is meant in the schedule's own zone."""
     assert create_schedule({**WAS, **changed}, NOW).pointless == why
 
@@ -198,7 +198,7 @@ def test_all_that_was_removed_comes_back(account: Account) -> None:
     assert account.writes() == []
 
 
-def test_a_group_that_is_gone_is_made_again(account: Account) -> None:
+def test_a_missing_group_is_created_again(account: Account) -> None:
     """And said, since its tags are lost."""
     scheduler: Any = boto3.client("scheduler")
     scheduler.create_schedule_group(Name="team")
@@ -223,7 +223,7 @@ def test_a_rule_comes_back_without_the_tags_that_only_aws_sets(account: Account)
     assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == tags[1:]
 
 
-def test_what_aws_does_not_take_back_has_failed(account: Account) -> None:
+def test_a_refused_restore_has_failed(account: Account) -> None:
     """PutTargets answers 200 though it failed; a conflict counts as there already only if the schedule is there."""
     put_rule("r", {"p": "train"})
     put_schedule("s", native("train"))
@@ -252,7 +252,7 @@ def test_a_pipeline_that_is_still_gone_is_noted(account: Account) -> None:
     assert run("restore", "s").stderr == ""
 
 
-def test_what_has_no_snapshot_is_an_error(account: Account) -> None:
+def test_a_missing_snapshot_is_an_error(account: Account) -> None:
     """And nothing is restored, not even what has one."""
     put_schedule("s", native("train"))
     account.work(DELETED)
@@ -282,7 +282,7 @@ def test_orphans_are_listed_with_why_and_since_when(account: Account) -> None:
 
 
 @pytest.mark.usefixtures("account")
-def test_orphans_are_removed_when_it_is_said() -> None:
+def test_orphans_are_removed_on_request() -> None:
     """With a snapshot each, so that they come back."""
     put_schedule("s", native("train"))
     put_rule("r", {"p": "train"})
@@ -293,7 +293,7 @@ def test_orphans_are_removed_when_it_is_said() -> None:
     assert (schedules(), targets()) == ({"default/s"}, {"default/r/p"})
 
 
-def test_what_was_removed_is_listed_though_it_is_interrupted(account: Account) -> None:
+def test_removals_before_an_interruption_are_listed(account: Account) -> None:
     """Ctrl-C after the first removal loses no list of it."""
     for number in range(3):
         put_schedule(f"s{number}", native("train"))
@@ -310,7 +310,7 @@ def test_what_was_removed_is_listed_though_it_is_interrupted(account: Account) -
     assert len(schedules()) == 2
 
 
-def test_what_can_be_restored_is_listed(account: Account) -> None:
+def test_restorable_things_are_listed(account: Account) -> None:
     """What it is, its pipeline, and when it was removed."""
     assert run("restore").stdout == "no snapshots\n"
     put_schedule("s", native("train"))

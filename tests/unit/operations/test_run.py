@@ -155,7 +155,7 @@ def check(trigger: Trigger, event: Mapping[str, Any], *others: Trigger) -> None:
         (replace(ALARM, enabled=False), sample("alarm"), "team/alarm is disabled"),
     ],
 )
-def test_what_the_handler_would_reject_is_not_sent(
+def test_events_that_the_handler_would_reject_are_not_sent(
     monkeypatch: pytest.MonkeyPatch, trigger: Trigger, event: Mapping[str, Any], reason: str
 ) -> None:
     """Else its dead-letter queue would keep it, and raise an alarm."""
@@ -170,7 +170,7 @@ def test_what_the_handler_would_reject_is_not_sent(
     assert reason in str(refused.value)
 
 
-def test_what_the_handler_would_take_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_that_the_handler_would_accept_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the handler would filter it, or when only the handler may look something up."""
     monkeypatch.setattr(definition, "fit", lambda _, values: values)
     check(ALARM, sample("alarm"))

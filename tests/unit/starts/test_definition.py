@@ -61,7 +61,7 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch) -> SageMaker:
         ({"Text": "two\nlines"}, {"Text": "two\nlines"}),
     ],
 )
-def test_what_fits_is_spelt_as_the_sdk_spells_it(
+def test_fitting_values_are_spelt_as_the_sdk_spells_them(
     sagemaker: SageMaker, changes: dict[str, str], fitted: dict[str, str]
 ) -> None:
     """Only booleans need another spelling, and only where they are declared."""
@@ -87,7 +87,7 @@ def test_what_fits_is_spelt_as_the_sdk_spells_it(
         ),
     ],
 )
-def test_what_does_not_fit_is_rejected_before_the_call(
+def test_unfitting_values_are_rejected_before_the_call(
     sagemaker: SageMaker, values: dict[str, str], problem: str
 ) -> None:
     """By name, with what the pipeline would take."""
@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_rejected_before_the_call(
     assert sagemaker.asked == 1
 
 
-def test_every_misfit_is_told_at_once(sagemaker: SageMaker) -> None:
+def test_all_misfits_are_reported_at_once(sagemaker: SageMaker) -> None:
     """Nobody mends one parameter to be told of the next."""
     with pytest.raises(Rejected) as rejected:
         definition.fit("p", {"Count": "x", "Nope": "1"})
@@ -140,7 +140,7 @@ def test_an_unknown_type_is_left_to_sagemaker() -> None:
     assert list(definition.problems(declared, {"A": "P1D"})) == []
 
 
-def test_a_pipeline_that_is_not_there_rejects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_pipeline_rejects_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """No retry makes it."""
     client = boto3.client("sagemaker", region_name="eu-central-1")
     monkeypatch.setattr(aws, "sagemaker", lambda: client)
@@ -153,7 +153,7 @@ def test_a_pipeline_that_is_not_there_rejects(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
-def test_what_may_work_later_is_no_rejection(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+def test_transient_failures_are_not_rejections(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """A grant may not be known everywhere yet, right after a deploy."""
     client = boto3.client("sagemaker", region_name="eu-central-1", config=Config(retries={"total_max_attempts": 1}))
     monkeypatch.setattr(aws, "sagemaker", lambda: client)

@@ -51,7 +51,7 @@ def outcome(trigger: Trigger, key: str = "in/x", declared: object = ({"Name": "K
         ({"Role": "x"}, ".Role is missing, or not known"),
     ],
 )
-def test_a_wrong_call_is_noticed(wrong: dict[str, Any], told: str) -> None:
+def test_an_invalid_call_is_noticed(wrong: dict[str, Any], told: str) -> None:
     """By these tests, and by all that start in their world."""
     assert misfits(RIGHT) == []
     assert misfits(RIGHT | wrong)[0].startswith(told)

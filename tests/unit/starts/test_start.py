@@ -90,7 +90,7 @@ def test_the_display_name_is_one_that_sagemaker_takes(trigger_id: str) -> None:
     assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}", run.options["PipelineExecutionDisplayName"])
 
 
-def test_what_can_not_be_computed_names_its_parameter() -> None:
+def test_a_failed_value_names_its_parameter() -> None:
     """The user looks for the parameter, not for the expression."""
     with pytest.raises(Rejected, match=r"parameter Key: .* resolves to nothing"):
         plan(TRIGGER, 0, replace(OCCURRENCE, bindings={}), "stack")
@@ -158,7 +158,7 @@ def test_nothing_is_left_out_of_what_sagemaker_takes() -> None:
     assert "PipelineVersionId" not in by_alias
 
 
-def test_a_call_that_the_runtime_s_boto3_can_not_make_is_a_rejection(sagemaker: Stubber) -> None:
+def test_a_call_that_boto3_refuses_is_a_rejection(sagemaker: Stubber) -> None:
     """An argument that it does not know yet: no retry mends that."""
     sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN})
     with pytest.raises(Rejected, match="Unknown parameter in input"):
@@ -208,16 +208,14 @@ def test_a_permanent_refusal_is_a_rejection(sagemaker: Stubber, code: str) -> No
 
 
 @pytest.mark.parametrize("code", ["ResourceLimitExceeded", "ConflictException", "AccessDeniedException"])
-def test_what_may_work_later_is_no_rejection(sagemaker: Stubber, code: str) -> None:
+def test_transient_failures_are_not_rejections(sagemaker: Stubber, code: str) -> None:
     """The error goes up to the queue, which delivers the event again."""
     sagemaker.add_client_error("start_pipeline_execution", code, "later")
     with pytest.raises(ClientError):
         start.execute(RUN, time_for_one)
 
 
-def test_a_rate_that_is_met_is_tried_again_while_there_is_time(
-    sagemaker: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_throttled_start_is_retried_while_there_is_time(sagemaker: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     """After pauses that grow, and differ, so that those who met the rate together do not come together."""
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
