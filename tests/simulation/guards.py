@@ -802,7 +802,7 @@ BATCH_GUARDS = (
         "removed trigger: its batches are not rejected at first sight",
         "batches.rules:GONE_FOR",
         value("0"),
-        (f"{DECISION}what_no_document_names_is_rejected_after_an_hour",),
+        (f"{DECISION}unknown_triggers_are_rejected_after_an_hour",),
     ),
 )
 

@@ -247,9 +247,9 @@ def test_a_batch_needs_a_handler(tmp_path: Path) -> None:
     direct = BOTH + f"    collect: {{{DEADLINE}}}\n    delivery: direct\n    when_busy: wait\n"
     found = problems(tmp_path, HEAD + direct)
     assert [problem.partition(": triggers.retrain.")[2] for problem in found] == [
-        "collect: needs a handler, which direct delivery does without; remove it, or remove delivery: direct",
+        "collect: needs a handler, which direct delivery bypasses; remove it, or remove delivery: direct",
         "delivery: can't be direct for all: it waits for several events; remove it",
-        "when_busy: needs a handler, which direct delivery does without; remove it, or remove delivery: direct",
+        "when_busy: needs a handler, which direct delivery bypasses; remove it, or remove delivery: direct",
     ]
 
 

@@ -73,7 +73,7 @@ def test_more_policies_than_a_role_takes_need_a_raised_quota() -> None:
     assert list(quotas.to_raise(many[:90], STAGES)) == []
     quota = "IAM's quota 'managed policies attached to a role' (10)"
     assert list(quotas.to_raise(many, STAGES)) == [
-        ("t/t90", f"91 pipelines need 11 policies at the role of {role}; have {quota} raised")
+        ("t/t90", f"91 pipelines need 11 policies on the role of {role}; have {quota} raised")
         for role in ("OnEvent", "OnBatch")
     ]
 

@@ -81,7 +81,7 @@ def read_collect(section: Section, raw: Mapping[str, Any], sources: Sources, eve
 
 
 def _misplaced(has: frozenset[str], *, joins: bool) -> Iterator[tuple[FieldPath, str]]:
-    """Give (a field, what is wrong with it) of those that do not go together."""
+    """Yield (a field, what is wrong with it) of those that do not go together."""
     if joins:
         for name in {"part", "expect"} & has:
             yield (name,), "is for one source; the names in when.all are the parts, so leave it out"

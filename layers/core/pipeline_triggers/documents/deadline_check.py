@@ -55,7 +55,7 @@ def check_deadline(section: Section, raw: Mapping[str, Any], *, has_by: bool) ->
 
 
 def _fields(raw: Mapping[str, Any], *, has_by: bool) -> Iterator[tuple[FieldPath, str]]:
-    """Give (a field, what is wrong) where fields do not go together."""
+    """Yield (a field, what is wrong) where fields do not go together."""
     if "cron" not in raw:
         for name in ("timezone", "due"):
             if name in raw and "after" in raw:

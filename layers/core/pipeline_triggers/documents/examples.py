@@ -107,7 +107,7 @@ def _check_starts(section: Section, starts: Iterable[tuple[str, Mapping[str, str
 
 
 def _starts(raw: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Give each pipeline with its parameters; a list has one entry for each start, of the same pipeline, too."""
+    """Yield each pipeline with its parameters; a list has one entry for each start, of the same pipeline, too."""
     for one in raw if isinstance(raw, list) else [raw]:
         yield from ((one, {}),) if isinstance(one, str) else ((name, given or {}) for name, given in one.items())
 

@@ -42,7 +42,7 @@ def misplaced(data: Any, schema: Mapping[str, Any]) -> Iterator[tuple[FieldPath,
 
 
 def _whens(when: Mapping[str, Any], path: FieldPath) -> Iterator[tuple[FieldPath, Mapping[str, Any]]]:
-    """Give a ``when``, and those of its parts."""
+    """Yield a ``when``, and those of its parts."""
     yield path, when
     for part, one in _mapping(when.get(ALL)).items():
         yield (*path, ALL, part), _mapping(one)
@@ -51,7 +51,7 @@ def _whens(when: Mapping[str, Any], path: FieldPath) -> Iterator[tuple[FieldPath
 def _within(
     fields: Mapping[str, Any], path: FieldPath, known: Properties, with_fields: Collection[str], outer: Outer
 ) -> Iterator[tuple[FieldPath, str]]:
-    """Give what is indented too little or too far among the fields of a mapping."""
+    """Yield what is indented too little or too far among the fields of a mapping."""
     yield from _too_little(fields, path, known, with_fields)
     yield from _too_far(fields, path, known, outer)
 

@@ -25,7 +25,7 @@ def all_of(triggers: Iterable[Trigger]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _steps(triggers: list[Trigger]) -> Iterator[tuple[str, str, str]]:
-    """Give (a trigger, a pipeline whose end it waits for, a pipeline that it starts)."""
+    """Yield (a trigger, a pipeline whose end it waits for, a pipeline that it starts)."""
     enabled = [view for view in all_views(triggers) if view.enabled]
     started = {start.pipeline.lower() for trigger in enabled for start in trigger.start}
     for trigger in enabled:

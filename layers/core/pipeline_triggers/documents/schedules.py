@@ -158,7 +158,7 @@ def is_over(trigger: Trigger, past: frozenset[str]) -> bool:
 
 
 def notes(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Give (a trigger, what of its schedule is left out because its time has passed)."""
+    """Yield (a trigger, what of its schedule is left out because its time has passed)."""
     for trigger in all_views(triggers):
         fields = trigger.when.fields
         for name in _LAST_TIMES:
@@ -170,7 +170,7 @@ def notes(triggers: Iterable[Trigger], past: frozenset[str]) -> Iterator[tuple[s
 
 
 def warnings(triggers: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
-    """Give (a trigger, why its cron never fires)."""
+    """Yield (a trigger, why its cron never fires)."""
     for trigger in all_views(triggers):
         cron = trigger.when.fields.get("cron") if trigger.when.source == "schedule" else None
         if cron and (message := never_fires(cron)):
