@@ -47,7 +47,7 @@ event_type = click.Path(exists=True, dir_okay=False, path_type=Path)
 @stack_option
 @json_option
 def explain_command(event: Path, directory: Path, stage: str, stack: str, as_json: bool) -> None:
-    """Say what EVENT would start: a JSON file with an event as EventBridge or SNS delivers it.
+    """Show what EVENT would start: a JSON file with an event as EventBridge or SNS delivers it.
 
     The account (or the embedded AWS of make run KEEP=1) says which rules match, and whether the values fit the
     pipelines; the stack which batch it would join, and what it would wait for.

@@ -119,7 +119,7 @@ def judge(view: Trigger | None, arrival: Arrival, batches: Batches | None = None
     try:
         occurrence = arrival.occurrence()
         if view is None:
-            raise Rejected("trigger removed: no deployed document holds it any more")
+            raise Rejected("trigger removed: no deployed document defines it any more")
         positions = targets(view, occurrence)
         occurrence = admitted(view, occurrence)
         if view.collect:
