@@ -23,7 +23,7 @@ _UNDOCUMENTED = re.compile(r"(29|30|31)W", re.IGNORECASE)
 _DAYS = re.compile(r"\$scheduled\s*\.\s*days\b")
 
 # A Monday, at which a deadline is evaluated.
-_SAMPLE_TIME = "2026-11-23T07:00:00Z"
+SAMPLE_TIME = "2026-11-23T07:00:00Z"
 _SAMPLE_DAYS = ["2026-11-20", "2026-11-21", "2026-11-22"]
 
 
@@ -77,7 +77,7 @@ def _due_problem(fields: Mapping[str, str]) -> str | None:
     expression = values.expression(source)
     if expression is None:
         return value_check.check(source, None)
-    bound = scheduled(_SAMPLE_TIME, fields["timezone"])
+    bound = scheduled(SAMPLE_TIME, fields["timezone"])
     of_month = fields["cron"].split()[2]
     if cron.time_of_day(fields["cron"]) and not _UNDOCUMENTED.fullmatch(of_month):
         bound["days"] = _SAMPLE_DAYS

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline_triggers.documents import direct, quotas, schedules
+from pipeline_triggers.documents import collect_warnings, direct, quotas, schedules
 from pipeline_triggers.documents.double_starts import double_starts
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.documents.section import EXAMPLES
 from pipeline_triggers.errors import Problem
-from pipeline_triggers.language.stages import resolve_trigger
+from pipeline_triggers.language.stages import resolve, resolve_trigger
 
 
 def warnings(documents: Documents, past: frozenset[str]) -> list[Problem]:
@@ -19,6 +19,7 @@ def warnings(documents: Documents, past: frozenset[str]) -> list[Problem]:
     """
     problems = {
         *(documents.problem(trigger_id, ("when",), message, "warning") for trigger_id, message in _warnings(documents)),
+        *(documents.problem(*place_and_message, "warning") for place_and_message in _of_batches(documents)),
         *(documents.problem(trigger_id, (), message, "note") for trigger_id, message in _notes(documents, past)),
     }
     if not documents.triggers:
@@ -33,6 +34,15 @@ def _warnings(documents: Documents) -> Iterator[tuple[str, str]]:
         yield from double_starts(triggers)
         yield from schedules.warnings(triggers)
     yield from quotas.to_raise(documents.triggers, documents.stages)
+
+
+def _of_batches(documents: Documents) -> Iterator[collect_warnings.Warned]:
+    for values in documents.stages.values():
+        of_stage = {**EXAMPLES, **values}
+        limited = {resolve(name, of_stage) for name in documents.limits}
+        yield from collect_warnings.warnings(
+            (resolve_trigger(trigger, of_stage) for trigger in documents.triggers), limited
+        )
 
 
 def _notes(documents: Documents, past: frozenset[str]) -> Iterator[tuple[str, str]]:

@@ -77,11 +77,17 @@ def values(field: Field, text: str) -> Iterator[int]:
         yield from (field.first + (begin - field.first + at) % size for at in range(0, count, int(step or 1)))
 
 
-def time_of_day(expression: str) -> time | None:
-    """Return the time at which an expression fires, or None if it fires more than once a day."""
+def times_of_day(expression: str) -> list[time]:
+    """Return the times of a day at which an expression fires."""
     minutes, hours, *_ = expression.split()
     times = {(hour, minute) for hour in values(HOURS, hours) for minute in values(MINUTES, minutes)}
-    return time(*times.pop()) if len(times) == 1 else None
+    return [time(*each) for each in sorted(times)]
+
+
+def time_of_day(expression: str) -> time | None:
+    """Return the time at which an expression fires, or None if it fires more than once a day."""
+    first, *others = times_of_day(expression)
+    return None if others else first
 
 
 def days(expression: str, zone: str, today: date) -> list[str]:

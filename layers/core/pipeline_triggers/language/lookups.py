@@ -205,9 +205,10 @@ def named_by(values: Iterable[str]) -> set[FieldName]:
 
 
 def needed(trigger: Trigger) -> set[FieldName]:
-    """Return the looked-up fields that a trigger's expressions name."""
-    options = trigger.options
+    """Return the looked-up fields that the expressions of a trigger, or of a view of it, name."""
+    options, collect = trigger.options, trigger.collect
     values = [trigger.condition, trigger.dedupe, options.display_name, options.source_execution]
+    values += [collect.by, collect.part] if collect else []
     values += [options.mlflow_experiment, *(value for start in trigger.start for value in start.parameters.values())]
     return named_by(value for value in values if value is not None)
 
