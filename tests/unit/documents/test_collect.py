@@ -40,11 +40,11 @@ COLLECTS = [
     ),
     (
         f'part: "{REGION}", expect: "{{% $batch.by %}}", {DEADLINE}',
-        "collect.expect: '{% $batch.by %}' asks for $batch.by, which a batch does not have",
+        "collect.expect: '{% $batch.by %}' uses $batch.by, which a batch does not have",
     ),
     (
         'by: "{% $object.nmae %}"',
-        "collect.by: '{% $object.nmae %}' asks for $object.nmae, which such an event",
+        "collect.by: '{% $object.nmae %}' uses $object.nmae, which such an event",
     ),
     ("by: {data: a}", "collect.by.data: is not a name in when.all; write one value"),
     ("only_if: 'yes'", "collect.only_if: 'yes' is not an expression; write {% … %} around it"),
@@ -65,7 +65,7 @@ DEADLINES = [
         "collect.deadline.cron: '0 8 * * *' has 5 fields instead of six",
     ),
     (f"deadline: {{{CRON}, due: $.detail.x}}", "is a path into an event, and a deadline has none; write {% $sched"),
-    (f'deadline: {{{CRON}, due: "{{% $scheduled.x %}}"}}', "asks for $scheduled.x, which a time of the cron does not"),
+    (f'deadline: {{{CRON}, due: "{{% $scheduled.x %}}"}}', "uses $scheduled.x, which a time of the cron does not"),
     (f'deadline: {{{CRON}, due: "{{% $object.key %}}"}}', "uses $object, which is not a variable here; use $scheduled"),
     (f'deadline: {{{CRON}, due: "{{% $scheduled %}}"}}', "does not give a by or a list of them; write texts, as in"),
     (
@@ -122,8 +122,8 @@ TRIGGERS = [
 PARAMETERS = [
     ("$.detail.x", "is a path into one event, and this is computed of a batch; write {% $batch.… %}"),
     ("{% $object.key %}", "uses $object, which is not a variable here; use $batch"),
-    ("{% detail.x %}", "asks for detail, which a complete batch does not have; use the fields of $batch"),
-    ("{% $batch.cuont %}", "asks for $batch.cuont, which a complete batch does not have; $batch has by, bytes"),
+    ("{% detail.x %}", "uses detail, which a complete batch does not have; use the fields of $batch"),
+    ("{% $batch.cuont %}", "uses $batch.cuont, which a complete batch does not have; $batch has by, bytes"),
     ("{% $batch.missing %}", "gives a list on a complete batch, not one value; name one item or field"),
     ("{% $batch.missing[0] %}", "resolves to nothing on a complete batch; use the fields of $batch"),
     ("{% $join($batch.missing, ',') %}", "is empty on a complete batch, and SageMaker refuses empty values; guard it"),
@@ -200,7 +200,7 @@ def test_either_event_of_several_sources_may_be_the_first(tmp_path: Path) -> Non
     for end in ("first", "last"):
         value = f"{{% $batch.{end}.object.key %}}"
         (problem,) = problems(tmp_path, HEAD + collect + f'    parameters: {{A: "{value}"}}\n')
-        assert f"asks for $batch.{end}, which " in problem or f"asks for $batch.{end}.object, which " in problem
+        assert f"uses $batch.{end}, which " in problem or f"uses $batch.{end}.object, which " in problem
         guarded = f"{{% $exists($batch.{end}.object.key) ? $batch.{end}.object.key : 'none' %}}"
         assert problems(tmp_path, HEAD + collect + f'    parameters: {{A: "{guarded}"}}\n') == []
 

@@ -44,7 +44,11 @@ def check_expect(source: str, batches: Sequence[BatchSample]) -> str | None:
         message = problem_on_sample(values.expression(source) or "", {}, sample, _not_parts)
     except ExpressionError as error:
         return str(error)
-    return message.replace("such an event", "a batch").replace("this event", "a batch") if message else None
+    return (
+        message.replace("such an event", "a batch").replace("see the samples in events/", "write collect.by")
+        if message
+        else None
+    )
 
 
 def _not_parts(value: Any) -> str | None:
