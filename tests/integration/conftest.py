@@ -22,7 +22,7 @@ PIPELINES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "echo": ({}, {"ByExpression": "String", "ByPath": "String", "Uri": "String", "Size": "Integer"}),
     "echo-value": ({"Value": "String"}, {}),
     "report": ({"Version": "String"}, {}),
-    "asked": ({"Value": "String"}, {"Size": "String"}),
+    "requested": ({"Value": "String"}, {"Size": "String"}),
     "other": ({"Value": "String"}, {"Size": "String"}),
     "direct": ({}, {}),
     "direct-schedule": ({"Scheduled_at": "String", "Kind": "String"}, {}),

@@ -49,7 +49,7 @@ TRIGGERS = """
     when: {sns: {}}
     start: run
     accept: {Value: "*"}
-  told:
+  notes:
     when: {sns: {topic: "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:run-topic"}}
     start: run
     parameters: {Value: "{% $message.text %}"}
@@ -103,9 +103,9 @@ def test_an_event_that_is_run_starts_what_its_rule_would_start_once(deployed: De
     assert deployed.value(again) == deployed.value(first)
     assert again["execution_arn"] != first["execution_arn"]
     listed = deployed.aws.client("sagemaker").list_pipeline_executions(PipelineName="run")["PipelineExecutionSummaries"]
-    told = {summary["PipelineExecutionArn"]: summary["PipelineExecutionDescription"] for summary in listed}
-    assert ", again " in told[again["execution_arn"]]
-    assert ", again " not in told[first["execution_arn"]]
+    descriptions = {summary["PipelineExecutionArn"]: summary["PipelineExecutionDescription"] for summary in listed}
+    assert ", again " in descriptions[again["execution_arn"]]
+    assert ", again " not in descriptions[first["execution_arn"]]
 
 
 def test_again_goes_past_a_business_key(deployed: Deployed) -> None:
@@ -130,13 +130,15 @@ def test_a_request_and_a_message_are_run_like_published_ones(deployed: Deployed,
     envelope = json.loads((EVENTS / "sns.json").read_text(encoding="utf-8"))
     path = tmp_path / "message.json"
     path.write_text(json.dumps({**envelope, "Message": "hello"}), encoding="utf-8")
-    (told,) = deployed.json("run", "told", "--event", str(path))
-    assert deployed.value(told) == "hello"
-    asked = {"trigger": "team/requests", "parameters": {"Value": "asked"}}
-    path.write_text(json.dumps({**envelope, "Message": json.dumps(asked)}), encoding="utf-8")
+    (verdict,) = deployed.json("run", "notes", "--event", str(path))
+    assert deployed.value(verdict) == "hello"
+    request_body = {"trigger": "team/requests", "parameters": {"Value": "requested"}}
+    path.write_text(json.dumps({**envelope, "Message": json.dumps(request_body)}), encoding="utf-8")
     (request,) = deployed.json("run", "requests", "--event", str(path))
-    assert deployed.value(request) == "asked"
-    path.write_text(json.dumps({**envelope, "Message": json.dumps({**asked, "trigger": "team/x"})}), encoding="utf-8")
+    assert deployed.value(request) == "requested"
+    path.write_text(
+        json.dumps({**envelope, "Message": json.dumps({**request_body, "trigger": "team/x"})}), encoding="utf-8"
+    )
     refused = deployed.triggers("run", "requests", "--event", str(path))
     assert refused.returncode == 1
     assert "team/requests would reject it: the message is not for team/requests" in refused.stderr
@@ -152,7 +154,7 @@ def test_describe_shows_the_deployed_trigger(deployed: Deployed) -> None:
     assert schedule["fires"] == {"expression": "cron(0 2 * * ? *)", "timezone": "Europe/Berlin"}
     assert (schedule["kind"], schedule["state"]) == ("schedule", "ENABLED")
     assert ":role/" in schedule["role"]
-    (subscription,) = deployed.json("describe", "told")
+    (subscription,) = deployed.json("describe", "notes")
     assert subscription["fires"] == {"topic": "arn:aws:sns:eu-central-1:123456789012:run-topic"}
     assert subscription["arn"].startswith("arn:aws:sns:eu-central-1:123456789012:run-topic:")
     assert all(":sqs:" in target for found in (rule, schedule, subscription) for target in found["targets"])
@@ -166,14 +168,14 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
     """For people: one line each, the newest last."""
     for _ in range(2):
         deployed.json("run", "uploads", "--event", str(EVENTS / "s3.json"))
-    told = deployed.triggers("describe", "uploads").stdout.splitlines()
-    assert told[0].split(maxsplit=1) == ["trigger", "team/uploads: A month of data"]
-    assert "  Value = {% $object.uri %}" in "\n".join(told)
-    assert "DUPLICATE run arn:aws:sagemaker:" in told[-1]
+    lines = deployed.triggers("describe", "uploads").stdout.splitlines()
+    assert lines[0].split(maxsplit=1) == ["trigger", "team/uploads: A month of data"]
+    assert "  Value = {% $object.uri %}" in "\n".join(lines)
+    assert "DUPLICATE run arn:aws:sagemaker:" in lines[-1]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "notes"),
     [
         (("run", "direct"), "team/direct is delivered directly, without a handler; start its pipeline yourself"),
         (("run", "uploads"), "write it to a file, like those in events/, and name that with --event"),
@@ -181,8 +183,8 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
         (("describe", "uploads", "--stack", "none-such"), "stack none-such does not exist in eu-central-1"),
     ],
 )
-def test_a_refused_run_names_the_remedy(deployed: Deployed, arguments: tuple[str, ...], told: str) -> None:
+def test_a_refused_run_names_the_remedy(deployed: Deployed, arguments: tuple[str, ...], message: str) -> None:
     """And the exit code says so."""
     done = deployed.triggers(*arguments)
     assert done.returncode != 0
-    assert told in done.stderr
+    assert message in done.stderr

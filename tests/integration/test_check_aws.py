@@ -27,12 +27,14 @@ def test_missing_resources_are_reported_before_the_deploy(aws: LocalAws, new_pro
     check = ("check", "--aws", "--documents", str(project.documents))
     checked = aws.triggers(*check)
     assert checked.returncode == 1
-    told = checked.stderr.splitlines()
+    lines = checked.stderr.splitlines()
     where = f"{project.documents}/team.yaml"
-    assert told[0] == "Found 3 problems"
-    assert told[1].startswith(f"{where}:7: triggers.one.when.s3.bucket: bucket silent-bucket does not send its events")
-    assert told[2].startswith(f"{where}:10: triggers.two.when.s3.bucket: bucket no-such-bucket does not exist")
-    assert told[3].startswith(f"{where}:11: triggers.two.start: pipeline no-such-pipeline does not exist in eu-central")
+    assert lines[0] == "Found 3 problems"
+    assert lines[1].startswith(f"{where}:7: triggers.one.when.s3.bucket: bucket silent-bucket does not send its events")
+    assert lines[2].startswith(f"{where}:10: triggers.two.when.s3.bucket: bucket no-such-bucket does not exist")
+    assert lines[3].startswith(
+        f"{where}:11: triggers.two.start: pipeline no-such-pipeline does not exist in eu-central"
+    )
 
     aws.create_pipeline("no-such-pipeline", pipeline_definition({}))
     aws.create_bucket("no-such-bucket")

@@ -113,10 +113,10 @@ def explain(aws: LocalAws, project: Project, event: Path, *options: str) -> str:
 
 def happened(aws: LocalAws, trigger: str, handler: str, count: int) -> list[dict[str, Any]]:
     """Return what the deployed stack made of the event for one trigger, in the words of explain."""
-    told = []
+    explanations = []
     for verdict in aws.new_verdicts(STACK, trigger, count, handler):
         started = verdict["outcome"] == "STARTED"
-        told.append(
+        explanations.append(
             {
                 "trigger": verdict["trigger"],
                 "outcome": "WOULD START" if started else verdict["outcome"],
@@ -125,7 +125,7 @@ def happened(aws: LocalAws, trigger: str, handler: str, count: int) -> list[dict
                 "parameters": aws.execution_parameters(verdict["execution_arn"]) if started else None,
             }
         )
-    return told
+    return explanations
 
 
 # What explain has said of the events so far.
@@ -133,7 +133,7 @@ SEEN: list[Any] = []
 
 
 def publish(aws: LocalAws, event: Mapping[str, Any]) -> None:
-    """Let happen what an event tells of."""
+    """Make happen what an event reports."""
     if event.get("source") == "aws.scheduler":
         aws.fire(STACK, "team/nightly", datetime.fromisoformat(event["time"]))
         return
@@ -157,16 +157,16 @@ def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, t
     expected = json.loads(explain(aws, project, path, "--json"))
     event = json.loads(text)
     publish(aws, event)
-    for told in expected:
-        if told["outcome"] == "REJECTED":
-            told["parameters"] = None  # what would have been sent, no execution has
+    for explanation in expected:
+        if explanation["outcome"] == "REJECTED":
+            explanation["parameters"] = None  # what would have been sent, no execution has
     triggers = {trigger.id: trigger for trigger in loader.load(project.documents).triggers}
-    assert ("team/anything" in {told["trigger"] for told in expected}) == (
+    assert ("team/anything" in {explanation["trigger"] for explanation in expected}) == (
         event.get("source") not in (None, "aws.scheduler")
     )
     assert expected
-    for trigger in dict.fromkeys(told["trigger"] for told in expected):
-        of_trigger = [told for told in expected if told["trigger"] == trigger]
+    for trigger in dict.fromkeys(explanation["trigger"] for explanation in expected):
+        of_trigger = [explanation for explanation in expected if explanation["trigger"] == trigger]
         handler = SOURCES[triggers[trigger].when.source].handler
         assert happened(aws, trigger, handler, len(of_trigger)) == of_trigger
     # And nothing more: what explain left out, the stack has not handled either.
@@ -179,8 +179,8 @@ def test_explain_and_the_deployed_stack_agree(aws: LocalAws, project: Project, t
 
 def test_explain_prints_a_table(aws: LocalAws, project: Project) -> None:
     """A row for each outcome, with its reason or the values."""
-    told = explain(aws, project, PROJECT / "events" / "s3.json").splitlines()
-    assert [" ".join(line.split()) for line in told] == [
+    lines = explain(aws, project, PROJECT / "events" / "s3.json").splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
         "trigger outcome pipeline reason, parameters",
         "team/uploads WOULD START explained Value = s3://acme-raw-dev/churn/2026-10/data.csv",
         "team/uploads WOULD START typed Count = 48213",

@@ -48,7 +48,7 @@ def call(aws: LocalAws, command: str) -> None:
 
 @dataclass(frozen=True)
 class Guide:
-    """Both ways, side by side in one account; ``described`` is what the SDK tells of ``once``."""
+    """Both ways, side by side in one account; ``described`` is the SDK's description of ``once``."""
 
     aws: LocalAws
     project: Project
@@ -194,7 +194,7 @@ def test_several_pipelines_start_by_both_ways(guide: Guide) -> None:
 
 
 def test_describe_shows_all_that_the_sdk_shows(guide: Guide) -> None:
-    """By the names of the page's table; each tells of its own."""
+    """By the names of the page's table; each has its own."""
     done = guide.aws.triggers(
         "describe", "guide/once", "--json", "--stack", STACK, "--documents", str(guide.project.documents)
     )

@@ -55,7 +55,7 @@ class Moved:
     aws: LocalAws
     project: Project
     document: str
-    told: str
+    printed: str
 
     def triggers(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command about the project's documents."""
@@ -127,7 +127,7 @@ def _make(aws: LocalAws) -> None:
     ],
 )
 def test_an_imported_schedule_fires_when_theirs_does(moved: Moved, trigger: str, theirs: str) -> None:
-    """Its expression, zone, window and state are equal; its target, role, group and start are told to differ."""
+    """Its expression, zone, window and state are equal; its target, role, group and start are reported to differ."""
     theirs_is = moved.aws.client("scheduler").get_schedule(Name=theirs)
     ours_is = moved.schedule(trigger)
     same = ("ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "State", "EndDate")
@@ -165,7 +165,7 @@ def test_an_imported_schedule_gives_the_scheduled_time(moved: Moved) -> None:
 def test_unmoved_things_are_reported(moved: Moved) -> None:
     """On standard error, and in the document."""
     past = "schedule default/long-past: at(2023-12-13T10:15:20) in UTC has passed"
-    assert f"Left out: {past}" in moved.told
+    assert f"Left out: {past}" in moved.printed
     assert f"# Left out: {past}" in moved.document
     assert "# Not carried over: its rate counts from the deploy" in moved.document
     assert moved.document.count("# Not carried over: its start, 20") == 2

@@ -75,12 +75,12 @@ def test_the_sdk_s_schedules_go_with_their_pipeline_and_come_back(
     before = schedules(deployed)
     assert {f"Train-{kind}" for kind in ("at", "rate", "cron")} < before.keys()
     deployed.put_event(deletion("Train"))
-    told = deployed.clean_up(STACK, "Train")
+    report = deployed.clean_up(STACK, "Train")
     gone = {"Train-at", "Train-rate", "Train-cron"}
-    assert {one["what"] for one in told["removed"]} == {f"schedule default/{name}" for name in gone}
+    assert {one["what"] for one in report["removed"]} == {f"schedule default/{name}" for name in gone}
     assert before.keys() - schedules(deployed).keys() == gone
     begin_long_ago(deployed, "Train-rate", "Train-cron")
-    restored = deployed.triggers(*told["restore"][0].split()[1:], "--json")
+    restored = deployed.triggers(*report["restore"][0].split()[1:], "--json")
     assert restored.returncode == 0, restored.stderr
     assert {line["outcome"] for line in json.loads(restored.stdout)} == {"restored"}
     after = schedules(deployed)
@@ -134,9 +134,9 @@ def test_all_references_to_a_pipeline_are_removed_and_restored(deployed: LocalAw
     put_schedule(deployed, "etl-plain", {"Arn": f"{ARN}Plain"})
     before, rules_before = schedules(deployed), rules(deployed)
     deployed.delete_pipeline("Plain")
-    told = deployed.clean_up(STACK, "Plain")
-    assert len(told["removed"]) == 4
-    assert [(one["what"], one["reason"]) for one in told["kept"]] == [
+    report = deployed.clean_up(STACK, "Plain")
+    assert len(report["removed"]) == 4
+    assert [(one["what"], one["reason"]) for one in report["kept"]] == [
         ("schedule default/etl-plain", "JanitorIgnore matches it: etl-*")
     ]
     assert before.keys() - schedules(deployed).keys() == {"Plain-native", "Plain-universal"}
@@ -160,10 +160,10 @@ def test_a_sweep_reports_orphans_and_what_cloudformation_owns(deployed: LocalAws
     queue = target["Arn"].rpartition(":")[2]
     url = deployed.client("sqs").get_queue_url(QueueName=queue)["QueueUrl"]
     deployed.client("sqs").send_message(QueueUrl=url, MessageBody=target["Input"])
-    told = deployed.clean_up(STACK, None)
-    assert "schedule default/missed" in {one["what"] for one in told["found"]}
-    assert told["removed"] == []
-    (owned,) = [one for one in told["kept"] if one["pipeline"] == "direct"]
+    report = deployed.clean_up(STACK, None)
+    assert "schedule default/missed" in {one["what"] for one in report["found"]}
+    assert report["removed"] == []
+    (owned,) = [one for one in report["kept"] if one["pipeline"] == "direct"]
     assert owned["reason"].startswith(f"it belongs to the stack {STACK}-TriggersStack")
     listed = json.loads(deployed.triggers("orphans", "--stack", STACK, "--json").stdout)
-    assert {line["what"] for line in listed if line["outcome"] == "orphan"} == {one["what"] for one in told["found"]}
+    assert {line["what"] for line in listed if line["outcome"] == "orphan"} == {one["what"] for one in report["found"]}

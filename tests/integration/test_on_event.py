@@ -51,18 +51,20 @@ def test_an_endpoint_is_described_where_an_expression_names_it(deployed: LocalAw
     capture = {
         "EnableCapture": True,
         "InitialSamplingPercentage": 100,
-        "DestinationS3Uri": "s3://capture/asked",
+        "DestinationS3Uri": "s3://capture/watched",
         "CaptureOptions": [{"CaptureMode": "Input"}],
     }
     sagemaker.create_endpoint_config(
-        EndpointConfigName="asked-1", ProductionVariants=[variant], DataCaptureConfig=capture
+        EndpointConfigName="watched-1", ProductionVariants=[variant], DataCaptureConfig=capture
     )
-    sagemaker.create_endpoint(EndpointName="asked-prod", EndpointConfigName="asked-1")
+    sagemaker.create_endpoint(EndpointName="watched-prod", EndpointConfigName="watched-1")
     text = (PROJECT / "events" / "endpoint.json").read_text(encoding="utf-8")
-    deployed.put_event(json.loads(text.replace("churn-prod-2026-11", "asked-1").replace("churn-prod", "asked-prod")))
+    deployed.put_event(
+        json.loads(text.replace("churn-prod-2026-11", "watched-1").replace("churn-prod", "watched-prod"))
+    )
     (verdict,) = deployed.new_verdicts(STACK, "events/described", 1, "OnEndpointStatus")
     assert verdict.get("reason") is None
-    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "churn-7 s3://capture/asked"}
+    assert deployed.execution_parameters(verdict["execution_arn"]) == {"Value": "churn-7 s3://capture/watched"}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_an_endpoint_is_described_where_an_expression_names_it(deployed: LocalAw
 def test_drift_is_a_monitor_s_run_that_found_violations(
     deployed: LocalAws, job: str, schedule: str | None, message: str, reason: str | None
 ) -> None:
-    """The event is the same for all of them; SageMaker is asked which it was."""
+    """The event is the same for all of them; SageMaker says which it was."""
     event = json.loads((PROJECT / "events" / "drift.json").read_text(encoding="utf-8"))
     event["detail"]["ProcessingJobName"] = job
     deployed.run_monitor(job, schedule, message, "s3://monitoring/churn-prod/")

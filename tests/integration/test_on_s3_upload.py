@@ -161,17 +161,17 @@ def test_a_trigger_that_is_not_deployed_is_looked_for_once_more(deployed: LocalA
 
 def test_rejected_events_are_redriven_after_a_fix(deployed: LocalAws) -> None:
     """The pipeline that was missing is started; the other one, which was started then, is not started twice."""
-    upload(deployed, "mended/x")
-    started, rejected = deployed.new_verdicts(STACK, "uploads/mended", 2)
+    upload(deployed, "fixed/x")
+    started, rejected = deployed.new_verdicts(STACK, "uploads/fixed", 2)
     assert (started["outcome"], rejected["outcome"]) == ("STARTED", "REJECTED")
     deployed.create_pipeline("made-later", pipeline_definition({}))
-    redrive = ("redrive", "--stack", STACK, "--trigger", "uploads/mended")
+    redrive = ("redrive", "--stack", STACK, "--trigger", "uploads/fixed")
     assert "would be sent again" in deployed.triggers(*redrive, "--dry-run").stdout
     redriven = deployed.triggers(*redrive)
     assert "sent again" in redriven.stdout, redriven.stderr
-    duplicate, mended = deployed.new_verdicts(STACK, "uploads/mended", 2)
+    duplicate, fixed = deployed.new_verdicts(STACK, "uploads/fixed", 2)
     assert (duplicate["outcome"], duplicate["execution_arn"]) == ("DUPLICATE", started["execution_arn"])
-    assert (mended["outcome"], mended["pipeline"]) == ("STARTED", "made-later")
+    assert (fixed["outcome"], fixed["pipeline"]) == ("STARTED", "made-later")
     again = deployed.triggers("redrive", "--stack", STACK, "--reason", "made-later")
     assert again.stdout == "no matching dead letters\n", again.stderr
 

@@ -32,18 +32,21 @@ def ask(aws: LocalAws, request: object) -> str:
 
 def test_a_publisher_starts_what_the_document_lets_them_start(deployed: LocalAws) -> None:
     """The pipeline that they name, with the values that they may set in place of the document's."""
-    wanted = {"Value": "s3://raw-dev/{% 1 %}/$.x", "Size": "large"}
-    message = ask(deployed, {"trigger": "messages/requests", "pipeline": "other", "parameters": wanted})
+    requested = {"Value": "s3://raw-dev/{% 1 %}/$.x", "Size": "large"}
+    message = ask(deployed, {"trigger": "messages/requests", "pipeline": "other", "parameters": requested})
     (verdict,) = deployed.new_verdicts(STACK, "messages/requests", 1, HANDLER)
     assert (verdict["outcome"], verdict["pipeline"], verdict["event_id"]) == ("STARTED", "other", message)
-    assert deployed.execution_parameters(verdict["execution_arn"]) == wanted
+    assert deployed.execution_parameters(verdict["execution_arn"]) == requested
 
 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"pipeline": "secret"}, "the request's pipeline 'secret' is not one of asked, other"),
-        ({"pipeline": "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/asked"}, "the request's pipeline 'arn:"),
+        ({"pipeline": "secret"}, "the request's pipeline 'secret' is not one of requested, other"),
+        (
+            {"pipeline": "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/requested"},
+            "the request's pipeline 'arn:",
+        ),
         (
             {"parameters": {"RoleArn": "x"}},
             "the request's parameter RoleArn may not be set; messages/requests accepts ",
@@ -59,7 +62,7 @@ def test_a_refused_request_is_reported_and_kept(deployed: LocalAws, changed: dic
     """Nothing starts; the message waits in the dead-letter queue with the reason."""
     request = {
         "trigger": "messages/requests",
-        "pipeline": "asked",
+        "pipeline": "requested",
         "parameters": {"Value": "s3://raw-dev/a"},
         **changed,
     }
@@ -74,7 +77,7 @@ def test_a_refused_request_is_reported_and_kept(deployed: LocalAws, changed: dic
 
 def test_a_business_key_starts_once(deployed: LocalAws) -> None:
     """Two messages with one ``dedupe`` ask for one execution."""
-    request = {"trigger": "messages/requests", "pipeline": "asked", "parameters": {"Value": "s3://raw-dev/a"}}
+    request = {"trigger": "messages/requests", "pipeline": "requested", "parameters": {"Value": "s3://raw-dev/a"}}
     for _ in range(2):
         ask(deployed, {**request, "dedupe": "order 17"})
     first, second = deployed.new_verdicts(STACK, "messages/requests", 2, HANDLER)

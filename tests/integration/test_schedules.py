@@ -59,7 +59,7 @@ def test_the_deployed_schedule_matches_the_document(deployed: LocalAws) -> None:
 
 
 def test_a_schedule_fires_once_at_its_time(due: LocalAws, soon: datetime) -> None:
-    """The execution gets the time that was asked for, and none is started before it."""
+    """The execution gets the scheduled time, and none is started before it."""
     (verdict,) = due.new_verdicts(STACK, "schedules/soon", 1, "OnEvent")
     assert verdict["outcome"] == "STARTED"
     assert verdict["subject"] == due.schedule(STACK, "schedules/soon")["Arn"]

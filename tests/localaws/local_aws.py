@@ -99,14 +99,20 @@ class LocalAws:
         )
 
     def client(self, service: Any) -> Any:
-        """Return a boto3 client for the engine."""
-        environment = self.environment
-        return self.session.client(
-            service,
-            endpoint_url=environment["AWS_ENDPOINT_URL"],
-            verify=environment["AWS_CA_BUNDLE"],
-            config=Config(proxies={}),
-        )
+        """Return a boto3 client for the engine, made once: waiting asks again and again."""
+        if service not in self._clients:
+            environment = self.environment
+            self._clients[service] = self.session.client(
+                service,
+                endpoint_url=environment["AWS_ENDPOINT_URL"],
+                verify=environment["AWS_CA_BUNDLE"],
+                config=Config(proxies={}),
+            )
+        return self._clients[service]
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
 
     def as_role(self, name: str, *policies: Path) -> LocalAws:
         """Return the same AWS as a new role sees it that has exactly these policies."""
@@ -209,10 +215,10 @@ class LocalAws:
         except sagemaker.exceptions.ClientError:
             sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=definition)
 
-    def delete_pipeline(self, name: str, *, told: bool = True) -> None:
-        """Delete a pipeline; ``told``: there is a trail, so that EventBridge hears of it."""
+    def delete_pipeline(self, name: str, *, trail: bool = True) -> None:
+        """Delete a pipeline; ``trail``: one logs it, so that EventBridge hears of it."""
         self.client("sagemaker").delete_pipeline(PipelineName=name, ClientRequestToken="0" * 32)
-        if told:
+        if trail:
             self.put_event(deletion(name))
 
     def running_executions(self, pipeline: str) -> list[str]:
@@ -238,7 +244,7 @@ class LocalAws:
         )
 
     def clean_up(self, stack: str, pipeline: str | None) -> dict[str, Any]:
-        """Wait for what a clean-up after a pipeline, or of a sweep, tells in the janitor's log."""
+        """Wait for what a clean-up after a pipeline, or of a sweep, reports in the janitor's log."""
         line = self.log_line(
             stack,
             lambda line: line["message"] == "clean-up" and line["cleanup"]["pipeline"] == pipeline,
@@ -362,8 +368,8 @@ class LocalAws:
 
         def new() -> list[dict[str, Any]]:
             lines = [line for line in self.log_lines(stack, handler) if line["message"] == "verdict"]
-            wanted = [line for line in lines if line["trigger"] == trigger and subject in (None, line.get("subject"))]
-            return wanted[self._seen.get(seen, 0) :][:count]
+            verdicts = [line for line in lines if line["trigger"] == trigger and subject in (None, line.get("subject"))]
+            return verdicts[self._seen.get(seen, 0) :][:count]
 
         found: list[dict[str, Any]] = self._wait_for(
             f"verdict of {trigger}", lambda: lines if len(lines := new()) == count else None
@@ -379,14 +385,14 @@ class LocalAws:
         attributes = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
         return {"body": message["Body"], **attributes}
 
-    def log_line(self, stack: str, wanted: Callable[[dict[str, Any]], bool], handler: str = "OnS3Upload") -> Any:
+    def log_line(self, stack: str, matches: Callable[[dict[str, Any]], bool], handler: str = "OnS3Upload") -> Any:
         """Wait for a line in a handler's log, and return it.
 
         Raises:
             CommandFailed: it did not come in time.
 
         """
-        return self._wait_for("such line", lambda: next(filter(wanted, self.log_lines(stack, handler)), None))
+        return self._wait_for("such line", lambda: next(filter(matches, self.log_lines(stack, handler)), None))
 
     def log_lines(self, stack: str, handler: str) -> list[dict[str, Any]]:
         """Return the lines that a handler's logger wrote."""
@@ -409,7 +415,7 @@ class LocalAws:
 
 
 def deletion(name: str) -> dict[str, Any]:
-    """Return what CloudTrail tells of a DeletePipeline."""
+    """Return CloudTrail's event of a DeletePipeline."""
     arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{name.lower()}"
     detail = {
         "eventVersion": "1.11",

@@ -98,7 +98,7 @@ def test_what_works_for_a_parent_ends_with_it() -> None:
 
 
 def test_a_parent_that_is_gone_before_the_start_leaves_nothing(tmp_path: Path) -> None:
-    """The engine then has nobody to tell its port."""
+    """The engine then has nobody to report its port to."""
     directory = tmp_path / "localaws"
     directory.mkdir()
     engine = subprocess.Popen(

@@ -69,12 +69,12 @@ TRIGGERS = """
     dedupe: "{% $object.bucket %}"
     start: copy
     parameters: {Other: "{% $object.tags.project & ' ' & $object.metadata.team %}"}
-  asked:
+  requested:
     when: {sns: {}}
     start_one_of: [copy]
     accept: {Other: [x]}
-  told:
-    when: {sns: {topic: "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:run-told"}}
+  notified:
+    when: {sns: {topic: "arn:aws:sns:${AWS::Region}:${AWS::AccountId}:run-notified"}}
     if: "{% $exists($object) %}"
     start: copy
   alarm:

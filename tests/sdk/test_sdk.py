@@ -18,16 +18,16 @@ pipeline = Pipeline(name="left-behind", steps=[], sagemaker_session=Session())
 role = "arn:aws:iam::{ACCOUNT}:role/scheduler"
 pipeline.create(role)
 pipeline.put_triggers([PipelineSchedule(name="left-behind", rate=(5, "minutes"))], role_arn=role)
-told = pipeline.describe_trigger("left-behind")
+described = pipeline.describe_trigger("left-behind")
 pipeline.delete()
-print(json.dumps(told))
+print(json.dumps(described))
 """
 
 
 def test_a_deleted_pipeline_leaves_its_schedules_behind(aws: LocalAws, sdk: Callable[[str], str]) -> None:
     """As the SageMaker guide warns; the schedule goes on firing."""
-    told = json.loads(sdk(SCRIPT))
-    assert told["Schedule_Expression"] == "rate(5 minutes)"
+    described = json.loads(sdk(SCRIPT))
+    assert described["Schedule_Expression"] == "rate(5 minutes)"
     scheduler = aws.client("scheduler")
     left = scheduler.get_schedule(Name="left-behind")
     assert left["Target"]["Arn"].endswith(":pipeline/left-behind")

@@ -1,8 +1,8 @@
 """``make burst``: far more uploads at once than SageMaker may start; none of them is lost for that.
 
 The handler is the real one. Around it are SQS, Lambda's event source mapping and SageMaker's limits, in a time of their
-own. What a call takes and what SageMaker allows are assumptions: AWS tells neither. The template's figures are the best
-of those that are compared here, which a test holds.
+own. What a call takes and what SageMaker allows are assumptions: AWS documents neither.
+The template's figures are the best of those that are compared here, which a test holds.
 """
 
 from __future__ import annotations
@@ -274,10 +274,10 @@ def main() -> int:
     table = Table("uploads", "concurrency", "batch", "in the DLQ", "hours", "calls a start", "invocations",
                   "function hours", "most receives", "most in flight", "", box=None, pad_edge=False)  # fmt: skip
 
-    def add(burst: Burst, told: str) -> None:
+    def add(burst: Burst, note: str) -> None:
         figures = (f"{burst.uploads:,}", burst.mapped.concurrency, burst.mapped.batch, f"{len(burst.dead):,}")
         rates = (f"{burst.hours:.2f}", f"{burst.calls / burst.uploads:.2f}", f"{burst.invocations:,}")
-        rest = (f"{burst.busy / 3600:.2f}", burst.most_receives, f"{burst.most_in_flight:,}", told)
+        rest = (f"{burst.busy / 3600:.2f}", burst.most_receives, f"{burst.most_in_flight:,}", note)
         table.add_row(*map(str, (*figures, *rates, *rest)))
 
     bursts = compared(written, COMPARED)

@@ -346,7 +346,7 @@ class World:
         return [one for one in set(started) if started.count(one) > 1]
 
     def misled(self) -> list[Any]:
-        """Return the executions whose parameters no upload gives, and what SageMaker should not have been asked."""
+        """Return the executions whose parameters no upload gives, and the calls that SageMaker should not have got."""
         right = [[{"Name": "Key", "Value": key}] for key in self.keys.values()]
         executions = self.sagemaker.executions
         return [*self.sagemaker.invalid, *(one for one in executions if one["PipelineParameters"] not in right)]

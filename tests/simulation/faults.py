@@ -57,9 +57,9 @@ ONE = Trigger("team/one", WHEN, (Start("train", KEY),))
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is uploaded, how much of it is told twice, which pipelines start, and whether something is rejected.
+    """What is uploaded, how much of it is delivered twice, which pipelines start, and whether something is rejected.
 
-    ``faults`` are the scenario's own, which lead to the calls that mend them.
+    ``faults`` are the scenario's own, which lead to the calls that repair them.
     """
 
     trigger: Trigger = ONE
@@ -124,7 +124,7 @@ def one_by_one(scenario: Scenario, mode: Mode, most: int) -> Iterator[World]:
 
 
 def at_random(scenario: Scenario, mode: Mode, seed: int) -> World:
-    """Let several faults happen, some of them to what mends the others, and deliveries come late and in any order."""
+    """Let several faults happen, some of them to what repairs the others, and deliveries come late and in any order."""
     chance = random.Random(seed)  # noqa: S311 - the same faults every time
     places = [(chance.choice(CALLS), chance.randrange(1, 4)) for _ in range(chance.randrange(2, 12))]
     faults = {(call, time): chance.choice(kinds(call)) for call, time in places}
@@ -140,13 +140,15 @@ def wrong(world: World, scenario: Scenario) -> str | None:
         return "started twice"
     if len(world.sagemaker.executions) != len(set(world.keys.values())) * len(scenario.starts):
         return "lost a start"
-    told = {(line["outcome"], line["message_id"], line.get("execution_arn")) for line in world.final_verdicts()}
-    started = Counter(arn for outcome, _, arn in told if outcome == "STARTED")
+    reported = {(line["outcome"], line["message_id"], line.get("execution_arn")) for line in world.final_verdicts()}
+    started = Counter(arn for outcome, _, arn in reported if outcome == "STARTED")
     if started != Counter(one["arn"] for one in world.sagemaker.executions):
         return "not one verdict for a start"
-    if {message for _, message, _ in told} != world.keys.keys():
+    if {message for _, message, _ in reported} != world.keys.keys():
         return "lost a verdict"
-    if scenario.rejects and len({message for outcome, message, _ in told if outcome == "REJECTED"}) != len(world.keys):
+    if scenario.rejects and len({message for outcome, message, _ in reported if outcome == "REJECTED"}) != len(
+        world.keys
+    ):
         return "lost a rejection"
     if len(world.sqs.quarantined) < len(world.keys) * scenario.rejects or world.unexplained():
         return "not quarantined with a reason"

@@ -428,7 +428,7 @@ GUARDS: tuple[Guard, ...] = (
         (f"{JANITOR}test_removal.py::test_a_pipeline_in_another_spelling_exists",),
     ),
     Guard(
-        "janitor: a pipeline elsewhere is not asked for here",
+        "janitor: a pipeline elsewhere is not looked up here",
         "janitor.cleanups:elsewhere",
         does_nothing(),
         (f"{JANITOR}test_removal.py::test_a_pipeline_elsewhere_is_never_looked_up",),
@@ -440,7 +440,7 @@ GUARDS: tuple[Guard, ...] = (
         (f"{JANITOR}test_removal.py::test_only_resource_not_found_counts_as_gone",),
     ),
     Guard(
-        "janitor: a pipeline is asked for right before each removal",
+        "janitor: a pipeline is looked up right before each removal",
         "janitor.removal:_created_again",
         call("status", "Status.GONE"),
         (f"{JANITOR}test_handler.py::test_a_pipeline_created_again_keeps_its_references",),

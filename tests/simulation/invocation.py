@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.settings import settings
 from pipeline_triggers.starts import definition
+from pipeline_triggers.telemetry import logger
 
 from tests.simulation.network import refusal
 
@@ -47,7 +50,7 @@ ENVIRONMENT = {
 
 
 def context() -> SimpleNamespace:
-    """Return what Lambda tells a handler of its invocation: the function's time runs from now on."""
+    """Return what Lambda says to a handler about its invocation: the function's time runs from now on."""
     ends_at = time.monotonic() + TIME_OUT
     return SimpleNamespace(
         function_name="handler",
@@ -77,15 +80,15 @@ def sleeping(instead: Callable[[float], None], ours: Callable[[], bool] | None =
     return of_thread
 
 
-class TakesAll:
-    """Stands for an AWS that takes everything and remembers nothing: what it gets is looked at."""
+class AcceptAll:
+    """Stands for an AWS that accepts everything and remembers only what it got."""
 
     def __init__(self) -> None:
         self.started: list[dict[str, Any]] = []
         self.quarantined: list[dict[str, Any]] = []
 
     def call(self, _: BaseClient, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Take a call; a start is denied if a parameter says so."""
+        """Accept a call; a start is denied if a parameter says so."""
         if operation == "StartPipelineExecution":
             if any(parameter["Value"] == "denied" for parameter in parameters["PipelineParameters"]):
                 raise refusal("AccessDeniedException")(operation)
@@ -96,14 +99,26 @@ class TakesAll:
 
 
 @contextmanager
-def taking_all(deployed: Mapping[str, Trigger]) -> Iterator[TakesAll]:
+def accepting_all(deployed: Mapping[str, Trigger]) -> Iterator[AcceptAll]:
     """Put a world around the handlers in which nothing was started before, and any parameter is declared."""
-    world = TakesAll()
+    world = AcceptAll()
     with ExitStack() as stack:
         stack.enter_context(calling(world.call))
         stack.enter_context(patch.object(delivery, "triggers", lambda: deployed))
         stack.enter_context(patch.object(definition, "fit", lambda _, values: dict(values)))
         yield world
+
+
+def verdicts_of(function: Any, records: Sequence[Any]) -> list[dict[str, Any]]:
+    """Let a handler's function handle records, ten at a time and all of them, and return the verdicts that it logs."""
+    log = io.StringIO()
+    with patch.object(logger.registered_handler, "stream", log), redirect_stdout(io.StringIO()):
+        for first in range(0, len(records), 10):
+            batch = {"Records": records[first : first + 10]}
+            assert function.handler(batch, context()) == {"batchItemFailures": []}
+    lines = [json.loads(line) for line in log.getvalue().split("\n") if line]
+    assert {line["message"] for line in lines} == {"verdict"}
+    return lines
 
 
 @contextmanager

@@ -46,7 +46,7 @@ UNIVERSAL = "arn:aws:scheduler:::aws-sdk:sagemaker:startPipelineExecution"
 TIME_OUT = 300  # seconds, as template.yaml says
 WRITES = ("Create", "Delete", "Put", "Update", "Remove", "Send", "Publish", "Tag", "Untag")
 PIPELINE_NAME = re.compile("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}")
-# What the janitor is asked to do: the daily sweep, and the deletion of a pipeline ``Train``.
+# The messages of the janitor: the daily sweep, and the deletion of a pipeline ``Train``.
 SWEEP = '{"sweep": "remove"}'
 DELETED = json.dumps({"deletion": deletion("Train")})
 

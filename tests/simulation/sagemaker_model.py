@@ -40,7 +40,7 @@ class SageMaker:
 
     def start_pipeline_execution(self, **call: Any) -> dict[str, str]:
         """Start, unless the token is remembered."""
-        self.invalid += misfits(call)
+        self.invalid += violations(call)
         self._must_exist("StartPipelineExecution")
         if code := self.refuses(call):
             raise refusal(code)("StartPipelineExecution")
@@ -90,12 +90,12 @@ def _input() -> Any:
     return model.operation_model("StartPipelineExecution").input_shape
 
 
-def misfits(call: Mapping[str, Any]) -> list[str]:
-    """Return what of the call does not fit the service's model."""
-    return list(_misfits("", _input(), call))
+def violations(call: Mapping[str, Any]) -> list[str]:
+    """Return where a call violates the service's model, and how."""
+    return list(_violations("", _input(), call))
 
 
-def _misfits(path: str, shape: Any, value: Any) -> Iterator[str]:
+def _violations(path: str, shape: Any, value: Any) -> Iterator[str]:
     limits = shape.metadata
     size = value if isinstance(value, int) else len(value)
     if not limits.get("min", size) <= size <= limits.get("max", size):
@@ -106,7 +106,7 @@ def _misfits(path: str, shape: Any, value: Any) -> Iterator[str]:
         for name in (value.keys() ^ shape.members.keys()) - (shape.members.keys() - set(shape.required_members)):
             yield f"{path}.{name} is missing, or not known"
         for name in value.keys() & shape.members.keys():
-            yield from _misfits(f"{path}.{name}", shape.members[name], value[name])
+            yield from _violations(f"{path}.{name}", shape.members[name], value[name])
     if shape.type_name == "list":
         for member in value:
-            yield from _misfits(f"{path}[]", shape.member, member)
+            yield from _violations(f"{path}[]", shape.member, member)

@@ -69,8 +69,8 @@ def test_a_message_that_kills_the_function_takes_no_other_along() -> None:
             world.pass_time(world.sqs.next_visible_at() - world.now)
             # The batch comes back as a whole each time.
             world.deliver(*[message for message in messages if message in world.sqs.queue])
-    told = set(outcomes(world))
-    assert told == {*((message, "STARTED") for message in messages[:9]), ("m9", "REJECTED")}
+    reported = set(outcomes(world))
+    assert reported == {*((message, "STARTED") for message in messages[:9]), ("m9", "REJECTED")}
     assert [sent["MessageAttributes"]["reason"]["StringValue"] for sent in world.sqs.quarantined] == [
         f"the function crashed or timed out {MAX_CRASHES} times; its log may say why"
     ]
@@ -155,7 +155,7 @@ def test_a_rejected_event_stays_rejected_when_delivered_again() -> None:
 
 
 def test_tls_that_breaks_after_a_start_repeats_nothing() -> None:
-    """The service may have taken the request: only a search can tell."""
+    """The service may have taken the request: only a search shows it."""
     world = played(World(ONE, honours_tokens=False, faults={(START, 1): "TLS broke"}), Scenario())
     assert wrong(world, Scenario()) is None
     assert world.next(START) == (START, 2)
@@ -238,7 +238,7 @@ def test_a_count_whose_answer_is_lost_is_not_made_twice() -> None:
 
 
 def test_possible_starts_are_looked_for_beyond_the_age() -> None:
-    """An event that is given up although its execution runs would be told two things."""
+    """An event that is given up although its execution runs would get two verdicts."""
     world = World(ONE, honours_tokens=False, faults={(START, 1): "no reply"})
     with world.installed():
         world.upload("in/x")

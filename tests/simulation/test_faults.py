@@ -95,7 +95,7 @@ def test_a_fault_at_any_call_loses_nothing_and_repeats_nothing(mode: Mode) -> No
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_several_faults_lose_nothing_and_repeat_nothing(name: str) -> None:
-    """Some of them happen to what mends the others; messages come late and in any order."""
+    """Some of them happen to what repairs the others; messages come late and in any order."""
     for seed in range(20):
         world = at_random(SCENARIOS[name], HARDEST, seed)
         assert wrong(world, SCENARIOS[name]) is None, world.happened
@@ -107,8 +107,8 @@ def test_a_second_delivery_in_the_middle_of_the_first_waits(honours_tokens: bool
     """EventBridge may deliver an event twice, and two functions may have it at the same time."""
     world = played(World(ONE, honours_tokens, LISTING_BOUND, {at: "a copy"}), Scenario())
     assert wrong(world, Scenario()) is None
-    told = [(verdict["message_id"], verdict["outcome"]) for verdict in world.final_verdicts()]
-    assert sorted(told) == [("m0", "STARTED"), ("m1", "DUPLICATE")]
+    outcomes = [(verdict["message_id"], verdict["outcome"]) for verdict in world.final_verdicts()]
+    assert sorted(outcomes) == [("m0", "STARTED"), ("m1", "DUPLICATE")]
 
 
 def test_of_two_that_take_over_a_start_one_wins() -> None:
@@ -150,10 +150,10 @@ def test_a_redrive_after_fourteen_days_starts_only_the_rest(broken_off: str, tim
         world.redrive()
         assert world.sqs.dead == {}
         world.drain()
-    told = [(verdict["pipeline"], verdict["outcome"]) for verdict in world.final_verdicts()]
-    assert told[:3] == [("a", "STARTED"), ("b", "REJECTED"), ("c", "STARTED")]
-    assert told[3:6] == [("a", "DUPLICATE"), ("b", "STARTED"), ("c", "DUPLICATE")]
-    assert told[6:] == [("a", "DUPLICATE"), ("b", "DUPLICATE"), ("c", "DUPLICATE")] * (times - 1)
+    outcomes = [(verdict["pipeline"], verdict["outcome"]) for verdict in world.final_verdicts()]
+    assert outcomes[:3] == [("a", "STARTED"), ("b", "REJECTED"), ("c", "STARTED")]
+    assert outcomes[3:6] == [("a", "DUPLICATE"), ("b", "STARTED"), ("c", "DUPLICATE")]
+    assert outcomes[6:] == [("a", "DUPLICATE"), ("b", "DUPLICATE"), ("c", "DUPLICATE")] * (times - 1)
     assert world.repeated() == []
 
 
@@ -284,8 +284,8 @@ def test_a_start_that_broke_off_is_found_among_thousands() -> None:
         for number in range(500):
             another = {"PipelineName": "train", "arn": f"arn:of another {number}", "at": world.now}
             parameters = [{"Name": "Key", "Value": f"in/{number}"}]
-            told = {"ClientRequestToken": "", "PipelineExecutionDescription": "another"}
-            world.sagemaker.executions.append({**another, **told, "PipelineParameters": parameters})
+            options = {"ClientRequestToken": "", "PipelineExecutionDescription": "another"}
+            world.sagemaker.executions.append({**another, **options, "PipelineParameters": parameters})
         world.upload("in/x")
         world.drain()
     assert sum(one["PipelineParameters"][0]["Value"] == "in/x" for one in world.sagemaker.executions) == 1
@@ -367,9 +367,9 @@ def test_the_table_in_memory_answers_as_dynamodb_does(state_table: Any, monkeypa
                 (attempts.decided, (message, receives, [Verdict(Outcome.REJECTED, "team/one", "event")])),
             ]
         )
-        told = answer(ours, function, arguments)
-        assert told == answer(state_table, function, arguments)
-        entries += [told] if isinstance(told, ledger.Entry) else []
+        returned = answer(ours, function, arguments)
+        assert returned == answer(state_table, function, arguments)
+        entries += [returned] if isinstance(returned, ledger.Entry) else []
         now += chance.choice([0, 1, ledger.LEASE])
     items = {item["id"]: item for item in state_table.scan()["Items"] if item.get("expires", now) >= now}
     assert {id_: ours.get_item({"id": id_}, ConsistentRead=True)["Item"] for id_ in items} == items

@@ -41,7 +41,7 @@ class History(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(["in/x", "in/y", "in/x+y%20z"]))
     def upload(self, key: str) -> None:
-        """EventBridge tells of an upload, or once more of one that it has told of."""
+        """EventBridge delivers an upload, or once more one that it has delivered."""
         self.world.upload(key)
 
     @precondition(lambda self: self.world.sqs.queue)
@@ -74,7 +74,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def forget_tokens(self) -> None:
-        """SageMaker forgets what it was asked for."""
+        """SageMaker forgets tokens."""
         self.world.sagemaker.forget_tokens()
 
     @rule(missing=st.booleans())
@@ -100,7 +100,7 @@ class History(RuleBasedStateMachine):
         assert self.world.unexplained() == []
 
     def teardown(self) -> None:
-        """Once all is mended and redriven, all was started, and each message has its verdicts."""
+        """Once all is fixed and redriven, all was started, and each message has its verdicts."""
         with self.around:
             self.world.sagemaker.missing, self.world.deployed, self.world.faults = False, True, {}
             self.world.drain()
@@ -116,8 +116,10 @@ class History(RuleBasedStateMachine):
         assert {verdict["message_id"] for verdict in verdicts} == self.world.keys.keys()
         arns = {verdict.get("execution_arn") for verdict in verdicts} - {None}
         assert arns == {one["arn"] for one in executions}
-        told = {(one["execution_arn"], one["message_id"]) for one in verdicts if one["outcome"] == "STARTED"}
-        assert len(told) == len({arn for arn, _ in told}), "two messages were told that they started the same"
+        started_by = {(one["execution_arn"], one["message_id"]) for one in verdicts if one["outcome"] == "STARTED"}
+        assert len(started_by) == len({arn for arn, _ in started_by}), (
+            "two messages report that they started the same execution"
+        )
 
 
 TestAnyHistory = History.TestCase

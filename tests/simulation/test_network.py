@@ -52,13 +52,13 @@ class Body:
 
 def answer(error: ClientError | None = None) -> AWSResponse:
     """Return an answer as it comes over the network, in each protocol that these services speak."""
-    status, told = 200, {}
+    status, content = 200, {}
     if error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         code = error.response["Error"]["Code"]
-        told = {"__type": code, "message": "no"}
+        content = {"__type": code, "message": "no"}
     headers = {"content-type": "application/x-amz-json-1.1"}
-    return AWSResponse("https://aws", status, headers, Body(json.dumps(told).encode()))  # type: ignore[arg-type]
+    return AWSResponse("https://aws", status, headers, Body(json.dumps(content).encode()))  # type: ignore[arg-type]
 
 
 def really(client: Any, sequence: tuple[str, ...]) -> tuple[int, str]:

@@ -53,8 +53,8 @@ def main() -> None:
         (directory / "orders.yaml").write_text(head + triggers, encoding="utf-8")
         (directory / "stages.yaml").write_text("dev: {RawBucket: raw-dev}\nprod: {RawBucket: raw-prod}\n")
         command = [str(Path(sys.executable).with_name("triggers")), "compile", "--documents", name]
-        started, told = timed(command, arguments.runs)
-        print(told, end="")
+        started, printed = timed(command, arguments.runs)
+        print(printed, end="")
         print(f"triggers compile, the command   {started:8.3f} s")
         load = [sys.executable, "-c", LOAD, name, str(arguments.triggers)]
         loads = [run(load).split() for _ in range(arguments.runs)]
@@ -68,9 +68,9 @@ def timed(command: list[str], runs: int) -> tuple[float, str]:
     seconds = []
     for _ in range(runs):
         start = time.perf_counter()
-        told = run(command)
+        printed = run(command)
         seconds.append(time.perf_counter() - start)
-    return median(seconds), told
+    return median(seconds), printed
 
 
 def run(command: list[str]) -> str:

@@ -28,7 +28,7 @@ Question = Mapping[str, Any]  # an expression, the event and the variables
 
 
 def main() -> int:
-    """Ask the reference, print how we compare, and record its answers unless told otherwise."""
+    """Ask the reference, print how we compare, and record its answers unless an option says otherwise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reference", type=Path, help="the reference's folder, which holds its package.json")
     parser.add_argument("--suite", type=Path, help="compare the reference's own test suite, and record nothing")

@@ -70,6 +70,6 @@ def test_every_failure_of_the_network_that_botocore_knows_passes() -> None:
 
 @pytest.mark.usefixtures("new_clients")
 def test_a_start_is_never_called_again_by_botocore() -> None:
-    """Which can't tell a start that was refused from one that got no answer."""
+    """It does not distinguish a refused start from one that got no answer."""
     config: Any = aws.starter().meta.config
     assert config.retries["total_max_attempts"] == 1

@@ -177,7 +177,7 @@ def assert_kept(table: dict[str, Any]) -> None:
 
 
 def test_an_alarm_looks_at_each_dead_letter_queue_at_each_function_and_at_max_starts() -> None:
-    """Nothing waits there unseen, no function breaks off unseen; whom to tell is a parameter."""
+    """Nothing waits there unseen, no function breaks off unseen; a parameter names whom to notify."""
     alarms = of_type("AWS::CloudWatch::Alarm")
     of_queues = {f"{handler}DeadLetterAlarm" for handler in FUNCTIONS}
     of_functions = {f"{handler}ErrorsAlarm" for handler in FUNCTIONS}
@@ -353,7 +353,7 @@ def test_the_sweep_says_what_the_janitor_reads() -> None:
 
 @pytest.mark.parametrize("field", ["orphans", "removed"])
 def test_the_largest_clean_up_fits_into_a_message(field: str) -> None:
-    """And what is told of it into an event: SQS took 256 KB at first, and EventBridge; more of either is not needed."""
+    """And its report into an event: SQS took 256 KB at first, and EventBridge; more of either is not needed."""
     most = transformed()["Parameters"]["JanitorMostRemovals"]["MaxValue"]
     found = tuple(
         cleanups.Orphan("schedule", "g" * 64, f"{number:064}", "", f"{number:0120}") for number in range(most + 1)
@@ -363,8 +363,8 @@ def test_the_largest_clean_up_fits_into_a_message(field: str) -> None:
     lists: Any = {field: found, "existing": existing, "kept": kept}
     cleanup = cleanups.Cleanup("m" * 36, 0, None, True, **lists)
     assert len(cleanup.dump()) < 256 * 1024
-    told = report.report_of(cleanup, most + 1, "s" * 128)
-    assert len(json.dumps(told, ensure_ascii=False)) < 256 * 1024
+    reported = report.report_of(cleanup, most + 1, "s" * 128)
+    assert len(json.dumps(reported, ensure_ascii=False)) < 256 * 1024
 
 
 def test_samconfig_environments_are_complete() -> None:

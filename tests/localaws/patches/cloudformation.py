@@ -21,13 +21,15 @@ def find_stacks_by_resource() -> None:
     whole = handlers._describe_stack_resources
 
     def found(parameters: Any) -> Any:
-        wanted = handlers._p(parameters, "PhysicalResourceId")
-        if not wanted:
+        physical_id = handlers._p(parameters, "PhysicalResourceId")
+        if not physical_id:
             return describe(parameters)
         for stack in _stacks.values():
-            if any(resource.get("PhysicalResourceId") == wanted for resource in stack.get("_resources", {}).values()):
+            if any(
+                resource.get("PhysicalResourceId") == physical_id for resource in stack.get("_resources", {}).values()
+            ):
                 return describe({**parameters, "StackName": [stack["StackName"]]})
-        return handlers._error("ValidationError", f"Stack for {wanted} does not exist")
+        return handlers._error("ValidationError", f"Stack for {physical_id} does not exist")
 
     handlers._describe_stack_resources = found
     handlers._ACTION_HANDLERS["DescribeStackResources"] = found

@@ -21,12 +21,12 @@ def name_resources() -> None:
     ) -> Any:
         if service == "scheduler" and (named := re.fullmatch(r"/schedules/([^/]+)", path)):
             sent = json.loads(body or b"{}").get("GroupName")
-            asked = (query.get("groupName") or [None])[0]
-            return f"arn:aws:scheduler:{region}:{account}:schedule/{sent or asked or 'default'}/{named[1]}"
-        if service == "events" and (asked := json.loads(body or b"{}")):
-            if arn := asked.get("ResourceARN"):
+            queried = (query.get("groupName") or [None])[0]
+            return f"arn:aws:scheduler:{region}:{account}:schedule/{sent or queried or 'default'}/{named[1]}"
+        if service == "events" and (request := json.loads(body or b"{}")):
+            if arn := request.get("ResourceARN"):
                 return arn
-            name, bus = asked.get("Rule") or asked.get("Name"), asked.get("EventBusName") or "default"
+            name, bus = request.get("Rule") or request.get("Name"), request.get("EventBusName") or "default"
             if name and "EventBus" not in headers.get("x-amz-target", ""):
                 within = "" if bus == "default" else f"{bus}/"
                 return f"arn:aws:events:{region}:{account}:rule/{within}{name}"

@@ -49,9 +49,9 @@ def enforce_iam() -> None:
     ) -> Any:
         if service != "sagemaker":
             return original(service, method, path, headers, body, query, region, account)
-        asked = json.loads(body or b"{}")
+        request = json.loads(body or b"{}")
         for kind, member in _RESOURCES:
-            if name := asked.get(member):
+            if name := request.get(member):
                 return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name}"
         return "*"
 

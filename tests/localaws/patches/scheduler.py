@@ -41,8 +41,8 @@ def _strict(call: Any) -> Any:
         start = scheduler._to_epoch(body.get("StartDate"))
         recurring = not body.get("ScheduleExpression", "").startswith("at(")
         if recurring and start is not None and start < time.time() - _LEEWAY:
-            told = "The StartDate you specify cannot be earlier than 5 minutes ago."
-            return scheduler._error(400, "ValidationException", told)
+            message = "The StartDate you specify cannot be earlier than 5 minutes ago."
+            return scheduler._error(400, "ValidationException", message)
         return call(name, body)
 
     return strict

@@ -30,7 +30,7 @@ def sagemaker() -> Iterator[Any]:
 
 
 def test_ministack_has_no_sagemaker() -> None:
-    """So moto's is mounted, and ministack's IAM is told of its actions."""
+    """So moto's is mounted, and ministack's IAM learns of its actions."""
     assert "sagemaker" not in router.SERVICE_PATTERNS
     assert "sagemaker" not in iam_actions.SERVICE_TO_IAM_NAMESPACE
 
@@ -154,8 +154,8 @@ def test_ministack_names_all_resources_of_a_stack(monkeypatch: pytest.MonkeyPatc
 def test_ministack_takes_every_schedule_for_one_of_the_default_group() -> None:
     """Its IAM does; and a call about a rule's targets for one about the bus."""
     region, account = "eu-central-1", "123456789012"
-    asked: Any = ("scheduler", "GET", "/schedules/s", {}, b"", {"groupName": ["team"]}, region, account)
-    assert iam_actions.extract_resource_arn(*asked).endswith(":schedule/default/s")
+    request: Any = ("scheduler", "GET", "/schedules/s", {}, b"", {"groupName": ["team"]}, region, account)
+    assert iam_actions.extract_resource_arn(*request).endswith(":schedule/default/s")
     body = b'{"Rule": "r", "EventBusName": "team"}'
     of_rule: Any = ("events", "POST", "/", {"x-amz-target": "AWSEvents.RemoveTargets"}, body, {}, region, account)
     assert iam_actions.extract_resource_arn(*of_rule).endswith(":event-bus/team")

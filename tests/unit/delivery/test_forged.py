@@ -12,7 +12,7 @@ from pipeline_triggers.telemetry import logger
 
 from functions import on_endpoint_status, on_event, on_s3_upload, on_sns_message
 from tests import PROJECT
-from tests.simulation.invocation import context, record, taking_all
+from tests.simulation.invocation import accepting_all, context, record
 
 BOTH = (Start("train", {}), Start("report", {}))
 TRIGGERS = {
@@ -36,7 +36,7 @@ EVENTS: list[dict[str, Any]] = [
 def test_a_forged_message_starts_nothing(handler: Any, trigger: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is rejected and quarantined: the trigger is another handler's, disabled, direct, or lacks a request."""
     monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())
-    with taking_all(TRIGGERS) as world:
+    with accepting_all(TRIGGERS) as world:
         bodies = [json.dumps({"trigger": trigger, "event": event}) for event in EVENTS]
         records = [record(f"m{at}", body) for at, body in enumerate(bodies)]
         assert handler.handler({"Records": records}, context()) == {"batchItemFailures": []}

@@ -16,7 +16,7 @@ from pipeline_triggers.starts.dead_letters import MAX_MESSAGE_BYTES
 
 from functions import on_s3_upload
 from tests.simulation.delivery_world import World
-from tests.simulation.invocation import TIME_OUT, context, record, taking_all
+from tests.simulation.invocation import TIME_OUT, accepting_all, context, record
 
 START = Start("train", {"Key": "$.detail.object.key"})
 WHEN = When("s3", {"bucket": "raw", "key": "in/*"})
@@ -119,7 +119,7 @@ def test_exactly_the_failed_messages_come_back(masks: list[tuple[bool, ...]]) ->
     """Whichever of a batch of ten fail, those and no others are delivered again; the others are started."""
     ids = [f"m{number}" for number in range(10)]
     trigger = Trigger("team/one", When("s3", {"bucket": "raw"}), (Start("train", {"Key": "$.detail.object.etag"}),))
-    with taking_all({trigger.id: trigger}) as world:
+    with accepting_all({trigger.id: trigger}) as world:
         for fails in masks:
             world.started.clear()
             bodies = [uploaded(name, etag="denied" if one else name) for name, one in zip(ids, fails, strict=True)]
@@ -234,7 +234,7 @@ def test_the_last_failure_is_quarantined_with_what_is_known(world: World) -> Non
 
 @pytest.mark.parametrize("limit", ["throttled", "busy"])
 def test_transient_errors_make_an_event_wait(world: World, limit: str) -> None:
-    """However often: it is told, hidden for longer each time, and started when the limit is gone."""
+    """However often: it is reported, hidden for longer each time, and started when the limit is gone."""
     body = uploaded(f"in/{limit}")
     for receives in range(1, 12):
         assert handle(world, body, receives=receives) == ["m0"]
@@ -276,8 +276,8 @@ def test_a_repeated_delivery_starts_nothing_more(world: World) -> None:
     for names in ("m", "m", "other"):
         assert handle(world, uploaded("in/x"), names=names) == []
     assert started(world) == ["in/x"]
-    told = [(verdict["outcome"], verdict["execution_arn"]) for verdict in verdicts(world)]
-    assert told == [("STARTED", "arn:0"), ("STARTED", "arn:0"), ("DUPLICATE", "arn:0")]
+    outcomes = [(verdict["outcome"], verdict["execution_arn"]) for verdict in verdicts(world)]
+    assert outcomes == [("STARTED", "arn:0"), ("STARTED", "arn:0"), ("DUPLICATE", "arn:0")]
 
 
 def test_more_starts_than_a_trigger_may_make_wait(world: World) -> None:
@@ -354,7 +354,7 @@ def test_a_dry_run_checks_all_and_starts_nothing(world: World) -> None:
 
 
 def test_a_pipeline_that_fails_does_not_hold_up_the_others(world: World) -> None:
-    """Each is tried; what came of them is told once, when nothing is retried any more."""
+    """Each is tried; what came of them is reported once, when nothing is retried any more."""
     body = uploaded("in/x", "team/several")
     assert handle(world, body) == ["m0"]
     assert started(world) == ["in/x", "in/x"]
@@ -362,9 +362,9 @@ def test_a_pipeline_that_fails_does_not_hold_up_the_others(world: World) -> None
 
     fail_but_once(world, body, first=2)
     assert handle(world, body, receives=MAX_FAILURES) == []
-    told = [(verdict["pipeline"], verdict["outcome"], verdict["subject"]) for verdict in verdicts(world)]
+    outcomes = [(verdict["pipeline"], verdict["outcome"], verdict["subject"]) for verdict in verdicts(world)]
     subject = "s3://raw/in/x"
-    assert told == [
+    assert outcomes == [
         ("rejected", "REJECTED", subject),
         ("train", "STARTED", subject),
         ("denied", "REJECTED", subject),
@@ -377,7 +377,7 @@ def test_a_pipeline_that_fails_does_not_hold_up_the_others(world: World) -> None
 
 
 def test_a_bug_is_given_up_with_its_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever fails outside of a start is told the last time, too."""
+    """Whatever fails outside of a start is reported the last time, too."""
 
     def broken() -> dict[str, Trigger]:
         raise ZeroDivisionError("our bug")

@@ -1,4 +1,4 @@
-"""What events leave out: asked of AWS, and allowed, only where an expression names it."""
+"""What events leave out: looked up in AWS, and allowed, only where an expression names it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENDPOINT = {"name": "churn-prod", "config": "churn-prod-1", "status": "InService
 
 @dataclass
 class Aws:
-    """Stands for the services that are asked; notes each call."""
+    """Stands for the services; records each call."""
 
     exceptions: ClassVar[Any] = botocore.exceptions
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Aws:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     """All of AWS."""
     world = Aws()
     monkeypatch.setattr(aws, "s3", lambda: world)
@@ -124,15 +124,15 @@ def granted(one: Trigger) -> dict[str, Any]:
     ],
 )
 def test_a_named_field_is_looked_up_once_and_allowed(
-    asked: Aws, value: str, operation: tuple[str, Any], answer: Any, expected: str, actions: set[str]
+    services: Aws, value: str, operation: tuple[str, Any], answer: Any, expected: str, actions: set[str]
 ) -> None:
     """However often it is named; wherever it is named."""
-    asked.answers[operation[0]] = answer
+    services.answers[operation[0]] = answer
     source = "endpoint" if "$endpoint" in value else "s3"
     twice = trigger(value, value, condition="{% true %}", source=source)
     occurrence = admitted(twice, happened())
     assert evaluate(value, occurrence) == expected
-    assert asked.calls == [operation]
+    assert services.calls == [operation]
     assert granted(twice).keys() == actions
     for where in ({"condition": value}, {"dedupe": value}, {"options": Options(display_name=value)}):
         assert lookups.needed(trigger(**where)) == lookups.needed(twice)
@@ -141,47 +141,47 @@ def test_a_named_field_is_looked_up_once_and_allowed(
 @pytest.mark.parametrize(
     "value", ["{% $object.key & $endpoint.name %}", "$.detail.object.key", "x", "{% detail.metadata %}"]
 )
-def test_nothing_else_is_looked_up_or_allowed(asked: Aws, value: str) -> None:
+def test_nothing_else_is_looked_up_or_allowed(services: Aws, value: str) -> None:
     """What the event carries costs no call."""
     admitted(trigger(value), happened())
-    assert asked.calls == []
+    assert services.calls == []
     assert granted(trigger(value)) == {}
 
 
-def test_the_uploaded_version_is_looked_up(asked: Aws) -> None:
+def test_the_uploaded_version_is_looked_up(services: Aws) -> None:
     """The object may have been overwritten since."""
-    asked.answers["head_object"] = {"Metadata": {}}
+    services.answers["head_object"] = {"Metadata": {}}
     admitted(trigger("{% $object.metadata %}"), happened(object={**OBJECT, "version_id": "v1"}))
-    assert asked.calls[0][1]["VersionId"] == "v1"
+    assert services.calls[0][1]["VersionId"] == "v1"
 
 
-def test_a_filtered_event_causes_no_lookup(asked: Aws) -> None:
+def test_a_filtered_event_causes_no_lookup(services: Aws) -> None:
     """The name is looked at first."""
     one = Trigger("t/t", When("endpoint", {"name": "other-*", "status": ["InService"]}), (Start("p", {}),),
                   condition="{% $endpoint.data_capture_uri = 'x' %}")  # fmt: skip
     with pytest.raises(Exception, match="the name does not match"):
         admitted(one, happened())
-    assert asked.calls == []
+    assert services.calls == []
 
 
 @pytest.mark.parametrize("code", ["404", "NoSuchKey", "ResourceNotFound", "ValidationException"])
-def test_a_missing_object_rejects_the_event(asked: Aws, code: str) -> None:
+def test_a_missing_object_rejects_the_event(services: Aws, code: str) -> None:
     """No retry brings it back; a throttle is retried."""
-    asked.answers["head_object"] = code
+    services.answers["head_object"] = code
     with pytest.raises(Rejected, match=rf"\$object\.metadata can't be looked up: {code}: no"):
         admitted(trigger("{% $object.metadata %}"), happened())
-    asked.answers["head_object"] = "SlowDown"
+    services.answers["head_object"] = "SlowDown"
     with pytest.raises(ClientError):
         admitted(trigger("{% $object.metadata %}"), happened())
 
 
-def test_values_of_a_filtered_event_cause_no_lookup(asked: Aws) -> None:
+def test_values_of_a_filtered_event_cause_no_lookup(services: Aws) -> None:
     """The condition comes first, with what it needs itself."""
-    asked.answers["get_object_tagging"] = {"TagSet": []}
+    services.answers["get_object_tagging"] = {"TagSet": []}
     one = trigger("{% $object.metadata.team %}", condition="{% $exists($object.tags.stage) %}")
     with pytest.raises(Filtered, match="condition not met"):
         admitted(one, happened())
-    assert [operation for operation, _ in asked.calls] == ["get_object_tagging"]
+    assert [operation for operation, _ in services.calls] == ["get_object_tagging"]
 
 
 @CFN_LINT
@@ -225,11 +225,11 @@ def test_a_failed_lookup_rejects_the_event(monkeypatch: pytest.MonkeyPatch, name
         admitted(trigger("x", source="drift"), happened(job={"name": name}))
 
 
-def test_a_lookup_needs_its_fields_in_the_event(asked: Aws) -> None:
-    """Such as the configuration whose models are asked for."""
+def test_a_lookup_needs_its_fields_in_the_event(services: Aws) -> None:
+    """Such as the configuration whose models are looked up."""
     with pytest.raises(Rejected, match=r"\$endpoint\.models can't be looked up: the event does not say 'config'"):
         admitted(trigger("{% $endpoint.models %}"), happened(endpoint={"name": "churn-prod"}))
-    assert asked.calls == []
+    assert services.calls == []
 
 
 @pytest.mark.parametrize(
@@ -274,9 +274,9 @@ def body(text: bytes) -> dict[str, Any]:
     return {"ContentLength": len(text), "Body": StreamingBody(io.BytesIO(text), len(text))}
 
 
-def run(asked: Aws) -> None:
-    """Let DescribeProcessingJob tell of a monitor's run that found violations."""
-    asked.answers["describe_processing_job"] = {
+def run(services: Aws) -> None:
+    """Let DescribeProcessingJob answer with a monitor's run that found violations."""
+    services.answers["describe_processing_job"] = {
         "MonitoringScheduleArn": "arn:aws:sagemaker:eu-central-1:123456789012:monitoring-schedule/m",
         "ExitMessage": "CompletedWithViolations: 2",
         "ProcessingOutputConfig": {"Outputs": [{"S3Output": {"S3Uri": "s3://bucket/run"}}]},
@@ -284,16 +284,16 @@ def run(asked: Aws) -> None:
 
 
 @pytest.mark.parametrize("name", ["constraint_violations.json", "constraints_violations.json"])
-def test_a_monitor_s_violations_are_read_from_either_spelling(asked: Aws, name: str) -> None:
+def test_a_monitor_s_violations_are_read_from_either_spelling(services: Aws, name: str) -> None:
     """The documentation has both."""
-    run(asked)
+    run(services)
 
     def get_object(**asked_for: str) -> Any:
         if asked_for != {"Bucket": "bucket", "Key": f"run/{name}"}:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
         return body(VIOLATIONS)
 
-    asked.answers["get_object"] = get_object
+    services.answers["get_object"] = get_object
     value = "{% $join($monitor.violations.feature_name, ' ') %}"
     one = trigger(value, source="drift")
     assert evaluate(value, admitted(one, happened(job={"name": "j"}))) == "tenure age"
@@ -305,20 +305,20 @@ def test_a_monitor_s_violations_are_read_from_either_spelling(asked: Aws, name: 
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"violations": 5}', b"[" * 100_000, b"x" * 1_000_001])
-def test_unreadable_violations_reject_the_event(asked: Aws, text: bytes) -> None:
+def test_unreadable_violations_reject_the_event(services: Aws, text: bytes) -> None:
     """With the file's name."""
-    run(asked)
-    asked.answers["get_object"] = body(text)
+    run(services)
+    services.answers["get_object"] = body(text)
     with pytest.raises(Rejected, match=r"s3://bucket/run/constraint_violations\.json"):
         admitted(trigger("{% $count($monitor.violations) %}", source="drift"), happened(job={"name": "j"}))
 
 
-def test_a_monitor_s_endpoint_is_its_schedule_s(asked: Aws) -> None:
+def test_a_monitor_s_endpoint_is_its_schedule_s(services: Aws) -> None:
     """The run itself does not say it."""
-    run(asked)
-    asked.answers["describe_monitoring_schedule"] = {"EndpointName": "churn-prod"}
+    run(services)
+    services.answers["describe_monitoring_schedule"] = {"EndpointName": "churn-prod"}
     value = "{% $monitor.endpoint %}"
     one = trigger(value, source="drift")
     assert evaluate(value, admitted(one, happened(job={"name": "j"}))) == "churn-prod"
-    assert [call for call, _ in asked.calls] == ["describe_processing_job", "describe_monitoring_schedule"]
+    assert [call for call, _ in services.calls] == ["describe_processing_job", "describe_monitoring_schedule"]
     assert "sagemaker:DescribeMonitoringSchedule" in granted(one)

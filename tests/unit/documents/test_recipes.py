@@ -124,8 +124,8 @@ def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
     if found is None:
         return eventbridge.read(MONTH_CLOSED, "event")
     if found.request:
-        wanted = {"InputDataUrl": "s3://raw/churn/2026-10/data.csv"}
-        return replace(found, request=replace(found.request, pipeline="train", parameters=wanted))
+        requested = {"InputDataUrl": "s3://raw/churn/2026-10/data.csv"}
+        return replace(found, request=replace(found.request, pipeline="train", parameters=requested))
     if trigger.id == "recipes/drift-by-topic":
         arn = trigger.when.fields["topic"]
         notification = {"Type": "Notification", "MessageId": "m", "TopicArn": arn, "Message": json.dumps(ALARM)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
 from collections.abc import Iterator
@@ -18,13 +17,12 @@ from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.starts import start
 from pipeline_triggers.starts.plan import plan
-from pipeline_triggers.telemetry import logger
 
 from functions import on_endpoint_status, on_event, on_s3_upload, on_sns_message
 from tests import PROJECT
 from tests.effort import cases
-from tests.simulation.invocation import ENVIRONMENT, TakesAll, context, record, taking_all
-from tests.simulation.sagemaker_model import misfits
+from tests.simulation.invocation import ENVIRONMENT, AcceptAll, accepting_all, record, verdicts_of
+from tests.simulation.sagemaker_model import violations
 
 BODIES, KEYS = cases(10_000), cases(10_000)
 OTHER_TOPIC = f"{ENVIRONMENT['REQUESTS_TOPIC_ARN']}-other"
@@ -72,9 +70,9 @@ TWICE = '{"trigger": "team/upload", "trigger": "team/event", '
 
 
 @pytest.fixture
-def fake() -> Iterator[TakesAll]:
-    """A handler in a world that takes everything."""
-    with taking_all(TRIGGERS) as world:
+def fake() -> Iterator[AcceptAll]:
+    """A handler in an AWS that accepts everything."""
+    with accepting_all(TRIGGERS) as world:
         yield world
 
 
@@ -113,37 +111,29 @@ def body(chance: random.Random, event: dict[str, Any], trigger: Trigger) -> str:
 
 
 @pytest.mark.parametrize("function", HANDLERS, ids=lambda function: function.__name__)
-def test_whatever_is_in_a_queue_ends_in_a_verdict(
-    fake: TakesAll, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: Any
-) -> None:
+def test_whatever_is_in_a_queue_ends_in_a_verdict(fake: AcceptAll, function: Any) -> None:
     """None is an error of ours, none starts what its trigger does not, and none is dropped without a reason."""
-    chance, log = random.Random(7), io.StringIO()  # noqa: S311 - the same bodies every time
-    monkeypatch.setattr(logger.registered_handler, "stream", log)
+    chance = random.Random(7)  # noqa: S311 - the same bodies every time
     sources, trigger = HANDLERS[function]
     events = [json.loads((PROJECT / "events" / f"{name}.json").read_text(encoding="utf-8")) for name in sources]
     count = BODIES // len(HANDLERS)
-    for first in range(0, count, 10):
-        bodies = [body(chance, chance.choice(events), trigger) for _ in range(10)]
-        # The second time that each of them comes: the first time, a removed trigger is looked for once more.
-        batch = {"Records": [record(f"m{first + at}", text, receives=2) for at, text in enumerate(bodies)]}
-        assert function.handler(batch, context()) == {"batchItemFailures": []}
-    capsys.readouterr()
-    verdicts = [json.loads(line) for line in log.getvalue().split("\n") if line]
-    assert {line["message"] for line in verdicts} == {"verdict"}
+    bodies = [body(chance, chance.choice(events), trigger) for _ in range(count)]
+    # The second time that each of them comes: the first time, a removed trigger is looked for once more.
+    verdicts = verdicts_of(function, [record(f"m{at}", text, receives=2) for at, text in enumerate(bodies)])
     assert {verdict["message_id"] for verdict in verdicts} == {f"m{at}" for at in range(count)}
     outcomes = [verdict["outcome"] for verdict in verdicts]
     assert outcomes.count("STARTED") == len(fake.started) > count / 10
     assert len({one["message_id"] for one in verdicts if one["outcome"] == "REJECTED"}) == len(fake.quarantined)
     assert len(fake.quarantined) > count / 10
     for call in fake.started:
-        assert misfits(call) == []
+        assert violations(call) == []
         named = TRIGGERS[call["PipelineExecutionDescription"].removeprefix("trigger ").partition(",")[0]]
         assert call["PipelineName"] in [one.pipeline for one in named.start]
     for sent in fake.quarantined:
-        told = {name: attribute["StringValue"] for name, attribute in sent["MessageAttributes"].items()}
-        assert told["reason"]
-        assert told["event_id"]
-        assert "".join(told.values()).isprintable()
+        attributes = {name: attribute["StringValue"] for name, attribute in sent["MessageAttributes"].items()}
+        assert attributes["reason"]
+        assert attributes["event_id"]
+        assert "".join(attributes.values()).isprintable()
 
 
 PIECES = [
@@ -153,11 +143,11 @@ PIECES = [
 ]
 
 
-def test_any_key_reaches_its_parameter_as_it_was_uploaded(fake: TakesAll) -> None:
-    """EventBridge tells it raw; S3's own notifications encode it, once."""
+def test_any_key_reaches_its_parameter_as_it_was_uploaded(fake: AcceptAll) -> None:
+    """EventBridge sends it raw; S3's own notifications encode it, once."""
     chance = random.Random(11)  # noqa: S311 - the same keys every time
     raw = Trigger("team/upload", HANDLERS[on_s3_upload][1].when, (Start("train", {"Key": "$.detail.object.key"}),))
-    told = Trigger("team/topic", HANDLERS[on_sns_message][1].when, (Start("train", {"Key": "{% $object.key %}"}),))
+    notified = Trigger("team/topic", HANDLERS[on_sns_message][1].when, (Start("train", {"Key": "{% $object.key %}"}),))
     keys = ["".join(chance.choices(PIECES, k=chance.randrange(1, 12))) for _ in range(KEYS)]
     for key in keys:
         event = {"id": "e", "detail": {"bucket": {"name": "raw"}, "object": {"key": key, "etag": "e"}}}
@@ -167,7 +157,7 @@ def test_any_key_reaches_its_parameter_as_it_was_uploaded(fake: TakesAll) -> Non
         envelope = {"Type": "Notification", "MessageId": "m", "TopicArn": OTHER_TOPIC, "Message": message}
         for trigger, read, text in (
             (raw, partial(from_rule, "OnS3Upload"), rule),
-            (told, partial(from_topic, "own"), json.dumps(envelope)),
+            (notified, partial(from_topic, "own"), json.dumps(envelope)),
         ):
             (arrival,) = read(text, {trigger.id: trigger})
             start.execute(plan(trigger, 0, arrival.occurrence(), "stack"), lambda: aws.LONGEST_START)

@@ -121,7 +121,7 @@ def scheduled(time: str, timezone: str = "Europe/Berlin") -> Occurrence:
 
 
 def test_a_schedule_binds_its_time_and_its_own_date() -> None:
-    """The time that was asked for, in UTC and in the schedule's zone."""
+    """The scheduled time, in UTC and in the schedule's zone."""
     assert eventbridge.read(SCHEDULED, "schedule").bindings == {
         "scheduled": {
             "time": "2026-11-01T01:00:00Z",

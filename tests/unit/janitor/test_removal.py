@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -21,6 +21,7 @@ from tests.simulation.janitor_world import (
     SWEEP,
     UNIVERSAL,
     Account,
+    Before,
     answered,
     everything,
     native,
@@ -30,6 +31,25 @@ from tests.simulation.janitor_world import (
     targets,
     universal,
 )
+
+
+def kept(account: Account) -> list[dict[str, str]]:
+    """Return what the only report says was kept."""
+    (report,) = account.reports
+    return list(report["kept"])
+
+
+def denying_once(call: str) -> Before:
+    """Deny the first call of this name."""
+    denials = iter([answered(403, DENIED)])
+    return lambda name, _: next(denials, None) if name == call else None
+
+
+def change_schedule(name: str, target: Mapping[str, Any]) -> None:
+    """Give a schedule another target."""
+    scheduler: Any = boto3.client("scheduler")
+    fields = {"ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+    scheduler.update_schedule(Name=name, Target={**target, "RoleArn": ROLE}, **fields)
 
 
 @pytest.mark.parametrize("body", [DELETED, SWEEP])
@@ -82,9 +102,8 @@ def test_a_pipeline_elsewhere_is_never_looked_up(account: Account) -> None:
     account.work(SWEEP)
     assert account.removals() == []
     assert "DescribePipeline" not in account.calls
-    (report,) = account.reports
-    assert {one["what"] for one in report["kept"]} == {"schedule default/region", "schedule default/account"}
-    assert all("can't be looked up from here" in one["reason"] for one in report["kept"])
+    assert {one["what"] for one in kept(account)} == {"schedule default/region", "schedule default/account"}
+    assert all("can't be looked up from here" in one["reason"] for one in kept(account))
 
 
 def test_resources_of_stacks_stay(account: Account) -> None:
@@ -104,8 +123,7 @@ def test_resources_of_stacks_stay(account: Account) -> None:
     account.work(DELETED)
     assert schedules() == {"default/owned"}
     assert targets() == {"team/rule/p"}
-    (report,) = account.reports
-    assert {one["reason"] for one in report["kept"]} == {"it belongs to the stack shop; remove it there"}
+    assert {one["reason"] for one in kept(account)} == {"it belongs to the stack shop; remove it there"}
     assert account.calls.count("DescribeStackResources") == 4 + 2  # the rule's name, and its name with its bus
 
 
@@ -120,8 +138,7 @@ def test_a_rule_is_owned_by_its_arn_too(account: Account) -> None:
         account.cloudformation.resources[arn] = ("AWS::Events::Rule", "shop", "CREATE_COMPLETE")
     account.work(DELETED)
     assert targets() == {"default/owned/p", "team/owned/p"}
-    (report,) = account.reports
-    assert {one["reason"] for one in report["kept"]} == {"it belongs to the stack shop; remove it there"}
+    assert {one["reason"] for one in kept(account)} == {"it belongs to the stack shop; remove it there"}
 
 
 def test_possible_resources_of_a_large_stack_stay(account: Account) -> None:
@@ -134,8 +151,7 @@ def test_possible_resources_of_a_large_stack_stay(account: Account) -> None:
     put_schedule("free", native("train"))
     account.work(DELETED)
     assert schedules() == {"default/owned"}
-    (report,) = account.reports
-    assert [one["reason"] for one in report["kept"]] == [
+    assert [one["reason"] for one in kept(account)] == [
         "it may belong to the stack large, which has too many resources to tell"
     ]
 
@@ -145,8 +161,7 @@ def test_a_rule_that_carries_its_stack_s_tag_stays(account: Account) -> None:
     put_rule("r", {"p": "train"}, Tags=[{"Key": "aws:cloudformation:stack-name", "Value": "shop"}])
     account.work(DELETED)
     assert account.removals() == []
-    (report,) = account.reports
-    assert [one["reason"] for one in report["kept"]] == ["it belongs to the stack shop; remove it there"]
+    assert [one["reason"] for one in kept(account)] == ["it belongs to the stack shop; remove it there"]
 
 
 def test_managed_rules_and_what_is_ignored_stay(account: Account) -> None:
@@ -165,8 +180,7 @@ def test_managed_rules_and_what_is_ignored_stay(account: Account) -> None:
     account.work(DELETED)
     assert schedules() == {"etl/any", "team/keep-this", "team/exact"}
     assert targets() == {"default/managed/p"}
-    (report,) = account.reports
-    assert {one["what"]: one["reason"] for one in report["kept"]} == {
+    assert {one["what"]: one["reason"] for one in kept(account)} == {
         "schedule etl/any": "JanitorIgnore matches it: etl",
         "schedule team/keep-this": "JanitorIgnore matches it: keep-*",
         "schedule team/exact": "JanitorIgnore matches it: team/exact",
@@ -208,22 +222,13 @@ def test_an_unreadable_thing_does_not_hold_up_others(account: Account, call: str
     put_schedule("b", universal("train"))
     put_rule("c", {"p": "train"})
     put_rule("d", {"p": "train"})
-    denied: list[str] = []
-
-    def deny(name: str, _: int) -> AWSResponse | None:
-        if name == call and not denied:
-            denied.append(name)
-            return answered(403, DENIED)
-        return None
-
-    account.before = deny
+    account.before = denying_once(call)
     account.work(SWEEP)
-    (report,) = account.reports
-    (kept,) = report["kept"]
-    assert "not you" in kept["reason"]
-    assert len(report["removed"]) == 3
+    (denied,) = kept(account)
+    assert "not you" in denied["reason"]
+    assert len(account.reports[0]["removed"]) == 3
     (left,) = schedules() | targets()
-    assert left.removesuffix("/p") in kept["what"]
+    assert left.removesuffix("/p") in denied["what"]
 
 
 def test_a_pipeline_that_may_not_be_described_stops_no_sweep(account: Account) -> None:
@@ -252,8 +257,7 @@ def test_a_denied_listing_of_pipelines_keeps_all(account: Account) -> None:
     account.before = lambda name, _: answered(403, DENIED) if name == "ListPipelines" else None
     account.work(SWEEP)
     assert (schedules(), targets()) == before
-    (report,) = account.reports
-    assert len(report["kept"]) == 6
+    assert len(kept(account)) == 6
 
 
 @pytest.mark.parametrize(
@@ -282,29 +286,23 @@ def test_an_input_that_names_two_pipelines_is_not_judged(account: Account, key: 
     put_schedule("gone", native("train"))
     account.work(SWEEP)
     assert schedules() == {"default/first", "default/second", "default/same"}
-    (report,) = account.reports
-    assert {one["reason"] for one in report["kept"]} == {
+    assert {one["reason"] for one in kept(account)} == {
         "its Input names PipelineName twice, and which one counts is not known"
     }
 
 
 def test_an_input_that_comes_to_name_two_pipelines_stays(account: Account) -> None:
     """It was changed between the look and the removal."""
-    scheduler: Any = boto3.client("scheduler")
     put_schedule("s", universal("train"))
 
     def change(name: str, _: int) -> None:
         if name == "SendMessage":
-            target = {**twice("train-v2", "train"), "RoleArn": ROLE}
-            scheduler.update_schedule(
-                Name="s", ScheduleExpression="rate(1 day)", FlexibleTimeWindow={"Mode": "OFF"}, Target=target
-            )
+            change_schedule("s", twice("train-v2", "train"))
 
     account.before = change
     account.work(SWEEP)
     assert account.removals() == []
-    (report,) = account.reports
-    assert [one["what"] for one in report["kept"]] == ["schedule default/s"]
+    assert [one["what"] for one in kept(account)] == ["schedule default/s"]
 
 
 @pytest.mark.parametrize("body", [DELETED, SWEEP])
@@ -313,17 +311,9 @@ def test_a_rule_that_may_not_be_read_stops_nothing(account: Account, body: str, 
     """Whether its pipeline's deletion finds it or a sweep."""
     put_rule("denied", {"p": "train"})
     put_rule("gone", {"p": "train"})
-    denied: list[str] = []
-
-    def deny(name: str, _: int) -> AWSResponse | None:
-        if name == call and not denied:
-            denied.append(name)
-            return answered(403, DENIED)
-        return None
-
-    account.before = deny
+    account.before = denying_once(call)
     account.work(body)
-    assert len(targets()) == len(denied)
+    assert len(targets()) == (call in account.calls)
     assert account.queues.dead == []
 
 
@@ -333,20 +323,11 @@ def test_a_refused_removal_does_not_hold_up_others(account: Account, call: str) 
     put_schedule("a", native("train"))
     put_schedule("b", native("train"))
     put_rule("c", {"p": "train"})
-    denied: list[str] = []
-
-    def deny(name: str, _: int) -> AWSResponse | None:
-        if name == call and not denied:
-            denied.append(name)
-            return answered(403, DENIED)
-        return None
-
-    account.before = deny
+    account.before = denying_once(call)
     account.work(DELETED)
-    (report,) = account.reports
-    (kept,) = report["kept"]
-    assert "not you" in kept["reason"]
-    assert len(report["removed"]) == 2
+    (denied,) = kept(account)
+    assert "not you" in denied["reason"]
+    assert len(account.reports[0]["removed"]) == 2
     assert len(schedules() | targets()) == 1
     assert account.queues.dead == []
 
@@ -357,8 +338,7 @@ def test_a_target_that_eventbridge_refuses_to_remove_stays(account: Account) -> 
     account.before = failing_once("AccessDeniedException", [])
     account.work(DELETED)
     assert targets() == {"default/one/a"}
-    (report,) = account.reports
-    assert [one["reason"] for one in report["kept"]] == [
+    assert [one["reason"] for one in kept(account)] == [
         "EventBridge did not remove rule default/one target a: AccessDeniedException: no"
     ]
 
@@ -418,7 +398,7 @@ def test_a_rule_with_a_new_target_stays(account: Account) -> None:
     assert targets() == {"default/one/new"}
 
 
-def failing_once(code: str, calls: list[str]) -> Callable[[str, int], AWSResponse | None]:
+def failing_once(code: str, calls: list[str]) -> Before:
     """Let RemoveTargets fail in part the first time."""
 
     def before(name: str, _: int) -> AWSResponse | None:
@@ -443,21 +423,15 @@ def test_a_target_that_was_not_removed_is_removed_later(account: Account, code: 
 
 def test_changed_targets_stay(account: Account) -> None:
     """It was changed between the look and the removal."""
-    scheduler: Any = boto3.client("scheduler")
     put_schedule("s", native("train"))
     put_rule("r", {"p": "train"})
 
     def changed(name: str, _: int) -> None:
         if name == "SendMessage":
-            target = {**native("train-v2"), "RoleArn": ROLE}
-            window = {"Mode": "OFF"}
-            scheduler.update_schedule(
-                Name="s", ScheduleExpression="rate(1 day)", FlexibleTimeWindow=window, Target=target
-            )
+            change_schedule("s", native("train-v2"))
             put_rule("r", {"p": "train-v2"})
 
     account.before = changed
     account.work(DELETED)
     assert account.removals() == []
-    (report,) = account.reports
-    assert {one["reason"] for one in report["kept"]} == {"it now starts something else"}
+    assert {one["reason"] for one in kept(account)} == {"it now starts something else"}

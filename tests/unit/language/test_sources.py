@@ -240,8 +240,8 @@ def test_the_words_are_those_of_the_api() -> None:
 
 @pytest.mark.parametrize("source", [source for source in sources.SOURCES if source != "event"])
 def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) -> None:
-    """A name that such events do not have is told before anything is deployed."""
-    asked = {
+    """A name that such events do not have is reported before anything is deployed."""
+    fields = {
         "s3": "{bucket: raw}",
         "endpoint": "{status: InService}",
         "training_job": "{status: Failed}",
@@ -253,11 +253,11 @@ def test_values_are_checked_on_the_source_s_sample(tmp_path: Path, source: str) 
         "schedule": "{rate: 1 hour}",
     }[source]
     there = "Timestamp" if source == "sns" else "time"
-    load(tmp_path, f"{{{source}: {asked}}}", f'    parameters: {{A: $.{there}, B: "{{% {there} %}}"}}\n')
+    load(tmp_path, f"{{{source}: {fields}}}", f'    parameters: {{A: $.{there}, B: "{{% {there} %}}"}}\n')
     with pytest.raises(DocumentsError, match=r"uses nope, which such an event does not have"):
-        load(tmp_path, f"{{{source}: {asked}}}", '    parameters: {A: "{% nope.x %}"}\n')
+        load(tmp_path, f"{{{source}: {fields}}}", '    parameters: {A: "{% nope.x %}"}\n')
     with pytest.raises(DocumentsError, match=r"\$\.nope' leads to nothing"):
-        load(tmp_path, f"{{{source}: {asked}}}", "    parameters: {A: $.nope}\n")
+        load(tmp_path, f"{{{source}: {fields}}}", "    parameters: {A: $.nope}\n")
 
 
 @pytest.mark.parametrize("source", ["endpoint", "training_job"])
@@ -306,7 +306,7 @@ def test_the_reference_names_every_field_of_every_variable(when: When) -> None:
 
 
 def test_an_event_of_a_former_document_is_filtered() -> None:
-    """It came by a rule that asked for another bucket or status."""
+    """It came by a rule for another bucket or status."""
     assert mismatch(When("s3", {"bucket": "another"}), sample("s3")) == "the bucket does not match another"
     failed = When("endpoint", {"status": ["Failed", "OutOfService"]})
     assert mismatch(failed, sample("endpoint")) == "the status does not match Failed or OutOfService"

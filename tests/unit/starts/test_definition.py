@@ -26,15 +26,15 @@ GOOD = {"Text": "x", "Count": "1"}
 
 
 class SageMaker:
-    """Stands for DescribePipeline, and counts what it is asked."""
+    """Stands for DescribePipeline, and counts the calls."""
 
     def __init__(self) -> None:
         self.declared = DECLARED
-        self.asked = 0
+        self.calls = 0
 
     def describe_pipeline(self, **_: str) -> dict[str, str]:
         """Return the definition as it is now."""
-        self.asked += 1
+        self.calls += 1
         return {"PipelineDefinition": json.dumps({"Version": "2020-12-01", "Parameters": self.declared})}
 
 
@@ -66,7 +66,7 @@ def test_fitting_values_are_spelt_as_the_sdk_spells_them(
 ) -> None:
     """Only booleans need another spelling, and only where they are declared."""
     assert definition.fit("p", GOOD | changes) == GOOD | fitted
-    assert sagemaker.asked == 1
+    assert sagemaker.calls == 1
 
 
 @pytest.mark.parametrize(
@@ -94,15 +94,15 @@ def test_unfitting_values_are_rejected_before_the_call(
     with pytest.raises(Rejected) as rejected:
         definition.fit("p", values)
     assert str(rejected.value) == problem
-    assert sagemaker.asked == 1
+    assert sagemaker.calls == 1
 
 
 def test_all_misfits_are_reported_at_once(sagemaker: SageMaker) -> None:
-    """Nobody mends one parameter to be told of the next."""
+    """Nobody fixes one parameter to learn of the next."""
     with pytest.raises(Rejected) as rejected:
         definition.fit("p", {"Count": "x", "Nope": "1"})
     assert str(rejected.value).count("parameter ") == 3
-    assert sagemaker.asked == 1
+    assert sagemaker.calls == 1
 
 
 def test_a_definition_is_remembered_for_a_while(sagemaker: SageMaker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,10 +111,10 @@ def test_a_definition_is_remembered_for_a_while(sagemaker: SageMaker, monkeypatc
     monkeypatch.setattr("pipeline_triggers.starts.definition.time.monotonic", lambda: now)
     for _ in range(3):
         definition.fit("p", GOOD)
-    assert sagemaker.asked == 1
+    assert sagemaker.calls == 1
     now += definition.TTL
     definition.fit("p", GOOD)
-    assert sagemaker.asked == 2
+    assert sagemaker.calls == 2
 
 
 def test_a_definition_that_changed_is_looked_at_again(sagemaker: SageMaker) -> None:
@@ -124,7 +124,7 @@ def test_a_definition_that_changed_is_looked_at_again(sagemaker: SageMaker) -> N
     assert definition.fit("p", GOOD | {"New": "y"}) == GOOD | {"New": "y"}
     with pytest.raises(Rejected, match="parameter Other is not declared"):
         definition.fit("p", GOOD | {"Other": "y"})
-    assert sagemaker.asked == 3
+    assert sagemaker.calls == 3
 
 
 def test_a_pipeline_without_parameters_takes_none() -> None:

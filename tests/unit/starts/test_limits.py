@@ -15,7 +15,7 @@ from pipeline_triggers.starts.plan import plan
 
 from tests.simulation.delivery_world import World
 from tests.simulation.faults import KEY, ONE, WHEN
-from tests.simulation.sagemaker_model import misfits
+from tests.simulation.sagemaker_model import violations
 
 EXECUTION = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train/execution/abcdefghijkl"
 RIGHT: dict[str, Any] = {
@@ -40,7 +40,7 @@ def outcome(trigger: Trigger, key: str = "in/x", declared: object = ({"Name": "K
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "violation"),
     [
         ({"PipelineName": "-train"}, ".PipelineName is '-train'"),
         ({"PipelineExecutionDisplayName": "x" * 83}, ".PipelineExecutionDisplayName has the size 83"),
@@ -51,10 +51,10 @@ def outcome(trigger: Trigger, key: str = "in/x", declared: object = ({"Name": "K
         ({"Role": "x"}, ".Role is missing, or not known"),
     ],
 )
-def test_an_invalid_call_is_noticed(wrong: dict[str, Any], told: str) -> None:
+def test_an_invalid_call_is_noticed(wrong: dict[str, Any], violation: str) -> None:
     """By these tests, and by all that start in their world."""
-    assert misfits(RIGHT) == []
-    assert misfits(RIGHT | wrong)[0].startswith(told)
+    assert violations(RIGHT) == []
+    assert violations(RIGHT | wrong)[0].startswith(violation)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_there_are_200_parameters_at_most(count: int, expected: str) -> None:
     own = Trigger("team/one", WHEN, (Start("train", dict.fromkeys(names, "x")),))
     assert outcome(own, declared=[{"Name": name} for name in names]) == expected
     request = Request("team/one", parameters=dict.fromkeys(names[1:], "x"))
-    asked = Occurrence("m", "topic", ("sns", "m"), {}, {}, request)
+    requested = Occurrence("m", "topic", ("sns", "m"), {}, {}, request)
     mixed = replace(own, start=(Start("train", {"Name0": "x"}),))
     if expected == "STARTED":
-        assert len(plan(mixed, 0, asked, "stack").parameters) == count
+        assert len(plan(mixed, 0, requested, "stack").parameters) == count
     else:
         with pytest.raises(Rejected, match="201 parameters, with those of the request"):
-            plan(mixed, 0, asked, "stack")
+            plan(mixed, 0, requested, "stack")
 
 
 @pytest.mark.parametrize("length", [0, 1, 81, 82, 83, 1024])

@@ -159,16 +159,16 @@ def test_nothing_is_left_out_of_what_sagemaker_takes() -> None:
 
 
 def test_a_call_that_boto3_refuses_is_a_rejection(sagemaker: Stubber) -> None:
-    """An argument that it does not know yet: no retry mends that."""
+    """An argument that it does not know yet: no retry fixes that."""
     sagemaker.add_response("start_pipeline_execution", {"PipelineExecutionArn": ARN})
     with pytest.raises(Rejected, match="Unknown parameter in input"):
         start.execute(replace(RUN, options={"NewArgument": 1}), time_for_one)
 
 
-@pytest.mark.parametrize("wanted", ["日本", "--", "x" * 200, "-a-"])
-def test_any_display_name_is_one_that_sagemaker_takes(wanted: str) -> None:
+@pytest.mark.parametrize("name", ["日本", "--", "x" * 200, "-a-"])
+def test_any_display_name_is_one_that_sagemaker_takes(name: str) -> None:
     """What it does not allow becomes a dash; where nothing is left, the trigger's own name stays."""
-    options = Options(display_name=f"{{% '{wanted}' %}}")
+    options = Options(display_name=f"{{% '{name}' %}}")
     name = plan(replace(TRIGGER, options=options), 0, OCCURRENCE, "stack").options["PipelineExecutionDisplayName"]
     assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,81}", name)
 
@@ -201,7 +201,7 @@ def test_a_chain_of_executions_ends() -> None:
 
 @pytest.mark.parametrize("code", ["ResourceNotFound", "ValidationException"])
 def test_a_permanent_refusal_is_a_rejection(sagemaker: Stubber, code: str) -> None:
-    """No retry mends it; the reason says what SageMaker said."""
+    """No retry fixes it; the reason says what SageMaker said."""
     sagemaker.add_client_error("start_pipeline_execution", code, "why")
     with pytest.raises(Rejected, match=f"SageMaker refused the start: {code}: why"):
         start.execute(RUN, time_for_one)
