@@ -175,7 +175,7 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "notes"),
+    ("arguments", "message"),
     [
         (("run", "direct"), "team/direct is delivered directly, without a handler; start its pipeline yourself"),
         (("run", "uploads"), "write it to a file, like those in events/, and name that with --event"),
