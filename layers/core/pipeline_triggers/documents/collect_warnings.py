@@ -32,7 +32,7 @@ _STAR = re.compile(r"\*\*|\*")
 
 
 def warnings(triggers: Iterable[Trigger], limited: Collection[str]) -> Iterator[Warned]:
-    """Give what is to be warned of in the triggers of one stage, in which ``limited`` are the pipelines with limits."""
+    """Yield what is to be warned of in the triggers of one stage, in which ``limited`` are the pipelines with limits."""
     for trigger in triggers:
         if trigger.when_busy == "skip" and not any(start.pipeline in limited for start in trigger.start):
             yield trigger.id, ("when_busy",), "never skips: no pipeline that it starts has limits; write limits for one"
@@ -45,7 +45,7 @@ def warnings(triggers: Iterable[Trigger], limited: Collection[str]) -> Iterator[
 
 
 def _of_view(view: Trigger) -> Iterator[tuple[str, str]]:
-    """Give (a field of ``collect``, what is to be said of it) of one source."""
+    """Yield (a field of ``collect``, what is to be said of it) of one source."""
     collect = view.collect
     if collect is None:
         return
@@ -62,7 +62,7 @@ def _of_view(view: Trigger) -> Iterator[tuple[str, str]]:
 
 
 def _of_deadline(trigger: Trigger, deadline: Deadline) -> Iterator[tuple[str, str]]:
-    """Give (a field of ``deadline``, what is to be said of it)."""
+    """Yield (a field of ``deadline``, what is to be said of it)."""
     expression_ = deadline.cron or ""
     if message := never_fires(expression_):
         yield "cron", f"{message}; write another day or month"
@@ -169,7 +169,7 @@ def _never_equal(trigger: Trigger, deadline: Deadline) -> tuple[str, str] | None
 
 
 def _keys(glob: str, due: str) -> Iterator[str]:
-    """Give keys that a glob matches and that may belong to what is due: the text itself, or a date in other forms."""
+    """Yield keys that a glob matches and that may belong to what is due: the text itself, or a date in other forms."""
     yield _filled(glob, [due])
     for at in range(len(_STAR.findall(glob))):
         yield _filled(glob, [*["a"] * at, due, "a"])
