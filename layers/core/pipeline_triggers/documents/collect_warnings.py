@@ -32,7 +32,7 @@ _STAR = re.compile(r"\*\*|\*")
 
 
 def warnings(triggers: Iterable[Trigger], limited: Collection[str]) -> Iterator[Warned]:
-    """Yield what is to be warned of in the triggers of one stage, in which ``limited`` are the pipelines with limits."""
+    """Yield what to warn of in the triggers of one stage, in which ``limited`` are the pipelines with limits."""
     for trigger in triggers:
         if trigger.when_busy == "skip" and not any(start.pipeline in limited for start in trigger.start):
             yield trigger.id, ("when_busy",), "never skips: no pipeline that it starts has limits; write limits for one"
