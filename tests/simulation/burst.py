@@ -23,9 +23,8 @@ from typing import Any
 from unittest.mock import patch
 
 from botocore.client import BaseClient
-from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.models import Start, Trigger, When
-from pipeline_triggers.starts import start
+from pipeline_triggers.starts import deployed, start
 from pipeline_triggers.telemetry import logger
 from rich.console import Console
 from rich.table import Table
@@ -114,6 +113,7 @@ class Burst:
         self._operations: dict[str, Callable[..., Any]] = {
             "PutItem": table.put_item,
             "GetItem": table.get_item,
+            "Query": lambda **_: {"Items": []},  # no pauses
             "UpdateItem": table.update_item,
             "DeleteItem": table.delete_item,
             "DescribePipeline": lambda **_: {"PipelineDefinition": '{"Parameters": [{"Name": "Key"}]}'},
@@ -213,7 +213,7 @@ class Burst:
             stack.enter_context(patch.dict(os.environ, {"GIVE_UP_AFTER_HOURS": str(self.give_up_after)}))
             for target, name, instead in (
                 (sys, "stdout", nowhere),  # where metrics go
-                (delivery, "triggers", lambda: {TRIGGER.id: TRIGGER}),
+                (deployed, "triggers", lambda: {TRIGGER.id: TRIGGER}),
                 (logger.registered_handler, "stream", nowhere),
                 (time, "time", lambda: self.clock.now),
                 (time, "monotonic", lambda: self.clock.now),

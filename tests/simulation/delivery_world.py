@@ -25,16 +25,17 @@ from unittest.mock import patch
 
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from pipeline_triggers.delivery import handler as delivery
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.models import Limits, Trigger
 from pipeline_triggers.operations.redrive import redrive
 from pipeline_triggers.operations.stacks import Stack
+from pipeline_triggers.starts import deployed
 from pipeline_triggers.telemetry import logger
 
 from functions import on_s3_upload
+from tests.simulation.batch_table import MemoryTable
 from tests.simulation.clock import Clock
 from tests.simulation.dynamodb_model import Table
-from tests.simulation.invocation import TIME_OUT, calling, context, sleeping
+from tests.simulation.invocation import ENVIRONMENT, TIME_OUT, calling, context, sleeping
 from tests.simulation.network import MISHAPS, Killed, refusal, with_retries
 from tests.simulation.sagemaker_model import SageMaker
 from tests.simulation.sqs_model import DEAD_LETTER_QUEUE, QUEUE, Queues
@@ -100,6 +101,9 @@ class World:
         self.chance = chance or random.Random(0)  # noqa: S311 - the same every time
         self.clock = Clock()
         self.table = Table(lambda: self.now)
+        self.batches = MemoryTable(lambda: self.now, lambda: False)
+        self.steps: list[Any] = []  # that ``on_batch`` is asked for
+        self.limits: dict[str, Limits] = {}
         self.sqs = Queues(lambda: self.now)
         late = lag if callable(lag) else lambda: lag
         self.sagemaker = SageMaker(lambda: self.now, honours_tokens, late)
@@ -115,6 +119,10 @@ class World:
         self.crashes: dict[str, int] = {}
         self._local = threading.local()
         self._operations: dict[str, Callable[..., Any]] = {
+            "BatchGetItem": self._batch_get_item,
+            "Query": self.batches.query,
+            "TransactWriteItems": self.batches.transact_write_items,
+            "SendMessageBatch": self._send_message_batch,
             "PutItem": self.table.put_item,
             "GetItem": self.table.get_item,
             "UpdateItem": self.table.update_item,
@@ -146,7 +154,8 @@ class World:
             stack.enter_context(calling(self._called))
             for target, name, instead in (
                 (sys, "stdout", self.metrics),
-                (delivery, "triggers", self.triggers),
+                (deployed, "triggers", self.triggers),
+                (deployed, "limits", lambda: self.limits),
                 (logger, "append_keys", self._append_keys),
                 (logger.registered_handler, "emit", self._note),
                 (time, "time", lambda: self.now + self._skew()),
@@ -269,6 +278,10 @@ class World:
         """Make a call to AWS with what happens to it on its way."""
         known = {name: value for name, value in parameters.items() if name != "TableName"}
         work = partial(self._operations[operation], **known)
+        if (operation, parameters.get("TableName")) == ("GetItem", ENVIRONMENT["BATCH_TABLE"]):
+            work = partial(self.batches.get_item, **parameters)
+        elif operation == "Query":
+            work = partial(self.batches.query, **parameters)
         if not self._invocations():
             return work()  # by somebody's command, which is not what is looked at here
         name = name_of(operation, parameters)
@@ -329,6 +342,19 @@ class World:
         if message in self.sqs.queue:
             self.deliver(message)
 
+    def _batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        """Get items of either table."""
+        if ENVIRONMENT["BATCH_TABLE"] in RequestItems:
+            return self.batches.batch_get_item(RequestItems)
+        ((table, request),) = RequestItems.items()
+        responses = [self.table.get_item(key, request["ConsistentRead"]) for key in request["Keys"]]
+        return {"Responses": {table: [response["Item"] for response in responses if response]}}
+
+    def _send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        assert QueueUrl == ENVIRONMENT["BATCH_QUEUE_URL"]
+        self.steps += [json.loads(entry["MessageBody"]) for entry in Entries]
+        return {}
+
     def _head_object(self, Key: str, **_: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         if Key in self.deleted:
             raise refusal("404", 404)("HeadObject")
@@ -361,6 +387,6 @@ def name_of(operation: str, parameters: Mapping[str, Any]) -> str:
     key = parameters.get("Item") or parameters.get("Key")
     if not isinstance(key, Mapping):
         return operation
-    kind = key["id"].partition("#")[0]
+    kind = key.get("id", key.get("pk", "")).partition("#")[0]
     changes = re.sub(r"( = | ):\w+", "", parameters.get("UpdateExpression", ""))
     return " ".join(filter(None, (operation, kind, changes)))

@@ -31,6 +31,7 @@ LIMITS = ("limit", "conflict")
 START = "StartPipelineExecution"
 
 # All calls, as AWS sees them. The matrix has a row for each.
+PAUSES = "Query"
 BEGIN = "PutItem start"
 READ = "GetItem start"
 TAKE_OVER = "UpdateItem start SET lease, nonce, message, occurrence"
@@ -46,7 +47,7 @@ FAILED = "UpdateItem message ADD failed SET expires REMOVE begun"
 DECIDED = "UpdateItem message SET verdicts, expires REMOVE begun, failed"
 HIDE = "ChangeMessageVisibility"
 CALLS = (
-    *(BEGIN, READ, TAKE_OVER, "ListPipelineExecutions", "HeadObject", "DescribePipeline", COUNT, START, RECORD),
+    *(PAUSES, BEGIN, READ, TAKE_OVER, "ListPipelineExecutions", "HeadObject", "DescribePipeline", COUNT, START, RECORD),
     *(UNCOUNT, RELEASE, GIVE_BACK, "SendMessage", BEFORE, ATTEMPT, WAITS, FAILED, DECIDED, HIDE),
 )
 

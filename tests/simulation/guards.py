@@ -212,7 +212,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "verdicts: what was decided is not decided anew",
-        "delivery.handler:_deliver",
+        "delivery.handler:_Messages._begin",
         never("verdicts"),
         (f"{BOOKKEEPING}a_rejected_event_stays_rejected_when_delivered_again",),
     ),
@@ -242,12 +242,8 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "partial failure: what failed comes back",
-        "delivery.handler:handle",
-        call(
-            "process_partial_response",
-            "process_partial_response(event=batch, record_handler=process, processor=processor, context=context)"
-            " and {'batchItemFailures': []}",
-        ),
+        "delivery.handler:_Messages._attempt",
+        without_call("append"),
         (f"{DELIVERY}exactly_the_failed_messages_come_back",),
     ),
     Guard(
@@ -292,7 +288,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "waiting: no verdict is final while a pipeline waits",
         "delivery.handler:_carry_out",
-        never("WAITING"),
+        never("is_final", at=0),
         (f"{DELIVERY}a_message_s_pipelines_share_its_time",),
     ),
     Guard(

@@ -16,10 +16,10 @@ from unittest.mock import patch
 
 from botocore.client import BaseClient
 from pipeline_triggers import aws
-from pipeline_triggers.delivery import handler as delivery
+from pipeline_triggers.delivery import line
 from pipeline_triggers.models import Trigger
 from pipeline_triggers.settings import settings
-from pipeline_triggers.starts import definition
+from pipeline_triggers.starts import definition, deployed
 from pipeline_triggers.telemetry import logger
 
 from tests.simulation.network import refusal
@@ -95,16 +95,16 @@ class AcceptAll:
             self.started.append(parameters)
         if operation == "SendMessage":
             self.quarantined.append(parameters)
-        return {"PipelineExecutionArn": "arn"}
+        return {"PipelineExecutionArn": "arn", "Items": []}
 
 
 @contextmanager
-def accepting_all(deployed: Mapping[str, Trigger]) -> Iterator[AcceptAll]:
+def accepting_all(triggers: Mapping[str, Trigger]) -> Iterator[AcceptAll]:
     """Put a world around the handlers in which nothing was started before, and any parameter is declared."""
     world = AcceptAll()
     with ExitStack() as stack:
         stack.enter_context(calling(world.call))
-        stack.enter_context(patch.object(delivery, "triggers", lambda: deployed))
+        stack.enter_context(patch.object(deployed, "triggers", lambda: triggers))
         stack.enter_context(patch.object(definition, "fit", lambda _, values: dict(values)))
         yield world
 
@@ -127,9 +127,11 @@ def calling(call: Callable[..., Any]) -> Iterator[None]:
     made = _clients()
     definition._cache.clear()
     settings.cache_clear()
+    line._flag.cache_clear()
     with ExitStack() as stack:
         stack.callback(settings.cache_clear)
         stack.enter_context(patch.dict(os.environ, ENVIRONMENT))
+        stack.enter_context(patch.object(deployed, "limits", dict))
         stack.enter_context(patch.object(BaseClient, "_make_api_call", lambda *of_call: call(*of_call)))
         for name, client in made.items():
             stack.enter_context(patch.object(aws, name, lambda *_, client=client: client))

@@ -4,6 +4,7 @@ PipelineTriggersError
 ├── DocumentsError   trigger documents are wrong: compiling stops, the author fixes them
 ├── Waiting          this can't be done now: report it, and retry later, until the event is too old
 │   ├── MaxStarts    the trigger has started as many executions in this hour as it may
+│   ├── Held         a pause or a limit came into force while a start was retried: it waits in line
 │   └── Undecided    an earlier start may have worked: retry until that is known, even when the event is old
 ├── Filtered         the trigger does not ask for this event: report it, and that is all
 └── Rejected         this event can never start this pipeline: quarantine it, do not retry
@@ -52,6 +53,10 @@ class Waiting(PipelineTriggersError):
 
 class MaxStarts(Waiting):
     """A trigger would start more in an hour than its document allows."""
+
+
+class Held(Waiting):
+    """A start that was not made, and that has to wait in line now."""
 
 
 class Undecided(Waiting):

@@ -141,6 +141,10 @@ class Trigger:
         """Return what a view is called among all others: the trigger's id, and its part where it has several."""
         return f"{self.id}/{self.part}" if self.part else self.id
 
+    def view(self, part: str) -> Trigger | None:
+        """Return the trigger as the source of a part sees it, by "" itself; None where it has no such part."""
+        return next((view for view in self.views() if view.part == part), None)
+
     def _view(self, name: str, part: Part) -> Trigger:
         collect = replace(self.collect or Collect(), by=part.by, expect=tuple(self.all_of))
         return replace(
@@ -242,3 +246,8 @@ class Verdict:
     execution_arn: str | None = None
     batch: str | None = None
     count: int | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether SQS need not deliver the event again: it has ended, or waits in a batch."""
+        return self.outcome is not Outcome.WAITING or self.batch is not None

@@ -12,6 +12,7 @@ from pipeline_triggers import aws
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.delivery.decision import MAX_FAILURES, TIME_FOR_A_START, TIME_TO_FINISH
 from pipeline_triggers.models import Start, Trigger, When
+from pipeline_triggers.starts import deployed
 from pipeline_triggers.starts.dead_letters import MAX_MESSAGE_BYTES
 
 from functions import on_s3_upload
@@ -382,7 +383,7 @@ def test_a_bug_is_given_up_with_its_name(world: World, monkeypatch: pytest.Monke
     def broken() -> dict[str, Trigger]:
         raise ZeroDivisionError("our bug")
 
-    monkeypatch.setattr(delivery, "triggers", broken)
+    monkeypatch.setattr(deployed, "triggers", broken)
     fail_but_once(world, uploaded("in/x"))
     assert handle(world, uploaded("in/x"), receives=MAX_FAILURES) == []
     (sent,) = world.sqs.quarantined

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from pipeline_triggers import aws
-from pipeline_triggers.delivery import handler as delivery
+from pipeline_triggers.delivery import line
 from pipeline_triggers.settings import settings
-from pipeline_triggers.starts import definition, start
+from pipeline_triggers.starts import definition, deployed, start
 
 from functions import on_s3_upload
 from tests.simulation.dynamodb_model import Table
@@ -33,7 +33,8 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(delivery, "triggers", lambda: {ONE.id: ONE})
+        monkeypatch.setattr(deployed, "triggers", lambda: {ONE.id: ONE})
+        monkeypatch.setattr(deployed, "limits", dict)
         monkeypatch.setattr(definition, "_cache", {})
         for name in ("_CONFIG", "_QUICK"):
             config: Any = getattr(aws, name)
@@ -41,6 +42,7 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.setattr(aws, name, config.merge(Config(**times)))
         monkeypatch.setattr(time, "sleep", lambda seconds, sleep=time.sleep: sleep(seconds / FASTER))
         settings.cache_clear()
+        line._flag.cache_clear()
         for client in CLIENTS:
             client.cache_clear()
         # Making a client takes time, which a warm function has spent before.
@@ -83,8 +85,9 @@ def test_an_earlier_start_stays_started(monkeypatch: pytest.MonkeyPatch) -> None
     table = Table(time.time)
     for name in ("table", "counters"):
         monkeypatch.setattr(aws, name, lambda _: table)
+    monkeypatch.setattr(line, "is_for", lambda *_: False)
     with monkeypatch.context() as healthy:
-        healthy.setattr(start, "execute", lambda run, _: f"arn:{run.parameters['Key']}")
+        healthy.setattr(start, "execute", lambda run, *_: f"arn:{run.parameters['Key']}")
         healthy.setattr(definition, "fit", lambda _, values: dict(values))
         assert handled("a")[0] == []
     failed, left = handled("abcdefghij")

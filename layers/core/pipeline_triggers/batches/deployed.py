@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from pipeline_triggers.batches.manifest import View
 from pipeline_triggers.batches.models import Target, Ticket
-from pipeline_triggers.errors import Filtered, Rejected
-from pipeline_triggers.language.values import holds
-from pipeline_triggers.models import Limits, Occurrence, Run, Trigger
+from pipeline_triggers.errors import Filtered
+from pipeline_triggers.language import batch_values
+from pipeline_triggers.models import Limits, Run, Trigger
 from pipeline_triggers.starts.plan import planned
 
 
@@ -38,21 +38,24 @@ class Deployed:
         """
         trigger = self._triggers[ticket.trigger]
         fields = {name: getattr(view, name) for name in View.__dataclass_fields__}
-        bound = {**fields, "first": variables(view.first), "last": variables(view.last)}
-        batch = Occurrence(view.id, f"batch {view.id}", (), {}, {"batch": bound}, depth=view.depth)
-        only_if = trigger.collect.only_if if trigger.collect else None
-        if only_if and not holds(only_if, batch):
-            raise Filtered(f"condition not met: {only_if}")
+        batch = batch_values.of_batch({**fields, "first": variables(view.first), "last": variables(view.last)})
+        if not batch_values.starts(trigger, batch):
+            raise Filtered(f"condition not met: {trigger.collect.only_if if trigger.collect else ''}")
         return planned(trigger, targets(trigger).index(ticket.target), batch, token)
 
     def expected(self, trigger: str, scheduled: str) -> Mapping[str, tuple[str, ...] | int]:
         """Return which ``by`` a deadline asks for, each with the parts that it expects.
 
         Raises:
-            Rejected: the documents have no deadline with a cron yet.
+            Rejected: the trigger's ``due`` or ``expect`` can't be computed.
 
         """
-        raise Rejected(f"{trigger} has no deadline at {scheduled}")
+        found = self._triggers.get(trigger)
+        deadline = found.collect.deadline if found and found.collect else None
+        if not found or not deadline:
+            return {}  # the schedule belongs to a trigger that was removed since
+        due = {by: batch_values.expect(found, by) for by in batch_values.due(deadline, scheduled)}
+        return {by: () if expect is None else expect for by, expect in due.items()}
 
 
 def targets(trigger: Trigger) -> tuple[Target, ...]:

@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws
 from pipeline_triggers.batches.models import Execution, Listing
-from pipeline_triggers.errors import Undecided
+from pipeline_triggers.errors import Undecided, Waiting
 from pipeline_triggers.models import Run, Trigger
-from pipeline_triggers.starts import start
+from pipeline_triggers.starts import ledger, start
 
 # The ledger lets others take a start over after a time in which it must be made.
 LONGEST_START = 75  # seconds
+
+# What the ledger holds in place of the SQS message that asked for a start.
+BATCH = "batch"
 
 _IDENTITY = re.compile(r"identity ([0-9a-f]{64})$")  # as ``starts.plan`` ends an execution's description
 
@@ -42,10 +45,14 @@ class SageMaker:
             return min(self._time_left(), until - self._now())
 
         try:
-            # Not a message of SQS: whoever redelivers the event sees that the batch started it.
-            _, execution = start.once(run, self._triggers[trigger], f"batch {run.token}", time_left)
+            _, execution = start.once(run, self._triggers[trigger], BATCH, time_left)
         except Undecided as error:
             raise Unanswered(str(error)) from error
+        except (BotoCoreError, ClientError) as error:
+            if run.token in ledger.known([run.token]):
+                raise
+            # It was given back: nothing was started.
+            raise Waiting(aws.reason(error)) from error
         return execution
 
     def executions(self, pipeline: str, since: int) -> Listing:

@@ -46,7 +46,10 @@ def collect(events: Sequence[Event], services: Services) -> list[Joined]:
     for event in events:
         # One item twice would cancel the transaction: a group holds each event once.
         groups.setdefault(_key(event), {}).setdefault(event.mark, event)
-    slots, lasts = services.store.slots(list(groups))
+    try:
+        slots, lasts = services.store.slots(list(groups))
+    except Exception as error:  # all messages are retried
+        return [Joined(Joining.RETRY, error=error) for _ in events]
     results: dict[tuple[str, str], Joined] = {}
     for key, group in groups.items():
         joining = _Group(key, list(group.values()), services)

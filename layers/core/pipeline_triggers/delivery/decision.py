@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline_triggers import aws
-from pipeline_triggers.delivery import requests
+from pipeline_triggers.batches.connection import connected
+from pipeline_triggers.batches.deployed import targets
+from pipeline_triggers.delivery import line, requests
 from pipeline_triggers.delivery.admission import admitted
 from pipeline_triggers.delivery.attempts import NONE, Attempts
-from pipeline_triggers.errors import Filtered, MaxStarts, Rejected, Undecided, Waiting
+from pipeline_triggers.errors import Filtered, Held, MaxStarts, Rejected, Undecided, Waiting
 from pipeline_triggers.events.envelope import Arrival
 from pipeline_triggers.language.lookups import needed
-from pipeline_triggers.models import Occurrence, Outcome, Trigger, Verdict
+from pipeline_triggers.models import Occurrence, Outcome, Run, Trigger, Verdict
 from pipeline_triggers.settings import settings
 from pipeline_triggers.starts import definition, start
-from pipeline_triggers.starts.plan import digest, plan, token_of
+from pipeline_triggers.starts.plan import digest, mark_of, plan, token_of
 from pipeline_triggers.starts.start import NO_TIME
 from pipeline_triggers.telemetry import count_max_starts, logger
 
@@ -36,6 +38,9 @@ TIME_TO_DECIDE = 24 * 3600  # seconds
 # one more call to SageMaker takes, or the calls that give a start back and note how the delivery ended.
 TIME_FOR_A_START = 90  # seconds
 TIME_TO_FINISH = 45  # seconds
+
+# What the tables remember, however the event is judged later.
+_KNOWN = frozenset({Outcome.STARTED, Outcome.COLLECTED})
 
 CRASHED = f"the function crashed or timed out {MAX_CRASHES} times; its log may say why"
 
@@ -114,12 +119,16 @@ def _longest_wait(error: Exception) -> float:
 
 @dataclass(slots=True)
 class Decision:
-    """What a delivery comes to: its verdicts, its failures, and the deployed triggers that it was decided by."""
+    """What a delivery comes to: its verdicts, its failures, and the deployed triggers that it was decided by.
+
+    ``collecting`` holds, for each occurrence that is still to join a batch, what that would start.
+    """
 
     delivery: Delivery
     deployed: Mapping[str, Trigger] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
+    collecting: list[Sequence[Target]] = field(default_factory=list)
 
     def of(self, outcome: Outcome) -> list[Verdict]:
         """Return the verdicts with an outcome."""
@@ -127,8 +136,8 @@ class Decision:
 
     @property
     def depends_on_lookups(self) -> bool:
-        """Whether AWS may answer another delivery otherwise; the ledger knows what was started."""
-        others = [verdict.trigger for verdict in self.verdicts if verdict.outcome is not Outcome.STARTED]
+        """Whether AWS may answer another delivery otherwise; the tables know what was started or collected."""
+        others = [verdict.trigger for verdict in self.verdicts if verdict.outcome not in _KNOWN]
         return any(name in self.deployed and needed(self.deployed[name]) for name in others)
 
     def settle(self, error: Exception, known: Mapping[str, Any]) -> None:
@@ -160,6 +169,11 @@ class Target:
         return self.trigger.start[self.position].pipeline
 
     @property
+    def token(self) -> str:
+        """What identifies the start; Rejected where that can't be computed."""
+        return token_of(self.trigger, self.position, self.occurrence, settings().stack)
+
+    @property
     def about(self) -> dict[str, Any]:
         """The verdict's fields besides the outcome and what comes of it."""
         return {**self.known, "pipeline": self.pipeline}
@@ -179,15 +193,32 @@ class Target:
         if self.trigger.dry_run:
             definition.fit(run.pipeline, run.parameters)
             return Verdict(Outcome.DRY_RUN, **self.about)
-        outcome, execution = start.once(run, self.trigger, self.delivery.message, self.delivery.time_left)
+        if line.is_for(self.trigger.id, self.pipeline):
+            return self._wait_in_line(run)
+        delivery = self.delivery
+        try:
+            outcome, execution = start.once(run, self.trigger, delivery.message, delivery.time_left, self._is_held)
+        except Held:
+            return self._wait_in_line(run)
         return Verdict(outcome, execution_arn=execution, **self.about)
+
+    def _is_held(self) -> bool:
+        return line.is_for(self.trigger.id, self.pipeline)
+
+    def _wait_in_line(self, run: Run) -> Verdict:
+        target, delivery = targets(self.trigger)[self.position], self.delivery
+        return Verdict(**line.wait(run, self.trigger, target, delivery.message, delivery.time_left), **self.about)
 
     def started_before(self) -> Verdict | None:
         """Return the verdict of an earlier delivery's start, whatever is to be said of the event by now."""
         if self.delivery.is_first and not needed(self.trigger):
             return None  # the event alone decided, as it does each time
+        return self.earlier_start()
+
+    def earlier_start(self) -> Verdict | None:
+        """Return the verdict of an earlier delivery's start, as the ledger and SageMaker know it."""
         try:
-            token = token_of(self.trigger, self.position, self.occurrence, settings().stack)
+            token = self.token
         except Rejected:
             return None  # what can't be identified was never started
         occurrence = digest(self.occurrence.identity)
@@ -222,10 +253,13 @@ def _decide_arrival(arrival: Arrival, decision: Decision) -> None:
     try:
         occurrence = arrival.occurrence()
         known["subject"] = occurrence.subject
-        trigger = _deployed_trigger(arrival.trigger, occurrence, decision)
+        trigger = _deployed_trigger(arrival, occurrence, decision)
         targets = _admitted_targets(trigger, occurrence, decision, known)
     except Exception as error:
         decision.settle(error, known)
+        return
+    if trigger.collect and targets:
+        decision.collecting.append(targets)
         return
     for target in targets:
         try:
@@ -234,9 +268,12 @@ def _decide_arrival(arrival: Arrival, decision: Decision) -> None:
             decision.settle(error, target.about)
 
 
-def _deployed_trigger(name: str, occurrence: Occurrence, decision: Decision) -> Trigger:
-    if trigger := decision.deployed.get(name):
-        return trigger
+def _deployed_trigger(arrival: Arrival, occurrence: Occurrence, decision: Decision) -> Trigger:
+    """Return the deployed trigger as the source of the arrival sees it."""
+    if trigger := decision.deployed.get(arrival.trigger):
+        if view := trigger.view(arrival.part):
+            return view
+        raise Rejected(f"part removed: {trigger.id} has no part {arrival.part!r} any more")
     # A rule may be newer than the function for a moment; a publisher's word is not a rule.
     if occurrence.request is None and decision.delivery.is_first:
         raise Waiting("no deployed document defines this trigger; retrying once")
@@ -269,9 +306,24 @@ def _refuse(refusal: Filtered | Rejected, targets: list[Target], decision: Decis
     """
     started = [target.started_before() for target in targets]
     if not any(started):
+        if batch := _collected_before(targets[0]) if targets else None:
+            decision.verdicts.append(Verdict(Outcome.COLLECTED, batch=batch, **targets[0].known))
+            return
         raise refusal
     for target, verdict in zip(targets, started, strict=True):
         if verdict:
             decision.verdicts.append(verdict)
         else:
             decision.settle(refusal, target.about)
+
+
+def _collected_before(target: Target) -> str | None:
+    """Return the batch that an earlier delivery of the event has joined."""
+    if not target.trigger.collect or target.delivery.is_first:
+        return None
+    try:
+        mark = mark_of(target.trigger, target.occurrence, settings().stack)
+    except Rejected:
+        return None  # what can't be identified was never collected
+    joined = connected(target.delivery.time_left).store.marks([mark]).get(mark)
+    return joined.batch if joined else None

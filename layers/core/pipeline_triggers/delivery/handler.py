@@ -9,23 +9,22 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws
-from pipeline_triggers.delivery import attempts
+from pipeline_triggers.batches.connection import connected
+from pipeline_triggers.delivery import attempts, collecting
 from pipeline_triggers.delivery.attempts import NONE, Attempts
 from pipeline_triggers.delivery.decision import Decision, Delivery, Read, decide, is_transient
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
+from pipeline_triggers.starts import deployed
 from pipeline_triggers.starts.dead_letters import quarantine
-from pipeline_triggers.starts.deployed import triggers
 from pipeline_triggers.telemetry import logger, report
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # Seconds that a message waits: twice as long each time, up to the most.
@@ -40,50 +39,99 @@ def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> Partial
     def remaining() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    def process(record: SQSRecord) -> None:
-        _deliver(_delivery(record, remaining), read)
+    messages = _Messages(read)
+    for record in batch["Records"]:
+        messages.begin(_delivery(record, remaining))
+    messages.collect()
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in messages.failed]}
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=batch, record_handler=process, processor=processor, context=context)
 
-
-def _delivery(record: SQSRecord, remaining: Callable[[], float]) -> Delivery:
+def _delivery(record: dict[str, Any], remaining: Callable[[], float]) -> Delivery:
     return Delivery(
-        message=record.message_id,
-        body=record.body,
-        receipt=record.receipt_handle,
-        receives=int(record.attributes.approximate_receive_count),
-        age=time.time() - int(record.attributes.sent_timestamp) / 1000,
+        message=record["messageId"],
+        body=record["body"],
+        receipt=record["receiptHandle"],
+        receives=int(record["attributes"]["ApproximateReceiveCount"]),
+        age=time.time() - int(record["attributes"]["SentTimestamp"]) / 1000,
         remaining=remaining,
     )
 
 
-def _deliver(delivery: Delivery, read: Read) -> None:
-    """Process a message; whatever is raised, SQS delivers it again."""
-    logger.append_keys(message_id=delivery.message, trigger=None, event_id=None)
-    try:
+class _Messages:
+    """The messages of an SQS batch: each is decided and ended by itself, but what is collected joins together.
+
+    One that crashed a function before comes last and joins alone, so that it costs the others no crash.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._joining: list[Decision] = []
+        self._suspects: list[Delivery] = []
+        self.failed: list[str] = []
+
+    def begin(self, delivery: Delivery) -> None:
+        """Process a message as far as that is possible without the others."""
+        self._attempt(delivery, partial(self._begin, delivery))
+
+    def collect(self) -> None:
+        """Join what is collected, and end the messages that brought it."""
+        if self._joining:
+            collecting.collect(self._joining, connected(self._joining[0].delivery.time_left))
+        for decision in self._joining:
+            self._attempt(decision.delivery, partial(_end, decision))
+        for delivery in self._suspects:
+            self._attempt(delivery, partial(self._process_alone, delivery))
+
+    def _attempt(self, delivery: Delivery, step: Callable[[], None]) -> None:
+        """Carry out a step; whatever is raised, SQS delivers the message again."""
+        logger.append_keys(message_id=delivery.message, trigger=None, event_id=None)
+        try:
+            step()
+        except Exception as error:
+            self.failed.append(delivery.message)
+            if not isinstance(error, Waiting):
+                logger.exception("will be retried")
+            if is_transient(error):
+                _hide(delivery)
+
+    def _begin(self, delivery: Delivery) -> None:
         # Nothing is begun, and no crash counted, without the time to end it, or while the table can't be asked.
         delivery.need_time()
         before = _unless_too_old(delivery, attempts.read) or NONE
         if before.verdicts:
-            _report(before.verdicts, triggers())
+            _report(before.verdicts, deployed.triggers())
+        elif before.crashes:
+            self._suspects.append(replace(delivery, before=before))
         else:
-            _process(replace(delivery, before=before), read)
+            decision = _decided(replace(delivery, before=before), self._read)
+            if decision.collecting:
+                self._joining.append(decision)
+            else:
+                _end(decision)
+
+    def _process_alone(self, delivery: Delivery) -> None:
+        delivery.need_time()
+        decision = _decided(delivery, self._read)
+        collecting.collect([decision], connected(delivery.time_left))
+        _end(decision)
+
+
+def _decided(delivery: Delivery, read: Read) -> Decision:
+    """Decide a message, all but what is to be collected; note how the delivery ends if that fails."""
+    try:
+        _unless_too_old(delivery, attempts.begin)
+        return decide(delivery, read, deployed.triggers)
     except Exception as error:
-        if not isinstance(error, Waiting):
-            logger.exception("will be retried")
-        if is_transient(error):
-            _hide(delivery)
+        _note_end(attempts.waits if is_transient(error) else attempts.failed, delivery)
         raise
 
 
-def _process(delivery: Delivery, read: Read) -> None:
-    """Decide a message and carry the decision out; note how the delivery ends."""
+def _end(decision: Decision) -> None:
+    """Carry a decision out; note how the delivery ends if that fails."""
     try:
-        _unless_too_old(delivery, attempts.begin)
-        _carry_out(decide(delivery, read, triggers))
+        _carry_out(decision)
     except Exception as error:
-        _note_end(attempts.waits if is_transient(error) else attempts.failed, delivery)
+        _note_end(attempts.waits if is_transient(error) else attempts.failed, decision.delivery)
         raise
 
 
@@ -92,7 +140,7 @@ def _carry_out(decision: Decision) -> None:
     delivery = decision.delivery
     if decision.failures:
         raise decision.failures[0]
-    if waiting := decision.of(Outcome.WAITING):
+    if waiting := [verdict for verdict in decision.verdicts if not verdict.is_final]:
         _report(waiting, decision.deployed)
         raise Waiting("not every start of the message succeeded")
     rejections = decision.of(Outcome.REJECTED)
@@ -136,9 +184,12 @@ def _hide(delivery: Delivery) -> None:
     if delivery.remaining() < aws.LONGEST_QUICK_CALL:
         return
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(delivery.receives - 1, 10))
-    aws.sqs().change_message_visibility(
-        QueueUrl=settings().queue_url,
-        ReceiptHandle=delivery.receipt,
-        # Jitter, so that they do not all return at once.
-        VisibilityTimeout=random.randint(longest // 2, longest),  # noqa: S311 - no secret
-    )
+    try:
+        aws.sqs().change_message_visibility(
+            QueueUrl=settings().queue_url,
+            ReceiptHandle=delivery.receipt,
+            # Jitter, so that they do not all return at once.
+            VisibilityTimeout=random.randint(longest // 2, longest),  # noqa: S311 - no secret
+        )
+    except (BotoCoreError, ClientError):
+        logger.exception("not hidden; SQS delivers it after the visibility time-out")

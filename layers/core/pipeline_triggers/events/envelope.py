@@ -17,11 +17,15 @@ Triggers = Mapping[str, Trigger]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What a queue message brings to one trigger: an occurrence, or the error that reading it ended with."""
+    """What a queue message brings to one trigger: an occurrence, or the error that reading it ended with.
+
+    Where the trigger has several sources, ``part`` is the name of the one that it comes from.
+    """
 
     trigger: str
     event_id: str
     read: Occurrence | Filtered | Rejected
+    part: str = ""
 
     def occurrence(self) -> Occurrence:
         """Return the occurrence, or raise the error."""
@@ -46,6 +50,8 @@ def parse(body: str) -> Any:
 def from_rule(handler: str, body: str, triggers: Triggers) -> list[Arrival]:
     """Read what a rule or a schedule sends to a handler: the trigger's id, and the event as EventBridge delivered it.
 
+    Where the trigger has several sources, the rule of each also sends the name of its part.
+
     ``triggers run`` sends the same, and beside them what makes it another occurrence (``again``). No publisher can:
     what they send is inside the event.
 
@@ -56,16 +62,17 @@ def from_rule(handler: str, body: str, triggers: Triggers) -> list[Arrival]:
     match raw := parse(body):
         case {"trigger": str(trigger), "event": dict(event)}:
             read: Occurrence | Rejected
+            part = str(raw.get("part", ""))
             try:
-                source = _source(handler, triggers.get(trigger))
+                source = _source(handler, triggers.get(trigger), part)
                 read = replace(eventbridge.read(event, source), again=str(raw.get("again", "")))
             except Rejected as error:
                 read = error
-            return [Arrival(trigger, str(event.get("id", "")), read)]
+            return [Arrival(trigger, str(event.get("id", "")), read, part)]
     raise Rejected('the message is not {"trigger": "<team>/<name>", "event": {…}}, as the compiled rules send it')
 
 
-def _source(handler: str, trigger: Trigger | None) -> str:
+def _source(handler: str, trigger: Trigger | None, part: str) -> str:
     """Return the source that an event is of; that of a removed trigger is read as the handler's first source would.
 
     Raises:
@@ -74,7 +81,10 @@ def _source(handler: str, trigger: Trigger | None) -> str:
     """
     if trigger is None:
         return next(name for name, source in SOURCES.items() if source.handler == handler)
-    if starter(trigger) != handler:
-        kind = f"a direct trigger on {trigger.when.source}" if trigger.direct else f"a trigger on {trigger.when.source}"
+    view = trigger.view(part)
+    if view is None:
+        raise Rejected(f"part removed: {trigger.id} has no part {part!r} any more")
+    if starter(view) != handler:
+        kind = f"a direct trigger on {view.when.source}" if view.direct else f"a trigger on {view.when.source}"
         raise Rejected(f"the event came by the wrong queue: {trigger.id} is {kind}; find the rule that sends it here")
-    return trigger.when.source
+    return view.when.source

@@ -31,8 +31,12 @@ def from_topic(own: str | None, body: str, triggers: Triggers) -> list[Arrival]:
     """
     match raw := parse(body):
         case {"trigger": str(trigger), "event": dict(envelope)}:
-            again = str(raw.get("again", ""))
-            arrivals = [arrival for arrival in _arrivals(own, envelope, triggers) if arrival.trigger == trigger]
+            again, part = str(raw.get("again", "")), raw.get("part")
+            arrivals = [
+                arrival
+                for arrival in _arrivals(own, envelope, triggers)
+                if arrival.trigger == trigger and part in (None, arrival.part)
+            ]
             if not arrivals:
                 raise Rejected(f"the message is not for {trigger}")
             return [replace(arrival, read=_again(arrival.read, again)) for arrival in arrivals]
@@ -46,14 +50,17 @@ def _again(read: Read, again: str) -> Read:
 def _arrivals(own: str | None, envelope: Any, triggers: Triggers) -> list[Arrival]:
     match envelope:
         case {"Type": "Notification", "MessageId": str(message_id), "TopicArn": str(arn), "Message": str(text)}:
-            subscribed = [trigger.id for trigger in triggers.values() if trigger.enabled and topic(trigger.when) == arn]
+            views = [view for trigger in triggers.values() if trigger.enabled for view in trigger.views()]
+            subscribed = [(view.id, view.part) for view in views if topic(view.when) == arn]
         case _:
             raise Rejected("the message is not a notification of SNS: it lacks Type, MessageId, TopicArn or Message")
     if arn == own or (own is None and not subscribed):
         return [_requested(envelope, triggers)]
     if not subscribed:
         raise Rejected(f"no trigger subscribes to {arn} any more")
-    return [Arrival(trigger, message_id, read) for read in _published(envelope, text) for trigger in subscribed]
+    return [
+        Arrival(trigger, message_id, read, part) for read in _published(envelope, text) for trigger, part in subscribed
+    ]
 
 
 def _requested(envelope: Envelope, triggers: Triggers) -> Arrival:

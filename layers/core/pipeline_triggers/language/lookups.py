@@ -210,6 +210,8 @@ def needed(trigger: Trigger) -> set[FieldName]:
     values = [trigger.condition, trigger.dedupe, options.display_name, options.source_execution]
     values += [collect.by, collect.part] if collect else []
     values += [options.mlflow_experiment, *(value for start in trigger.start for value in start.parameters.values())]
+    if trigger.collect:
+        values += [trigger.collect.by, trigger.collect.part]
     return named_by(value for value in values if value is not None)
 
 

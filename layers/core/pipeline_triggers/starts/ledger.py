@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,8 @@ FUNCTION_TIMEOUT = 120  # seconds, as template.yaml says
 LISTING_BOUND = 360  # seconds until SageMaker lists a started execution; assumed, AWS does not say
 CLOCK_SKEW = 60  # seconds that a function's clock may be off; assumed
 LEASE = FUNCTION_TIMEOUT + LISTING_BOUND + 2 * CLOCK_SKEW
+
+MAX_BATCH_GET = 100  # items per call; DynamoDB
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,27 @@ def _take_over(item: Mapping[str, Any], new: Entry, occurrence: str) -> Entry:
         if _read(new.token).get("nonce") != new.nonce:
             raise Undecided("another delivery is processing it") from error
     return before
+
+
+def known(tokens: Sequence[str]) -> dict[str, Entry]:
+    """Return those starts that were begun, by their tokens; a call asks for a hundred of them.
+
+    Raises:
+        botocore.exceptions.ClientError, BotoCoreError: the table can't be asked now.
+
+    """
+    entries: dict[str, Entry] = {}
+    waiting: list[dict[str, Any]] = [{"id": _start(token)} for token in dict.fromkeys(tokens)]
+    while waiting:
+        request: Any = {settings().state_table: {"Keys": waiting[:MAX_BATCH_GET], "ConsistentRead": True}}
+        response: dict[str, Any] = _table().meta.client.batch_get_item(RequestItems=request)
+        for item in response["Responses"].get(settings().state_table, []):
+            token = item["id"].removeprefix(_start(""))
+            begun_at, message = int(item["begun_at"]), item["message"]
+            entries[token] = Entry(token, item["nonce"], begun_at, message, True, item.get("execution"))
+        left = response.get("UnprocessedKeys", {}).get(settings().state_table, {}).get("Keys", [])
+        waiting = [*left, *waiting[MAX_BATCH_GET:]]
+    return entries
 
 
 def record(token: str, execution: str) -> None:

@@ -66,6 +66,20 @@ def token_of(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) 
     return digest(identity)
 
 
+def mark_of(trigger: Trigger, occurrence: Occurrence, stack: str) -> str:
+    """Return what identifies an event among all that a stack collects, whichever batch takes it.
+
+    A dry run's marks are its own, so that switching it off collects the same events for good.
+
+    Raises:
+        Rejected: the trigger's ``dedupe`` can't be computed from this event.
+
+    """
+    part = [f"part {trigger.part}"] if trigger.part else []
+    tried = ["dry run"] if trigger.dry_run else []
+    return digest([stack, trigger.id, *_identity(trigger, occurrence), *_again(occurrence), *part, *tried])
+
+
 def digest(identity: Sequence[object]) -> str:
     """Return what stands for an identity, in 64 characters."""
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -12,13 +12,16 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from pipeline_triggers import aws
-from pipeline_triggers.errors import PipelineTriggersError, Rejected, Undecided, Waiting
+from pipeline_triggers.errors import Held, PipelineTriggersError, Rejected, Undecided, Waiting
 from pipeline_triggers.models import Outcome, Run, Trigger
 from pipeline_triggers.starts import definition, ledger
 from pipeline_triggers.starts.plan import identified
 
 # Seconds until the function has to end what it has begun.
 TimeLeft = Callable[[], float]
+
+# Whether a start that is retried has to wait in line by now.
+IsHeld = Callable[[], bool]
 
 NO_TIME = "the function has no time left for it"
 
@@ -28,14 +31,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds
 CLOCKS_DIFFER_BY = timedelta(minutes=5)  # at most, SageMaker's and a function's
 
 
-def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple[Outcome, str]:
+def once(
+    run: Run, trigger: Trigger, message: str, time_left: TimeLeft, is_held: IsHeld = lambda: False
+) -> tuple[Outcome, str]:
     """Start a run unless it was started before, and return its outcome with the execution's ARN.
 
     ``message`` is the SQS message that asks for it: when it is delivered again, what it started is not a duplicate.
 
     Raises:
         Rejected: it can't be started as it is.
-        Waiting: it may be started later.
+        Waiting: it may be started later; Held: it has to wait in line.
         botocore.exceptions.ClientError, BotoCoreError: it may work later, or not be allowed.
 
     """
@@ -43,7 +48,7 @@ def once(run: Run, trigger: Trigger, message: str, time_left: TimeLeft) -> tuple
     if started := _started_before(entry, run.pipeline, message, time_left):
         return started
     checked, hour = _checked(run, trigger, entry)
-    execution = _called(checked, run, hour, entry, time_left)
+    execution = _called(checked, run, hour, entry, time_left, is_held)
     ledger.record(run.token, execution)
     return Outcome.STARTED, execution
 
@@ -131,10 +136,10 @@ def _checked(run: Run, trigger: Trigger, entry: ledger.Entry) -> tuple[Run, str]
         raise
 
 
-def _called(checked: Run, run: Run, hour: str, entry: ledger.Entry, time_left: TimeLeft) -> str:
+def _called(checked: Run, run: Run, hour: str, entry: ledger.Entry, time_left: TimeLeft, is_held: IsHeld) -> str:
     """Start a run; what was for certain not started is not counted, and need not be looked for."""
     try:
-        return _execute_as_defined(checked, run, time_left)
+        return _execute_as_defined(checked, run, time_left, is_held)
     except Exception as error:
         if not isinstance(error, PipelineTriggersError) and not aws.did_nothing(error):
             raise
@@ -145,23 +150,24 @@ def _called(checked: Run, run: Run, hour: str, entry: ledger.Entry, time_left: T
         raise
 
 
-def _execute_as_defined(checked: Run, run: Run, time_left: TimeLeft) -> str:
+def _execute_as_defined(checked: Run, run: Run, time_left: TimeLeft, is_held: IsHeld) -> str:
     try:
-        return execute(checked, time_left)
+        return execute(checked, time_left, is_held)
     except Rejected:
         # Perhaps because the definition has changed since it was read.
         fresh = replace(run, parameters=definition.refit(run.pipeline, run.parameters))
         if fresh == checked:
             raise
-        return execute(fresh, time_left)
+        return execute(fresh, time_left, is_held)
 
 
-def execute(run: Run, time_left: TimeLeft) -> str:
+def execute(run: Run, time_left: TimeLeft, is_held: IsHeld = lambda: False) -> str:
     """Call StartPipelineExecution, again while it is throttled or can't be reached; return the execution's ARN.
 
     Raises:
         Rejected: SageMaker refuses this start for good.
         Waiting: there is no time for it, and nothing was started.
+        Held: a retry has to wait in line, and nothing was started.
         botocore.exceptions.ClientError, BotoCoreError: it may work later.
 
     """
@@ -174,6 +180,8 @@ def execute(run: Run, time_left: TimeLeft) -> str:
             if not aws.is_momentary(error) or time_left() < pause + aws.LONGEST_START:
                 raise
         time.sleep(pause)
+        if is_held():
+            raise Held("paused while it was retried")
         longest_pause = min(LONGEST_PAUSE, 2 * longest_pause)
     raise Waiting(NO_TIME)
 
