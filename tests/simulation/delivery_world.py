@@ -71,7 +71,6 @@ class Invocation:
     skew: float
     keys: dict[str, Any] = field(default_factory=dict)
     since: float = 0  # when it came to the message that it processes
-    began: bool = False  # to process that message
 
 
 class World:
@@ -79,7 +78,8 @@ class World:
 
     ``faults`` happen at a call of this name and number, counted from 1, and ``lasting`` ones at each call of a name;
     ``weather`` says what happens to any other request, by its call's name. ``latency`` is what the way to AWS takes,
-    and the way back, in seconds. ``crashes`` counts for a message the functions in a row that ended in the work on it.
+    and the way back, in seconds. ``crashes`` counts for a message the functions in a row that were killed in the work
+    on it: since the table last noted that one ended in order.
     """
 
     def __init__(
@@ -117,6 +117,7 @@ class World:
         self.log: list[dict[str, Any]] = []
         self.metrics = io.StringIO()
         self.crashes: dict[str, int] = {}
+        self.decided: set[str] = set()
         self._local = threading.local()
         self._operations: dict[str, Callable[..., Any]] = {
             "BatchGetItem": self._batch_get_item,
@@ -222,12 +223,11 @@ class World:
             return None
         finally:
             self._invocations().pop()
-        self._ended_in_order(invocation)
         return [str(failure["itemIdentifier"]) for failure in response["batchItemFailures"]]
 
     def drain(self, delays: tuple[int, ...] = (0,)) -> None:
         """Deliver what is visible, in any order and after any of these delays, until the queue is empty."""
-        for _ in range(1000):
+        for _ in range(10_000):
             if not self.sqs.queue:
                 return
             self.pass_time(self.sqs.next_visible_at() - self.now + self.chance.choice(delays))
@@ -249,15 +249,8 @@ class World:
     def _append_keys(self, **keys: Any) -> None:
         current = self._invocations()[-1].keys
         if "message_id" in keys:  # the function goes on to its next message
-            self._ended_in_order(self._invocations()[-1])
             self._invocations()[-1].since = self.now
         current.update(keys)
-
-    def _ended_in_order(self, invocation: Invocation) -> None:
-        """Forget the crashes of a message that a function has done with, if it had the time to begin with it."""
-        if invocation.began:
-            self.crashes.pop(invocation.keys["message_id"], None)
-        invocation.began = False
 
     def _note(self, record: logging.LogRecord) -> None:
         more = {name: value for name, value in vars(record).items() if name not in _FIELDS_OF_EACH_LOG_RECORD}
@@ -285,7 +278,8 @@ class World:
         if not self._invocations():
             return work()  # by somebody's command, which is not what is looked at here
         name = name_of(operation, parameters)
-        self._invocations()[-1].began |= name not in ("GetItem message", "ChangeMessageVisibility")
+        if "REMOVE begun" in name:
+            work = partial(self._noted, work, name, self._invocations()[-1].keys["message_id"])
         at = self.next(name)
         self.calls.append(at)
         self._made[name] += 1
@@ -294,6 +288,18 @@ class World:
             self.happened.append((name, fault))
         request = partial(self._request, client, name, fault, work)
         return with_retries(client.meta.config, request, self.chance.random, self.pass_time)
+
+    def _noted(self, work: Callable[[], Any], name: str, message: str) -> Any:
+        """Forget the crashes of a message as the table does, where it takes the note of a delivery that ended in order.
+
+        A decision stays, and the crashes that it rests on, whatever ends after it.
+        """
+        answer = work()
+        if "verdicts" in name:
+            self.decided.add(message)
+        elif message not in self.decided:
+            self.crashes.pop(message, None)
+        return answer
 
     def _request(self, client: BaseClient, name: str, fault: str, work: Callable[[], Any], attempt: int) -> Any:
         if fault == "answered late":
