@@ -45,8 +45,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", CURRENT, ids=lambda page: page.name)
 def test_make_has_the_targets_that_pages_name(page: Path) -> None:
     """Each `make …` is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {match[1] for line in code(page) if (match := re.match(r"(?:\$ )?make ([a-z]+)", line))}
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {match[1] for line in code(page) if (match := re.match(r"(?:\$ )?make ([a-z-]+)", line))}
     assert named <= targets
 
 

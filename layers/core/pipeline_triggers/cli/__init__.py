@@ -25,7 +25,7 @@ COMMANDS = {
     "run": ("triggers", "Start a trigger by hand."),
     "batches": ("batches", "List what is open, waits or is paused, and what it waits for."),
     "pause": ("batches", "Hold back starts without a deploy, and lose none."),
-    "resume": ("batches", "Let start what was paused, in order."),
+    "resume": ("batches", "Release what was paused, in order."),
     "close": ("batches", "Close a batch now, without waiting for more events."),
     "drop": ("batches", "End a batch without a start."),
     "redrive": ("redrive", "Send dead letters to their handlers again."),

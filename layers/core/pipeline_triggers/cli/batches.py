@@ -166,7 +166,7 @@ def pause_command(
 def resume_command(
     names: tuple[str, ...], pipelines: tuple[str, ...], everything: bool, directory: Path, stack: str, as_json: bool
 ) -> None:
-    """Let start what TRIGGERs, pipelines or everything held back, in the order in which it came.
+    """Release what pauses of TRIGGERs, pipelines or everything hold back, in the order in which it came.
 
     It begins within a minute. --all ends the pause that pause --all set; the others stay.
     """

@@ -16,7 +16,7 @@ from pipeline_triggers.operations import import_document, inventory
 
 
 @click.command("import")
-@click.option("--team", default="imported", show_default=True, help="The team whose document it becomes: <team>.yaml.")
+@click.option("--team", default="imported", show_default=True, help="The team that owns the document: <team>.yaml.")
 @click.option(
     "--output",
     "path",

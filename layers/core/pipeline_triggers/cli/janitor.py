@@ -83,7 +83,7 @@ def orphans_command(remove: bool, dry_run: bool, max_removals: int | None, stack
 @stack_option
 @json_option
 def restore_command(names: tuple[str, ...], pipeline: str | None, dry_run: bool, stack: str, as_json: bool) -> None:
-    """Put back schedules and rules' targets that the janitor removed, by NAME, GROUP/NAME or BUS/NAME.
+    """Restore schedules and rules' targets that the janitor removed, by NAME, GROUP/NAME or BUS/NAME.
 
     What exists is not touched. Without a name, list what was removed, and when.
     """

@@ -25,7 +25,7 @@ from pipeline_triggers.text import did_you_mean
 def test_command(names: tuple[str, ...], ask_aws: bool, junit: Path | None, directory: Path, stage: str) -> None:
     """Play the examples of the documents, of these triggers or of all; needs no account.
 
-    Exits with 1 when what comes of an example differs from what the document says.
+    Exits with 1 when a result differs from its example.
     """
     loaded = loader.load(directory)
     check_stage(loaded, stage)

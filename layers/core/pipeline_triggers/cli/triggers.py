@@ -127,7 +127,7 @@ def run_command(
 ) -> None:
     """Start a trigger by hand: its handler gets the event as if its rule had matched it.
 
-    Prints the verdicts; exits with 1 when one is REJECTED, or the last has not come in time.
+    Prints the verdicts; exits with 1 when one is REJECTED, or when not all come in time.
     """
     here = deployed(directory, stack)
     deployed_stack, trigger, triggers = here.stack, here.trigger(name), here.triggers
