@@ -31,7 +31,7 @@ from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import globs, jsonata, triggers_json, values
 from pipeline_triggers.language.jsonata import compile_expression, rules
 from pipeline_triggers.language.jsonata.budget import BUDGET, Budget
-from pipeline_triggers.language.sources import HANDLERS, starter
+from pipeline_triggers.language.sources import BATCHES, HANDLERS, starter
 from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Occurrence, Options, Run, Start, Trigger, When
 from pipeline_triggers.starts.plan import plan
@@ -363,7 +363,8 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
         by_kind.setdefault(resource["Type"], {})[name] = resource
     policies = by_kind.get("AWS::IAM::ManagedPolicy", {})
     direct = [name for name in ("DirectRules", "DirectSchedules") if f"{name}Role" in resources]
-    roles = {f"{name}Role": name for name in direct} | {f"{handler}RoleName": handler for handler in HANDLERS}
+    starters = (*HANDLERS, BATCHES)
+    roles = {f"{name}Role": name for name in direct} | {f"{handler}RoleName": handler for handler in starters}
     of_handler = {
         handler: [name for name, found in policies.items() if found["Properties"]["Roles"] == [f"<{role}>"]]
         for role, handler in roles.items()
@@ -382,7 +383,7 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
         started = {
             resolve(target.pipeline, values)
             for trigger in loaded.triggers
-            if starter(trigger) == handler
+            if (not trigger.direct if handler == BATCHES else starter(trigger) == handler)
             for target in trigger.start
         }
         assert set(granted) == {arn + spelling for name in started for spelling in (name, name.lower())}

@@ -244,7 +244,7 @@ def test_each_service_may_start_exactly_the_pipelines_that_it_starts() -> None:
         for name, resource in found.items()
         if resource["Type"] == "AWS::IAM::ManagedPolicy"
     }
-    assert granted.keys() == {"DirectRulesStarts", "DirectSchedulesStarts", "OnS3UploadStarts"}
+    assert granted.keys() == {"DirectRulesStarts", "DirectSchedulesStarts", "OnS3UploadStarts", "OnBatchStarts"}
     for name, pipelines in (("DirectRules", ["Train", "train"]), ("DirectSchedules", ["report"])):
         roles, statement = granted[f"{name}Starts"]
         assert roles == [{"Ref": f"{name}Role"}]

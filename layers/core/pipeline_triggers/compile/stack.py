@@ -12,9 +12,9 @@ import yaml
 
 from pipeline_triggers.compile import size
 from pipeline_triggers.compile.cloudformation import Resource, conditions, mappings
-from pipeline_triggers.compile.policies import direct_policies, direct_role, handler_policies
+from pipeline_triggers.compile.policies import batch_policies, direct_policies, direct_role, handler_policies
 from pipeline_triggers.compile.rules import rules
-from pipeline_triggers.compile.schedules import schedules
+from pipeline_triggers.compile.schedules import deadlines, schedules
 from pipeline_triggers.compile.subscriptions import subscriptions
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import DocumentsError
@@ -66,6 +66,8 @@ def template(documents: Documents, past: frozenset[str] = frozenset()) -> dict[s
         resources |= policies | rules(triggers, list(policies)) | schedules(triggers, list(policies), past)
         if handler == "OnSnsMessage":
             resources |= subscriptions(triggers, list(policies))
+    of_batches = batch_policies(documents.triggers, documents.stages)
+    resources |= of_batches | deadlines(documents.triggers, list(of_batches))
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Pipeline Triggers - rules, schedules, subscriptions and policies, compiled from the documents",
