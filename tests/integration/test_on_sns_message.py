@@ -54,7 +54,7 @@ def test_a_publisher_starts_what_the_document_lets_them_start(deployed: LocalAws
         ({"parameters": {"Value": "s3://raw-devil/x"}}, "the request's parameter Value does not match s3://raw-dev/**"),
         ({"parameters": {"Size": "huge"}}, "the request's parameter Size is not one of small, large"),
         ({"RoleArn": "x"}, "the request sets RoleArn; it may set trigger, pipeline, parameters, dedupe"),
-        ({"trigger": "messages/not-for-publishers"}, "messages/not-for-publishers takes no requests; "),
+        ({"trigger": "messages/not-for-publishers"}, "messages/not-for-publishers does not accept requests; "),
         ({"trigger": "messages/gone"}, "trigger 'messages/gone' does not exist; did you mean messages/requests?"),
     ],
 )

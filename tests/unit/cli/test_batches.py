@@ -208,7 +208,7 @@ def test_a_direct_trigger_itself_can_t_be_paused(deployed: OnBatch, documents: P
         (["nightly"], "say how long: --until TIME or --indefinitely"),
         (["nightly", "--until", LATER, "--indefinitely"], "say how long: --until TIME or --indefinitely"),
         (["nightly", "--until", "tomorrow"], "--until tomorrow is not a date-time; write 2026-12-01T08:00+01:00"),
-        (["nightly", "--until", "2099-12-01T08:00"], "--until 2099-12-01T08:00 needs its offset"),
+        (["nightly", "--until", "2099-12-01T08:00"], "--until 2099-12-01T08:00 needs an offset"),
         (["nightly", "--until", "2020-12-01T08:00Z"], "--until 2020-12-01T08:00Z has passed"),
         (["--indefinitely"], "name triggers or pipelines, or write --all"),
         (["nightly", "--all", "--indefinitely"], "name triggers or pipelines, or write --all"),
@@ -295,7 +295,7 @@ def test_a_batch_that_does_not_wait_is_named(deployed: OnBatch, documents: Path)
     for command in (["close", batch], ["drop", batch, "--reason", "again"]):
         done = run(documents, *command)
         assert done.exit_code == 1
-        assert done.stderr == f"Error: batch {batch} neither is open nor waits: FILTERED for train\n"
+        assert done.stderr == f"Error: batch {batch} is neither open nor waiting: FILTERED for train\n"
     unknown = run(documents, "close", "zzz")
     assert unknown.stderr == "Error: no batch zzz is open or waits; triggers batches lists those that do\n"
 

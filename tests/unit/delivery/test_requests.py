@@ -95,8 +95,8 @@ def test_a_business_key_of_the_publisher_takes_the_message_s_place() -> None:
         (ONE_OF, {"pipeline": "train", "parameters": {"Url": "s3://rawx/a"}}, "Url does not match s3://raw/**"),
         (ONE_OF, {"pipeline": "train", "parameters": {"Size": "*"}}, "Size is not one of small, large"),
         (replace(ONE_OF, enabled=False), {"pipeline": "train"}, "team/requests is disabled"),
-        (replace(ONE_OF, when=When("sns", {"topic": "arn"})), {"pipeline": "train"}, "takes no requests"),
-        (replace(ONE_OF, when=When("s3", {"bucket": "raw"})), {"pipeline": "train"}, "takes no requests"),
+        (replace(ONE_OF, when=When("sns", {"topic": "arn"})), {"pipeline": "train"}, "does not accept requests"),
+        (replace(ONE_OF, when=When("s3", {"bucket": "raw"})), {"pipeline": "train"}, "does not accept requests"),
     ],
 )
 def test_disallowed_requests_are_refused(trigger: Trigger, request_: dict[str, Any], reason: str) -> None:

@@ -25,8 +25,8 @@ COLLECTS = [
     ("late: never", "collect.late: is 'never'; write all, new or ignore"),
     ("late: new", "collect.late: is for a batch that expects parts; write expect, or leave it out"),
     (DEADLINE, "collect.deadline: is for a batch that expects parts; write expect, or leave it out"),
-    (f"expect: [a, b], {DEADLINE}", "collect.expect: needs part, which tells the parts apart, as in"),
-    (JOIN, "collect: needs a deadline, as a part may never come; write deadline: {after"),
+    (f"expect: [a, b], {DEADLINE}", "collect.expect: needs part, which identifies the parts, as in"),
+    (JOIN, "collect: needs a deadline, because a part may never come; write deadline: {after"),
     (f"{JOIN}, {DEADLINE}, quiet: 1 hour", "collect.quiet: does not apply to a batch that closes when its parts"),
     (f"{JOIN}, {DEADLINE}, max_open: 1 hour", "collect.max_open: does not apply to a batch that closes when its parts"),
     (f"{JOIN}, {DEADLINE}, max_events: 9", "collect.max_events: does not apply to a batch that closes when its parts"),
@@ -55,8 +55,8 @@ COLLECTS = [
 DEADLINES = [
     (f"{DEADLINE[:-1]}, {CRON}}}", "collect.deadline: has after and cron; keep one"),
     ("deadline: {start_incomplete: true}", "collect.deadline: needs after or cron"),
-    ("deadline: {after: 1 day, due: x}", "collect.deadline.due: goes with cron; leave it out"),
-    ("deadline: {after: 1 day, timezone: UTC}", "collect.deadline.timezone: goes with cron; leave it out"),
+    ("deadline: {after: 1 day, due: x}", "collect.deadline.due: belongs to cron; leave it out"),
+    ("deadline: {after: 1 day, timezone: UTC}", "collect.deadline.timezone: belongs to cron; leave it out"),
     (f"deadline: {{{CRON}}}", "collect.deadline: needs due, the by that has to be complete then, as in"),
     ('deadline: {cron: "0 8 * * ? *", due: x}', "collect.deadline: needs a timezone, as in Europe/Berlin or UTC"),
     (f"deadline: {{{CRON}x, due: x}}", "collect.deadline.timezone: 'Europe/Berlinx' is not a time zone; did you mean"),
@@ -82,7 +82,7 @@ TRIGGERS = [
     (BOTH, "when.all: needs a collect with a deadline; write collect: {deadline: {after: 7 days}}"),
     (
         BOTH + "    collect: {}\n",
-        "collect: needs a deadline, as a part may never come; write deadline: {after: 7 days}",
+        "collect: needs a deadline, because a part may never come; write deadline: {after: 7 days}",
     ),
     (BOTH + f"    collect: {{part: a, {DEADLINE}}}\n", "collect.part: is for one source; the names in when.all are"),
     (
@@ -156,7 +156,11 @@ def test_a_wrong_deadline_is_refused(tmp_path: Path, deadline: str, message: str
 def test_a_deadline_with_a_cron_needs_a_by(tmp_path: Path) -> None:
     """It asks for batches by name."""
     fields = f'{JOIN}, deadline: {{{CRON}, due: "{{% $scheduled.days %}}"}}'
-    refused(tmp_path, UPLOAD + f"    collect: {{{fields}}}\n", "due: asks for a by, which this trigger does not have")
+    refused(
+        tmp_path,
+        UPLOAD + f"    collect: {{{fields}}}\n",
+        "due: gives a by, but this trigger has none; write collect.by",
+    )
 
 
 @pytest.mark.parametrize(("trigger", "message"), TRIGGERS)

@@ -416,7 +416,7 @@ def test_a_wrong_trigger_is_refused_with_line_field_and_remedy(tmp_path: Path, t
             "when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t', attributes: {a: [b]}, body: {a: [b]}}}\n"
             "    start: churn-training\n",
             "6: triggers.retrain.when.sns: has a filter of attributes and one of body; "
-            "SNS takes one, so write the other as an if",
+            "SNS accepts one, so write the other as an if",
         ),
         (
             "when: {sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:t', body: {a: b}}}\n"
@@ -506,7 +506,7 @@ def test_a_wrong_request_is_refused(tmp_path: Path, trigger: str, problem: str) 
         ),
         (
             "source_execution: $.time",
-            "source_execution: goes with steps; write the steps to run, or leave it out",
+            "source_execution: needs steps; write the steps to run, or leave it out",
         ),
         (
             'version: "3\\n"',
@@ -584,12 +584,12 @@ def test_a_wrong_option_is_refused(tmp_path: Path, option: str, problem: str) ->
         ),
         (
             "'$.detail.items[*'",
-            "'$.detail.items[*' is not a JSONPath that EventBridge takes; write names, indices and * as in "
+            "'$.detail.items[*' is not a JSONPath that EventBridge accepts; write names, indices and * as in "
             "$.detail.items[0].id",
         ),
         (
             "$.detail..key",
-            "'$.detail..key' is not a JSONPath that EventBridge takes; write names, indices and * as in "
+            "'$.detail..key' is not a JSONPath that EventBridge accepts; write names, indices and * as in "
             "$.detail.items[0].id",
         ),
         (

@@ -80,7 +80,9 @@ def close_command(batch: str, patience: int, directory: Path, stack: str, as_jso
     waiting, ended = batches.close(id_, patience)
     _show(id_, waiting, ended, as_json)
     if any(entry.state == "open" for entry in waiting) or not (waiting or ended):
-        raise output.Failed(f"on_batch did not close it within {patience} s; it may still do so: triggers batches")
+        raise output.Failed(
+            f"on_batch did not close it within {patience} s; it may still do so; check with triggers batches"
+        )
     if any(one.outcome == "REJECTED" for one in ended):
         raise click.exceptions.Exit(1)
 
@@ -104,7 +106,9 @@ def drop_command(batch: str, reason: str, patience: int, directory: Path, stack:
     waiting, ended = batches.drop(id_, f"{reason} ({who})", patience)
     _show(id_, waiting, ended, as_json)
     if waiting or not ended:
-        raise output.Failed(f"on_batch did not drop it within {patience} s; it may still do so: triggers batches")
+        raise output.Failed(
+            f"on_batch did not drop it within {patience} s; it may still do so; check with triggers batches"
+        )
     if kept := [one for one in ended if one.outcome != "FILTERED"]:
         names = ", ".join(one.pipeline for one in kept)
         raise output.Failed(f"too late for {names}: its turn had come")
@@ -237,7 +241,7 @@ def _until(until: str | None, indefinitely: bool) -> float | None:
     except ValueError as error:
         raise output.usage_error(f"--until {until} is not a date-time; write 2026-12-01T08:00+01:00") from error
     if moment.tzinfo is None:
-        raise output.usage_error(f"--until {until} needs its offset, as in {until}Z for UTC or {until}+01:00")
+        raise output.usage_error(f"--until {until} needs an offset, as in {until}Z for UTC or {until}+01:00")
     if moment.timestamp() <= time.time():
         raise output.usage_error(f"--until {until} has passed")
     return moment.timestamp()

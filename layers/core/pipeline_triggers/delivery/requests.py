@@ -25,7 +25,7 @@ def targets(trigger: Trigger, occurrence: Occurrence) -> Sequence[int]:
             raise Rejected(f"{trigger.id} starts only what a publisher requests on the stack's own topic")
         return range(len(trigger.start))
     if not takes_requests(trigger.when):
-        raise Rejected(f"{trigger.id} takes no requests; name a trigger that has when: {{sns: {{}}}}")
+        raise Rejected(f"{trigger.id} does not accept requests; name a trigger that has when: {{sns: {{}}}}")
     for name, value in request.parameters.items():
         if problem := _refusal(trigger, name, value):
             raise Rejected(f"the request's parameter {name} {problem}")

@@ -86,7 +86,7 @@ def _misplaced(has: frozenset[str], *, joins: bool) -> Iterator[tuple[FieldPath,
         for name in {"part", "expect"} & has:
             yield (name,), "is for one source; the names in when.all are the parts, so leave it out"
     elif "expect" in has and "part" not in has:
-        yield ("expect",), "needs part, which tells the parts apart, as in {% $split($object.key, '/')[2] %}"
+        yield ("expect",), "needs part, which identifies the parts, as in {% $split($object.key, '/')[2] %}"
     if not joins and "expect" not in has:
         for name in {"late", "deadline"} & has:
             yield (name,), "is for a batch that expects parts; write expect, or leave it out"
@@ -94,7 +94,7 @@ def _misplaced(has: frozenset[str], *, joins: bool) -> Iterator[tuple[FieldPath,
     for name in {"quiet", "max_open", "max_events"} & has:
         yield (name,), "does not apply to a batch that closes when its parts are there; leave it out"
     if "deadline" not in has:
-        yield (), f"needs a deadline, as a part may never come; write {_DEADLINE}"
+        yield (), f"needs a deadline, because a part may never come; write {_DEADLINE}"
 
 
 def _out_of_range(fields: Mapping[str, Any]) -> Iterator[tuple[FieldPath, str]]:

@@ -71,7 +71,7 @@ def _of_deadline(trigger: Trigger, deadline: Deadline) -> Iterator[tuple[str, st
         yield "cron", f"does not fire on {skipped}, {change}, and reports nothing then; write another time"
     if never := _never_equal(trigger, deadline):
         due, by = never
-        yield "due", f"gives {due}, which no by equals: that is like {by}; write both in the same way"
+        yield "due", f"gives {due}, but by gives values like {by}; write both in the same way"
 
 
 def _files_of_a_folder(view: Trigger) -> list[Occurrence]:

@@ -59,14 +59,14 @@ def _fields(raw: Mapping[str, Any], *, has_by: bool) -> Iterator[tuple[FieldPath
     if "cron" not in raw:
         for name in ("timezone", "due"):
             if name in raw and "after" in raw:
-                yield (name,), "goes with cron; leave it out"
+                yield (name,), "belongs to cron; leave it out"
         return
     if "timezone" not in raw:
         yield (), "needs a timezone, as in Europe/Berlin or UTC"
     if "due" not in raw:
         yield (), "needs due, the by that has to be complete then, as in {% $scheduled.days %}"
     elif not has_by:
-        yield ("due",), "asks for a by, which this trigger does not have; write collect.by"
+        yield ("due",), "gives a by, but this trigger has none; write collect.by"
 
 
 def _due_problem(fields: Mapping[str, str]) -> str | None:

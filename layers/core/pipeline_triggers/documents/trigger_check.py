@@ -116,7 +116,7 @@ def _check_options(section: Section, raw: Mapping[str, Any], of_value: ValueProb
     for at, step in enumerate(raw.get("steps", [])):
         section.by_stage(("steps", at), step)
     if "source_execution" in raw and "steps" not in raw and section.is_right("steps"):
-        section.problem(("source_execution",), "goes with steps; write the steps to run, or leave it out")
+        section.problem(("source_execution",), "needs steps; write the steps to run, or leave it out")
 
 
 # What a literal of an option has to be besides a value.

@@ -36,7 +36,7 @@ def check(source: str, sample: Occurrence | None, *, condition: bool = False) ->
         return f"looks like a path or a variable; write {{% {source.strip()} %}}, or {{% '{source}' %}} for the text"
     if source.startswith("$."):
         if not _PATH.fullmatch(source):
-            return "is not a JSONPath that EventBridge takes; write names, indices and * as in $.detail.items[0].id"
+            return "is not a JSONPath that EventBridge accepts; write names, indices and * as in $.detail.items[0].id"
         return None if sample is None else _wrong_path(source, sample.event)
     if not source:
         return "is empty, and SageMaker refuses empty values; leave the parameter out to use its default"

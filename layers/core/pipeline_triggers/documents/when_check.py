@@ -90,7 +90,7 @@ def _check_event(section: Section, fields: Mapping[str, Any]) -> None:
 def _check_sns(section: Section, fields: Mapping[str, Any]) -> None:
     filters = [name for name in ("attributes", "body") if name in fields]
     if len(filters) > 1:
-        section.problem((), "has a filter of attributes and one of body; SNS takes one, so write the other as an if")
+        section.problem((), "has a filter of attributes and one of body; SNS accepts one, so write the other as an if")
     for name in filters:
         if "topic" not in fields:
             section.problem((name,), "filters the messages of a topic; write the topic, or leave it out")

@@ -91,7 +91,7 @@ def due(deadline: Deadline, time: str) -> tuple[str, ...]:
     source = deadline.due or ""
     asked = names(source, values.computed(source, of_deadline(deadline, time)), MAX_BY_LENGTH)
     if len(asked) > MAX_EXPECTED:
-        raise Rejected(f"{source} asks for {len(asked)} batches; a deadline asks for {MAX_EXPECTED} at most")
+        raise Rejected(f"{source} gives {len(asked)} batches; a deadline takes {MAX_EXPECTED} at most")
     return asked
 
 

@@ -145,9 +145,11 @@ class Batches:
         if len(found) == 1:
             return found.pop()
         if found:
-            raise NoSuchBatch(f"{len(found)} batches begin with {text}: {', '.join(sorted(found))}; write more of it")
+            raise NoSuchBatch(
+                f"{len(found)} batches begin with {text}: {', '.join(sorted(found))}; write more characters"
+            )
         if batch := self.store.batch(text):
-            raise NoSuchBatch(f"batch {text} neither is open nor waits: {_all_ends(batch)}")
+            raise NoSuchBatch(f"batch {text} is neither open nor waiting: {_all_ends(batch)}")
         raise NoSuchBatch(f"no batch {text} is open or waits; triggers batches lists those that do")
 
     def close(self, batch: str, patience: float) -> tuple[list[Entry], list[Ended]]:
@@ -229,7 +231,7 @@ def _open(slot: Slot, now: float) -> Entry:
 def closes(slot: Slot, now: float) -> str:
     """Say when an open batch closes, and what it lacks."""
     if slot.gone_since:
-        return f"no deployed document holds {slot.trigger}; rejected at {iso(slot.gone_since + rules.GONE_FOR)}"
+        return f"no deployed document defines {slot.trigger}; rejected at {iso(slot.gone_since + rules.GONE_FOR)}"
     if rules.why_due(slot, now):
         return "closes within a minute"
     quiet = span(slot.last_at + (CORRECTION_QUIET if slot.previous else slot.rules.quiet) - now)
