@@ -211,6 +211,18 @@ def test_list_shows_each_trigger(directory: Path) -> None:
     assert (trigger["trigger"], trigger["when"]["source"]) == ("team/one", "s3")
 
 
+def test_list_says_what_a_start_waits_for(directory: Path) -> None:
+    """The column is there where a trigger has a batch or limits."""
+    (directory / "sales.yaml").write_text(
+        "version: 1\nowner: s\npipelines: [sales]\ntriggers:\n"
+        "  one: {when: {s3: {bucket: raw}}, start: sales, collect: {}}\n"
+        "limits: {sales: {max_running: 1}}\n"
+    )
+    listed = run(directory, "list").output
+    assert listed.splitlines()[0].endswith("batch and limits")
+    assert "or at 10000 events; sales: 1 at a time" in listed
+
+
 def test_explain_needs_an_event(directory: Path) -> None:
     """A file that is not valid JSON is named."""
     (directory / "event.json").write_text("{")

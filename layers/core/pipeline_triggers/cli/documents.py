@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from pipeline_triggers.documents.section import EXAMPLES
 from pipeline_triggers.documents.warnings import warnings
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.language.stages import resolve, resolve_trigger
+from pipeline_triggers.operations import wording
 from pipeline_triggers.operations.graph import mermaid
 
 
@@ -86,11 +86,13 @@ def list_command(directory: Path, as_json: bool) -> None:
         return
     rows = []
     for trigger in loaded.triggers:
-        fields = " ".join(f"{name}={_plain(value)}" for name, value in trigger.when.fields.items())
         starts = ", ".join(start.pipeline for start in trigger.start)
         state = "enabled" if trigger.enabled else "disabled"
-        rows.append((trigger.id, state, starts, f"{trigger.when.source} {fields}"))
-    output.table(("trigger", "state", "starts", "when"), rows)
+        batch_and_limits = wording.batch_and_limits(trigger, loaded.limits)
+        rows.append((trigger.id, state, starts, wording.when(trigger), batch_and_limits))
+    columns = ("trigger", "state", "starts", "when", "batch and limits")
+    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    output.table(columns[:shown], [row[:shown] for row in rows])
 
 
 @click.command("graph")
@@ -118,9 +120,3 @@ def _as_json(trigger: dict[str, object]) -> dict[str, object]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ",".join(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
