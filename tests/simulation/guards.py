@@ -218,7 +218,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "quarantine: the reason is cut to what SQS takes",
-        "starts.dead_letters:_fitting",
+        "dead_letters:_fitting",
         call("max", "None"),
         (f"{DELIVERY}a_reason_is_cut_to_what_sqs_takes_beside_the_body",),
     ),
@@ -520,8 +520,38 @@ GUARDS: tuple[Guard, ...] = (
         (f"{JANITOR}test_removal.py::test_an_unreadable_thing_does_not_hold_up_others",),
     ),
     Guard(
-        "janitor: what was removed before it is given up is reported",
+        "janitor: a step is taken by one message",
+        "janitor.handler:_claim",
+        without_call("claim"),
+        (f"{JANITOR}test_handler.py::test_a_crash_after_a_message_was_sent_reports_nothing_twice",),
+    ),
+    Guard(
+        "janitor: a step that was done is not done again",
+        "janitor.handler:_claim",
+        never("is_claimed"),
+        (f"{JANITOR}test_handler.py::test_messages_that_come_again_later_do_nothing",),
+    ),
+    Guard(
+        "janitor: what fails again and again is given up",
+        "janitor.handler:_retry",
+        always("failures", "MAX_FAILURES"),
+        (f"{JANITOR}test_handler.py::test_repeated_failures_are_quarantined_with_a_reason",),
+    ),
+    Guard(
+        "janitor: failures count in a row",
         "janitor.handler:_wait",
+        argument("replace", "failures", "cleanup.failures"),
+        (f"{JANITOR}test_handler.py::test_failures_count_in_a_row",),
+    ),
+    Guard(
+        "janitor: what crashes its function is given up by age",
+        "janitor.handler:_was_interrupted_for_too_long",
+        returns("False"),
+        (f"{JANITOR}test_handler.py::test_a_clean_up_that_crashes_the_function_is_given_up_by_its_age",),
+    ),
+    Guard(
+        "janitor: what was removed before it is given up is reported",
+        "janitor.handler:_give_up",
         without_call("publish"),
         (f"{JANITOR}test_handler.py::test_removals_before_giving_up_are_reported",),
     ),

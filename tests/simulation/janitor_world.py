@@ -13,6 +13,7 @@ import json
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,6 @@ from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.moto_api._internal import moto_api_backend
 from pipeline_triggers import aws
 from pipeline_triggers.account.home import Home
-from pipeline_triggers.janitor import handler as janitor
 from pipeline_triggers.settings import janitor_settings, settings
 from pipeline_triggers.telemetry import logger
 from samcli.yamlhelper import yaml_parse
@@ -139,18 +139,20 @@ class CloudFormation:
 class Queues:
     """The janitor's queue, with each message's delay (None: the queue's own), and its dead-letter queue.
 
-    It stands for boto3's client.
+    It stands for boto3's client. ``sent`` is called when the queue has taken a message, and may raise Killed.
     """
 
     messages: list[tuple[str, int | None]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
     before: Callable[[str], AWSResponse | None] = lambda _: None
+    sent: Callable[[], None] = lambda: None
 
     def send_message(self, **call: Any) -> None:
         """Take a message."""
         self.before("SendMessage")
         if call["QueueUrl"] == ENVIRONMENT["QUEUE_URL"]:
             self.messages.append((call["MessageBody"], call.get("DelaySeconds")))
+            self.sent()
         else:
             self.dead.append(call)
 
@@ -159,7 +161,8 @@ class Queues:
 class Account:
     """The account around the janitor: the services, the calls that were made, and what goes wrong at them.
 
-    Each call takes ``pace`` seconds of the time ``now``; ``reports`` are the events that the janitor put.
+    Each call takes ``pace`` seconds of the time ``now``; ``reports`` are the events that the janitor put, and
+    ``handled`` the messages that the function has handled.
     """
 
     sagemaker: SageMaker = field(default_factory=SageMaker)
@@ -168,6 +171,7 @@ class Account:
     before: Before = lambda *_: None
     calls: list[str] = field(default_factory=list)
     reports: list[dict[str, Any]] = field(default_factory=list)
+    handled: list[tuple[str, str]] = field(default_factory=list)
     invocations: int = 0
     now: float = 0.0
     pace: float = 0.05
@@ -226,39 +230,42 @@ class Account:
 
     def _answer(self, request: Any, event_name: str, **_: Any) -> AWSResponse | None:
         """Answer a call of a real client in place of moto, or leave it to moto with None."""
-        call = event_name.rpartition(".")[2]
         body = json.loads(request.body) if request.body else {}
+        is_claim = body.get("Item", {}).get("thing", {}).get("S", "").startswith("step ")
+        call = "PutItem claim" if is_claim else event_name.rpartition(".")[2]
         answer = self._call(call) or self.sagemaker.answer(call, body)
         if call == "PutEvents" and answer is None:
             self.reports += [json.loads(entry["Detail"]) for entry in body["Entries"]]
         request.answered = answer is not None
         return answer
 
-    def deliver(self, body: str, message: str = "m", receives: int = 1) -> bool:
-        """Hand a message to the function; return whether that has handled it."""
+    def deliver(self, body: str, message: str = "m", receives: int = 1, age: float = 0) -> bool:
+        """Hand a message, of an age in seconds, to the function; return whether that has handled it."""
         self.invocations += 1
         ends = self.now + TIME_OUT
         left: Any = context()
         left.get_remaining_time_in_millis = lambda: int((ends - self.now) * 1000)
-        batch = {"Records": [record(message, body, receives)]}
+        batch = {"Records": [record(message, body, receives, time.time() - age)]}
         try:
             answer = function.handler(batch, left)
         except Killed:
             return False
+        self.handled.append((body, message))
         return answer == {"batchItemFailures": []}
 
     def work(self, body: str, limit: int = 1000) -> None:
         """Deliver a message, and those with which its clean-up goes on, as SQS does."""
         self.queues.messages.append((body, 0))
-        for number in range(limit):
+        for _ in range(limit):
             if not self.queues.messages:
                 return
             following, _ = self.queues.messages.pop(0)
             receives = 1
             # The first message of a clean-up gives it its name; SQS keeps the id of one that comes back.
-            while not self.deliver(following, f"m{number}", receives):
+            message = uuid.uuid4().hex
+            while not self.deliver(following, message, receives):
                 receives += 1
-                assert receives < janitor.LAST_RECEIVE + 2
+                assert receives < 10
         raise AssertionError("never done")
 
     def removals(self) -> list[str]:
@@ -266,8 +273,8 @@ class Account:
         return [name for name in self.calls if name in REMOVALS]
 
     def writes(self) -> list[str]:
-        """Return the calls that were made and change something."""
-        return [name for name in self.calls if name.startswith(WRITES)]
+        """Return the calls that were made and change something; each message claims its step, too."""
+        return [name for name in self.calls if name.startswith(WRITES) and name != "PutItem claim"]
 
 
 def unless_answered(ask_moto: Any) -> Any:

@@ -54,6 +54,7 @@ class Swept:
             "ListPipelines": 1 + again + ORPHANS,
             "DescribeStackResources": ORPHANS + again,
             "PutItem": ORPHANS + again,
+            "PutItem claim": self.invocations + 1,  # of each message, and of the end
             "DeleteSchedule": ORPHANS,
             "SendMessage": again,
             "PutEvents": 1,

@@ -15,7 +15,7 @@ from pipeline_triggers.batches import handler as batches
 from pipeline_triggers.batches.store import KEPT_BATCHES
 from pipeline_triggers.delivery.decision import MAX_CRASHES, MAX_LOOKS, TIME_FOR_A_START, TIME_TO_DECIDE
 from pipeline_triggers.delivery.handler import LONGEST_WAIT
-from pipeline_triggers.janitor import cleanups, report
+from pipeline_triggers.janitor import claims, cleanups, report
 from pipeline_triggers.janitor import handler as janitor
 from pipeline_triggers.language.sources import HANDLERS, pipeline
 from pipeline_triggers.starts import ledger
@@ -328,13 +328,15 @@ def test_the_janitor_hears_of_deleted_pipelines_only() -> None:
 
 
 def test_a_clean_up_ends_before_its_message_comes_again() -> None:
-    """And what fails is quarantined with its reason before SQS moves it without one."""
+    """And what is not done is given up with its reason before SQS moves it without one, or forgets it."""
     queue, function = of_type("AWS::SQS::Queue")["JanitorQueue"], of_type("AWS::Lambda::Function")["JanitorFunction"]
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
     assert function["Timeout"] == janitor_world.TIME_OUT > janitor.TIME_FOR_A_STEP
-    assert queue["RedrivePolicy"]["maxReceiveCount"] > janitor.LAST_RECEIVE
     kept = queue["MessageRetentionPeriod"]
-    assert transformed()["Parameters"]["GiveUpAfterHours"]["MaxValue"] * 3600 < kept
+    give_up_after = transformed()["Parameters"]["GiveUpAfterHours"]["MaxValue"] * 3600
+    most_receives = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
+    assert give_up_after + queue["VisibilityTimeout"] < most_receives < kept
+    assert 4 * kept < claims.KEPT
     assert of_type("AWS::SQS::Queue")["JanitorDeadLetterQueue"]["MessageRetentionPeriod"] >= 2 * kept
 
 

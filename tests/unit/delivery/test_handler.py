@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from pipeline_triggers import aws
+from pipeline_triggers.dead_letters import MAX_MESSAGE_BYTES
 from pipeline_triggers.delivery import handler as delivery
 from pipeline_triggers.delivery.decision import MAX_FAILURES, TIME_FOR_A_START, TIME_TO_FINISH
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.starts import deployed
-from pipeline_triggers.starts.dead_letters import MAX_MESSAGE_BYTES
 
 from functions import on_s3_upload
 from tests.simulation.delivery_world import World

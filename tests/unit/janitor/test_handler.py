@@ -6,10 +6,12 @@ import functools
 import itertools
 import json
 import time
+from collections.abc import Iterator
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from pipeline_triggers.janitor import snapshots
+from pipeline_triggers.janitor.handler import MAX_FAILURES
 
 from tests.simulation import sweep
 from tests.simulation.janitor_world import (
@@ -64,14 +66,92 @@ def test_an_unfinished_clean_up_continues_at_once(account: Account) -> None:
     assert delay == 0
 
 
+def denied(name: str, _: int) -> AWSResponse | None:
+    """Deny what a clean-up asks SageMaker for."""
+    return answered(400, {"__type": "AccessDeniedException", "message": "not you"}) if name == "ListPipelines" else None
+
+
 def test_repeated_failures_are_quarantined_with_a_reason(account: Account) -> None:
-    """Before SQS moves it there without one."""
+    """Sent again from the dead-letter queue after a fix, it goes on from there."""
     put_schedule("s", native("train"))
-    account.before = lambda *_: answered(403, {"__type": "AccessDeniedException", "message": "not you"})
-    assert [account.deliver(DELETED, receives=receives) for receives in (1, 2, 3, 4)] == [False, False, False, True]
+    account.before = denied
+    account.work(DELETED)
+    assert account.invocations == MAX_FAILURES
     (dead,) = account.queues.dead
-    assert dead["MessageBody"] == DELETED
-    assert "not you" in dead["MessageAttributes"]["reason"]["StringValue"]
+    reason = dead["MessageAttributes"]["reason"]["StringValue"]
+    assert reason.startswith("failed 4 times: ListPipelines: AccessDeniedException: not you")
+    account.before = lambda *_: None
+    account.work(dead["MessageBody"])
+    assert schedules() == set()
+
+
+def test_a_failed_clean_up_is_retried_after_a_while(account: Account) -> None:
+    """A grant may not be in force everywhere yet."""
+    put_schedule("s", native("train"))
+    account.before = denied
+    assert account.deliver(DELETED)
+    ((_, delay),) = account.queues.messages
+    assert delay == 900
+
+
+def test_failures_count_in_a_row(account: Account) -> None:
+    """A delivery that waited, or did something, is not one of them."""
+    put_schedule("s", native("train"))
+    following = DELETED
+    for number in range(3 * MAX_FAILURES):
+        account.before = denied if number % 3 else lambda name, _: answered(400, THROTTLED) if "List" in name else None
+        assert account.deliver(following, f"m{number}")
+        ((following, _),) = account.queues.messages
+        account.queues.messages.clear()
+    assert account.queues.dead == []
+
+
+def test_deliveries_that_did_not_end_are_not_failures(account: Account) -> None:
+    """Lambda may throttle the function, or it may be killed: both count as receives, and neither gives it up."""
+    put_schedule("s", native("train"))
+    account.before = denied
+    assert account.deliver(DELETED, receives=100)
+    assert account.queues.dead == []
+    account.before = lambda *_: None
+    account.work(account.queues.messages.pop()[0])
+    assert schedules() == set()
+
+
+def test_a_clean_up_that_crashes_the_function_is_given_up_by_its_age(account: Account) -> None:
+    """With a reason, which SQS would not give it."""
+    put_schedule("s", native("train"))
+
+    def kill(name: str, _: int) -> None:
+        if name == "ListSchedules":
+            raise Killed
+
+    account.before = kill
+    assert not account.deliver(DELETED, receives=143, age=72 * 3600 - 60)
+    assert account.deliver(DELETED, receives=144, age=72 * 3600)
+    (dead,) = account.queues.dead
+    reason = dead["MessageAttributes"]["reason"]["StringValue"]
+    assert reason == "not done within 72 hours: the function crashed or timed out each time; its log may say why"
+    account.before = lambda *_: None
+    account.work(dead["MessageBody"])
+    assert schedules() == set()
+
+
+def test_a_message_that_waited_long_for_its_first_delivery_is_worked_on(account: Account) -> None:
+    """Such as after an outage; nothing of it has crashed."""
+    put_schedule("s", native("train"))
+    assert account.deliver(DELETED, age=72 * 3600)
+    assert account.queues.dead == []
+
+
+@pytest.mark.parametrize("room", [0, 43, 2000])
+def test_the_largest_body_is_quarantined_with_what_there_is_room_for(account: Account, room: int) -> None:
+    """SQS counts the reason, too."""
+    body = '{"sweep": "all"}'.ljust(1_048_576 - room)
+    assert account.deliver(body)
+    (dead,) = account.queues.dead
+    size = sum(len(name) + len("String") + len(one["StringValue"]) for name, one in dead["MessageAttributes"].items())
+    assert len(dead["MessageBody"]) + size <= 1_048_576
+    assert bool(dead["MessageAttributes"]) == (room > 0)
 
 
 def test_a_clean_up_is_given_up_by_its_age(account: Account) -> None:
@@ -186,6 +266,42 @@ def killing(at: int, _: str, number: int) -> None:
     """Kill the function before its call of this number."""
     if number == at:
         raise Killed
+
+
+def test_a_crash_after_a_message_was_sent_reports_nothing_twice(account: Account, undisturbed: list[str]) -> None:
+    """The function sends it again: one of the two goes on."""
+    for at in range(1, undisturbed.count("SendMessage") + 1):
+        account.reset("train-v2")
+        one_of_each()
+        account.queues.sent = functools.partial(killing_once, itertools.count(1), at)
+        account.work(DELETED)
+        assert (schedules(), targets()) == ({"default/neighbour"}, set())
+        (report,) = account.reports
+        assert len(report["removed"]) == 3
+
+
+def killing_once(numbers: Iterator[int], at: int) -> None:
+    """Kill the function after its message of this number."""
+    if next(numbers) == at:
+        raise Killed
+
+
+def test_messages_that_come_again_later_do_nothing(account: Account) -> None:
+    """SQS did not know that they were handled, or delivers them twice; what was restored since stays."""
+    one_of_each()
+    account.configure(IGNORE="universal")
+    account.work(DELETED)
+    put_schedule("native", native("train"))
+    calls = len(account.calls)
+    handled = list(account.handled)
+    for body, message in handled:
+        assert account.deliver(body, message, receives=2)
+    for body, _ in handled[1:]:
+        assert account.deliver(body, "a copy")
+    assert len(handled) == 2
+    assert set(account.calls[calls:]) <= {"PutItem claim", "GetItem"}
+    assert account.queues.messages == []
+    assert len(account.reports) == 1
 
 
 def test_an_event_that_comes_twice_changes_nothing_more(account: Account) -> None:

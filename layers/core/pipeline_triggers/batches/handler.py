@@ -13,10 +13,10 @@ from pipeline_triggers.batches import messages
 from pipeline_triggers.batches.connection import connected
 from pipeline_triggers.batches.deadlines import TooEarly
 from pipeline_triggers.batches.services import Services
+from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.errors import Rejected, Waiting
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
-from pipeline_triggers.starts.dead_letters import quarantine
 from pipeline_triggers.telemetry import logger
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from pipeline_triggers import aws
 from pipeline_triggers.batches import items
 from pipeline_triggers.batches.models import Turn
 from pipeline_triggers.batches.services import Notice
+from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
-from pipeline_triggers.starts.dead_letters import quarantine
 from pipeline_triggers.telemetry import count_missed, report
 
 MAX_MESSAGES = 10  # of one call; SQS

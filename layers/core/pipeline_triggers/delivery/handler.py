@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws
 from pipeline_triggers.batches.connection import connected
+from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.delivery import attempts, collecting
 from pipeline_triggers.delivery.attempts import NONE, Attempts
 from pipeline_triggers.delivery.decision import Decision, Delivery, Read, decide, is_transient
@@ -20,7 +21,6 @@ from pipeline_triggers.errors import Waiting
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
 from pipeline_triggers.starts import deployed
-from pipeline_triggers.starts.dead_letters import quarantine
 from pipeline_triggers.telemetry import logger, report
 
 if TYPE_CHECKING:

@@ -71,7 +71,8 @@ class Cleanup:
 
     ``pipeline`` is the deleted one; a sweep has none and looks at all. ``started`` is a Unix time. ``existing`` names
     pipelines, in lower case, that need not be looked up again. ``orphans`` are to be removed, or in a sweep that only
-    reports, to be reported. ``waits_since`` is when it first had to wait, 0 if it never had to.
+    reports, to be reported. ``waits_since`` is when it first had to wait, 0 if it never had to. ``step`` counts its
+    messages, and ``failures`` those in a row that failed.
     """
 
     id: str
@@ -86,6 +87,8 @@ class Cleanup:
     kept: tuple[Kept, ...] = ()
     kept_count: int = 0
     waits_since: int = 0
+    step: int = 0
+    failures: int = 0
 
     def too_many(self, max_removals: int) -> bool:
         """Whether it would remove more than it may: then something else is wrong, and it removes nothing."""

@@ -2,7 +2,7 @@
 
 A clean-up goes in steps that each begin with a message: first everything is looked at, and the orphans are written into
 a message; only then are they removed. So a crash repeats a step, and the report forgets no removal. A clean-up that
-takes longer than the function may run, or that has to wait, goes on with another message, too.
+takes longer than the function may run, that has to wait or that failed goes on with another message, too.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline_triggers import aws
+from pipeline_triggers import aws, dead_letters
 from pipeline_triggers.account.home import Home
 from pipeline_triggers.errors import Filtered, Rejected, Waiting
-from pipeline_triggers.janitor import cleanups, removal, report
+from pipeline_triggers.janitor import claims, cleanups, removal, report
 from pipeline_triggers.janitor.cleanups import Cleanup, Policy
 from pipeline_triggers.settings import janitor_settings, settings
 from pipeline_triggers.telemetry import logger
-from pipeline_triggers.text import printable
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -30,11 +30,10 @@ if TYPE_CHECKING:
 # What a page or a removal may take when AWS answers slowly: it must end before the function's time does.
 TIME_FOR_A_STEP = 120  # seconds
 
-# How long a clean-up rests that has to wait.
-REST = 60  # seconds
+# How long a clean-up rests that has to wait, and one that failed: SQS delays no message for longer.
+REST, REST_AFTER_FAILURE = 60, 900  # seconds
 
-# Below the queue's maxReceiveCount: SQS itself moves messages to the dead-letter queue without a reason.
-LAST_RECEIVE = 4
+MAX_FAILURES = 4  # in a row
 
 
 def handle(batch: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
@@ -48,11 +47,9 @@ def handle(batch: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             logger.info("nothing to clean up", extra={"reason": str(reason)})
         except Rejected as error:
             _quarantine(record.body, str(error))
-        except Exception as error:
-            logger.exception("clean-up failed")
-            if int(record.attributes.approximate_receive_count) < LAST_RECEIVE:
-                raise
-            _quarantine(record.body, f"failed {LAST_RECEIVE} times: {type(error).__name__}: {error}")
+        except Exception:
+            logger.exception("will be retried")
+            raise
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=batch, record_handler=work, processor=processor, context=context)
@@ -77,18 +74,27 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
     step = removal.find_orphans if begun.position else removal.remove_orphans
     cleanup = begun
     try:
+        _claim(begun, record, policy)
+        if _was_interrupted_for_too_long(record):
+            _give_up(begun, policy, "the function crashed or timed out each time; its log may say why")
+            return
         for progress in step(begun, policy):
             cleanup = progress
             if context.get_remaining_time_in_millis() < TIME_FOR_A_STEP * 1000:
                 break
         if cleanup.done(policy.max_removals):
             report.publish(cleanup, policy.max_removals)
+            claims.claim(policy.snapshot_table, begun.id, begun.step + 1, record.message_id)
             return
+    except (Filtered, Rejected):
+        raise
     except Exception as error:
-        if not (isinstance(error, Waiting) or aws.passes(error)):
-            raise
-        _wait(cleanup, error, policy)
+        if isinstance(error, Waiting) or aws.passes(error):
+            _wait(cleanup, error, policy)
+        else:
+            _retry(cleanup, error, policy)
         return
+    cleanup = replace(cleanup, failures=0)
     if begun.position and not cleanup.position:
         # After the queue's own delay: a pipeline that is being created again exists before anything is removed.
         _send(cleanup)
@@ -96,27 +102,69 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
         _send(cleanup, delay=0)
 
 
+def _claim(begun: Cleanup, record: SQSRecord, policy: Policy) -> None:
+    """Claim a clean-up's step for its message.
+
+    Raises:
+        Filtered: another message has claimed it, or an earlier delivery of this one has done it.
+        botocore.exceptions.ClientError, BotoCoreError: the table can't be asked now.
+
+    """
+    claims.claim(policy.snapshot_table, begun.id, begun.step, record.message_id)
+    is_first = int(record.attributes.approximate_receive_count) == 1
+    if not is_first and claims.is_claimed(policy.snapshot_table, begun.id, begun.step + 1):
+        raise Filtered("an earlier delivery of the message has done this step of the clean-up")
+
+
+def _was_interrupted_for_too_long(record: SQSRecord) -> bool:
+    """Whether SQS delivers a message again after so long: no delivery of it has ended, else another one would go on."""
+    age = time.time() - int(record.attributes.sent_timestamp) / 1000
+    return int(record.attributes.approximate_receive_count) > 1 and age >= settings().give_up_after
+
+
 def _wait(cleanup: Cleanup, error: Exception, policy: Policy) -> None:
     """Go on after a rest, or give up after too long."""
     now = int(time.time())
-    cleanup = replace(cleanup, waits_since=cleanup.waits_since or now)
+    cleanup = replace(cleanup, waits_since=cleanup.waits_since or now, failures=0)
     if now - cleanup.waits_since < settings().give_up_after:
         logger.info("clean-up waits", extra={"reason": str(error), "pipeline": cleanup.pipeline})
         _send(cleanup, delay=REST)
-        return
-    report.publish(cleanup, policy.max_removals)
-    # Redriven, it goes on where it is, and may wait as long again.
-    hours = settings().give_up_after // 3600
-    _quarantine(replace(cleanup, waits_since=0).dump(), f"not done within {hours} hours of waiting: {error}")
+    else:
+        _give_up(cleanup, policy, str(error))
+
+
+def _retry(cleanup: Cleanup, error: Exception, policy: Policy) -> None:
+    """Go on after what nobody expects, or give up after it came again and again."""
+    logger.exception("clean-up failed", extra={"pipeline": cleanup.pipeline})
+    cleanup = replace(cleanup, failures=cleanup.failures + 1)
+    if cleanup.failures < MAX_FAILURES:
+        _send(cleanup, delay=REST_AFTER_FAILURE)
+    else:
+        _give_up(cleanup, policy, f"failed {MAX_FAILURES} times: {aws.reason(error)}")
+
+
+def _give_up(cleanup: Cleanup, policy: Policy, reason: str) -> None:
+    """Report what was done, and keep the rest: redriven, it goes on where it is, and may wait as long again."""
+    if not cleanup.failures:
+        reason = f"not done within {settings().give_up_after // 3600} hours: {reason}"
+    try:
+        report.publish(cleanup, policy.max_removals)
+    except (Waiting, BotoCoreError, ClientError):
+        logger.exception("the report was not published; the line above has it")
+    _quarantine(_following(replace(cleanup, waits_since=0, failures=0)), reason)
+
+
+def _following(cleanup: Cleanup) -> str:
+    """Write the message of a clean-up's next step."""
+    return replace(cleanup, step=cleanup.step + 1).dump()
 
 
 def _send(cleanup: Cleanup, delay: int | None = None) -> None:
     """Let a clean-up go on with another message, after a delay in seconds or the queue's own."""
     delayed: Any = {} if delay is None else {"DelaySeconds": delay}
-    aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=cleanup.dump(), **delayed)
+    aws.sqs().send_message(QueueUrl=settings().queue_url, MessageBody=_following(cleanup), **delayed)
 
 
 def _quarantine(body: str, reason: str) -> None:
     logger.warning("clean-up rejected", extra={"reason": reason})
-    attributes: Any = {"reason": {"DataType": "String", "StringValue": printable(reason)[:1000]}}
-    aws.sqs().send_message(QueueUrl=settings().dead_letter_queue_url, MessageBody=body, MessageAttributes=attributes)
+    dead_letters.send(body, reason=reason)

@@ -54,8 +54,8 @@ def of_pipeline(table: str, name: str) -> Iterator[Snapshot]:
 
 
 def everything(table: str) -> Iterator[Snapshot]:
-    """Yield all snapshots."""
-    yield from _all(aws.table(table).scan)
+    """Yield all snapshots; the table holds claims of clean-ups, too."""
+    yield from _all(aws.table(table).scan, FilterExpression="attribute_exists(orphan)")
 
 
 def _all(read: Any, **arguments: Any) -> Iterator[Snapshot]:

@@ -20,16 +20,20 @@ _TYPE = "String"
 
 
 def quarantine(body: str, rejections: Sequence[Verdict]) -> None:
-    """Send a message to the dead-letter queue as it came, with the reason of its rejections.
-
-    A body that leaves no room for them goes without: the log has the verdict.
-    """
+    """Send a message to the dead-letter queue as it came, with the reason of its rejections."""
     reason = "; ".join(filter(None, (rejection.reason for rejection in rejections)))
-    values = {"reason": reason, "event_id": rejections[0].event_id, "trigger": rejections[0].trigger}
+    send(body, reason=reason, event_id=rejections[0].event_id, trigger=rejections[0].trigger)
+
+
+def send(body: str, **attributes: str) -> None:
+    """Send a message to the dead-letter queue with these attributes, the most important one first.
+
+    A body that leaves no room for them goes without: the log has the reason.
+    """
     aws.sqs().send_message(
         QueueUrl=settings().dead_letter_queue_url,
         MessageBody=body,
-        MessageAttributes=_fitting(values, MAX_MESSAGE_BYTES - len(body.encode())),
+        MessageAttributes=_fitting(attributes, MAX_MESSAGE_BYTES - len(body.encode())),
     )
 
 
