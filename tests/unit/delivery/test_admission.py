@@ -59,6 +59,24 @@ def test_a_comparison_with_something_missing_is_false(
             admitted(trigger, job(tags))
 
 
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        ("detial.TrainingJobStatus = 'Completed'", "; detial.TrainingJobStatus is missing on this event"),
+        ("$job.name = 'x' or $job.tags.a = $job.tags.b", "; $job.tags.a and $job.tags.b are missing on this event"),
+        ("$job.tags.a = 1 or 2 in $job.tags.a", "; $job.tags.a is missing on this event"),
+        ("$job.name = 'x'", ""),
+        ("$exists($job.tags.a)", ""),
+    ],
+)
+def test_a_condition_that_is_not_met_names_what_is_not_there(condition: str, reason: str) -> None:
+    """A mistyped path would else filter every event without a word."""
+    trigger = Trigger("team/one", WHEN, (Start("p", {}),), condition=f"{{% {condition} %}}")
+    with pytest.raises(Filtered) as filtered:
+        admitted(trigger, job(None))
+    assert str(filtered.value) == f"condition not met: {{% {condition} %}}{reason}"
+
+
 @pytest.mark.parametrize("condition", ["'a' & $job.tags.project = 'a'", "$job.tags.count + 1 > 2"])
 def test_a_value_that_is_computed_from_something_missing_rejects(condition: str) -> None:
     """It would compare something else than the document means."""

@@ -331,7 +331,7 @@ def test_a_throttled_start_takes_no_more_time_than_there_is(world: World) -> Non
     [
         ({"size": 11}, "STARTED", None),
         ({"size": 10}, "FILTERED", "condition not met: {% $object.size > 10 %}"),
-        ({}, "FILTERED", "condition not met: {% $object.size > 10 %}"),
+        ({}, "FILTERED", "condition not met: {% $object.size > 10 %}; $object.size is missing on this event"),
         ({"size": True}, "REJECTED", None),
     ],
 )  # fmt: skip

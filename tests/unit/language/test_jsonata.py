@@ -251,7 +251,9 @@ def test_a_condition_takes_a_comparison_with_nothing_for_false(source: str, expe
     """As JSONata does; in a parameter it would be a wrong value."""
     expression = compile_expression(source)
     scope = Scope(EVENT, {"job": {"tags": {}}})
-    assert expression.evaluate(scope, condition=True) is expected
+    value, missing = expression.judge(scope)
+    assert value is expected
+    assert missing == (["detail.nothing"] if "detail" in source else ["$job.tags.project"])
     with pytest.raises(Rejected, match="is missing on this event"):
         expression.evaluate(scope)
 
@@ -260,7 +262,7 @@ def test_a_condition_takes_a_comparison_with_nothing_for_false(source: str, expe
 def test_a_condition_needs_its_other_operands(source: str) -> None:
     """Only what is compared may be missing."""
     with pytest.raises(Rejected, match=r"needs detail\.nothing, which is missing on this event"):
-        compile_expression(source).evaluate(Scope(EVENT, {}), condition=True)
+        compile_expression(source).judge(Scope(EVENT, {}))
 
 
 def test_a_number_that_jsonata_would_round_is_refused() -> None:

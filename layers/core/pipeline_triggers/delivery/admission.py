@@ -7,7 +7,7 @@ from pipeline_triggers.delivery.lookup import with_lookups
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.language.lookups import named_by, needed
 from pipeline_triggers.language.sources import SOURCES
-from pipeline_triggers.language.values import holds
+from pipeline_triggers.language.values import unmet
 from pipeline_triggers.models import Occurrence, Trigger
 
 
@@ -61,5 +61,5 @@ def meet_condition(trigger: Trigger, occurrence: Occurrence) -> None:
         Rejected: it gives neither true nor false on this event.
 
     """
-    if trigger.condition and not holds(trigger.condition, occurrence):
-        raise Filtered(f"condition not met: {trigger.condition}")
+    if trigger.condition and (reason := unmet(trigger.condition, occurrence)):
+        raise Filtered(reason)

@@ -76,7 +76,7 @@ def _problem_of_value(
     constant = is_constant(source)
     free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(expression.tree))
     try:
-        result = expression.evaluate(scope, condition=condition)
+        result = expression.judge(scope)[0] if condition else expression.evaluate(scope)
         if constant and result in (None, ""):
             return "resolves to nothing on any event; write a value"
         if result is not None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.jsonata import Scope, compile_expression
+from pipeline_triggers.language.jsonata import Expression, Scope, compile_expression
 from pipeline_triggers.language.jsonata.rules import ExpressionError
 from pipeline_triggers.models import Occurrence
 
@@ -46,9 +46,33 @@ def holds(source: str, occurrence: Occurrence, field: str = "if") -> bool:
         Rejected: it does not give true or false.
 
     """
-    match computed(source, occurrence, condition=True):
-        case bool(answer):
-            return answer
+    answer, _ = _judged(source, occurrence, field)
+    return answer
+
+
+def unmet(source: str, occurrence: Occurrence) -> str | None:
+    """Say why a document's ``if`` is not met, with what it compares and is not there; None when it is met.
+
+    Raises:
+        Rejected: it does not give true or false.
+
+    """
+    answer, missing = _judged(source, occurrence, "if")
+    if answer:
+        return None
+    absent = f"; {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing on this event"
+    return f"condition not met: {source}{absent if missing else ''}"
+
+
+def _judged(source: str, occurrence: Occurrence, field: str) -> tuple[bool, list[str]]:
+    answer: object
+    missing: list[str] = []
+    if expression(source) is None:
+        answer = computed(source, occurrence)
+    else:
+        answer, missing = _run(source, occurrence, Expression.judge)
+    if isinstance(answer, bool):
+        return answer, missing
     raise Rejected(f"{field}: {source} does not give true or false on this event")
 
 
@@ -73,19 +97,23 @@ def evaluate(source: str, occurrence: Occurrence) -> str:
     return spell(source, computed(source, occurrence))
 
 
-def computed(source: str, occurrence: Occurrence, *, condition: bool = False) -> object:
+def computed(source: str, occurrence: Occurrence) -> object:
     """Return what a value is on an occurrence, of whichever type; None where there is nothing.
 
     Raises:
         Rejected: it can't be computed.
 
     """
-    if expression := JSONATA.fullmatch(source):
-        try:
-            return compile_expression(expression[1]).evaluate(_scope(occurrence), condition=condition)
-        except (ExpressionError, Rejected) as error:
-            raise Rejected(f"{source} {error}") from error
+    if expression(source) is not None:
+        return _run(source, occurrence, Expression.evaluate)
     return _at(source, occurrence.event) if source.startswith("$.") else source
+
+
+def _run(source: str, occurrence: Occurrence, run: Callable[[Expression, Scope], Any]) -> Any:
+    try:
+        return run(compile_expression(expression(source) or ""), _scope(occurrence))
+    except (ExpressionError, Rejected) as error:
+        raise Rejected(f"{source} {error}") from error
 
 
 def _scope(occurrence: Occurrence) -> Scope:

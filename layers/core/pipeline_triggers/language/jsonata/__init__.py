@@ -7,7 +7,7 @@ may run is decided before it runs, by ``rules``; what it may do then, by a ``bud
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -98,26 +98,39 @@ def ready(value: Any, known: dict[int, Measured], depth: int) -> Measured:
 class Expression:
     """An expression that passed the rules.
 
-    ``operands``: nodes that must not resolve to nothing, with their text. In conditions, they are those that nothing
-    compares: a comparison with nothing is false.
+    ``operands``: nodes that must not resolve to nothing, with their text. ``compared``: those of them that may in a
+    condition, where a comparison with nothing is false.
     """
 
     tree: Node
     operands: Mapping[int, str]
-    operands_of_conditions: Mapping[int, str]
+    compared: Container[int]
 
-    def evaluate(self, scope: Scope, *, condition: bool = False) -> Any:
+    def evaluate(self, scope: Scope) -> Any:
         """Compute the value: a JSON value, or None when it resolves to nothing or to null.
 
-        A null within a list or an object is ``data.NULL``: nobody sends those, so they are not copied. In a
-        ``condition``, a comparison with something that is not there is false.
+        A null within a list or an object is ``data.NULL``: nobody sends those, so they are not copied.
 
         Raises:
             Rejected: it fails on this event, needs what is not there, or would do more than is left of the budget.
 
         """
+        return self._value(Evaluator(scope.budget, self.operands), scope)
+
+    def judge(self, scope: Scope) -> tuple[Any, list[str]]:
+        """Compute the value as a condition; return it with what it compares and is not there, as it is written.
+
+        Raises:
+            Rejected: it fails on this event, computes with what is not there, or would do more than is left of the
+                budget.
+
+        """
+        evaluator = Evaluator(scope.budget, self.operands, self.compared)
+        value = self._value(evaluator, scope)
+        return False if value is None and is_comparison(self.tree) else value, evaluator.missing
+
+    def _value(self, evaluator: Evaluator, scope: Scope) -> Any:
         scope.budget.begin()
-        evaluator = Evaluator(scope.budget, self.operands_of_conditions if condition else self.operands)
         try:
             value = evaluator.evaluate(self.tree, scope.event, scope.variables)
         except Failure as failure:
@@ -126,9 +139,7 @@ class Expression:
             # The library raises its own exceptions and any of Python's. Evaluating is pure, so the same event fails
             # the same way again.
             raise Rejected(f"can't be evaluated on this event: {error}") from error
-        if value is NULL:
-            return None
-        return False if value is None and condition and is_comparison(self.tree) else value
+        return None if value is NULL else value
 
 
 @lru_cache(maxsize=4096)
@@ -152,5 +163,4 @@ def compile_expression(source: str) -> Expression:
         remedy = f"it holds {wrong}" if wrong else "check its brackets, quotes and operators"
         raise ExpressionError(f"is not a valid JSONata expression: {error}{where}; {remedy}") from error
     check = Check(tree, source)
-    uncompared = {node: text for node, text in check.operands.items() if node not in check.compared}
-    return Expression(tree, check.operands, uncompared)
+    return Expression(tree, check.operands, check.compared)

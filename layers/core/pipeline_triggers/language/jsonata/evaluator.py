@@ -7,7 +7,7 @@ Every step is counted, and nothing is added to what an event holds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from jsonata import Jsonata
@@ -54,16 +54,19 @@ _ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
 class Evaluator(Jsonata):  # type: ignore[misc]  # no type information published
     """Evaluates trees on one event.
 
-    ``operands``: the nodes that must not resolve to nothing, with their text.
+    ``operands``: the nodes that must not resolve to nothing, with their text. Those that are ``compared`` may, and are
+    noted as ``missing``.
     """
 
     _FUNCTIONS = Jsonata.Frame(None)
     _FUNCTIONS.bindings.update(NATIVES)
 
-    def __init__(self, budget: Budget, operands: Mapping[int, str]) -> None:
+    def __init__(self, budget: Budget, operands: Mapping[int, str], compared: Container[int] = ()) -> None:
         # Nothing of the library's own constructor: it parses, and keeps the last instance for the whole thread.
         self.budget = budget
         self.operands = operands
+        self.compared = compared
+        self.missing: list[str] = []
         self.parser = _PARSER
 
     def evaluate(self, tree: Node, event: Any, variables: Mapping[str, Any]) -> Any:
@@ -94,8 +97,13 @@ class Evaluator(Jsonata):  # type: ignore[misc]  # no type information published
         if isinstance(result, Inexact):
             raise Failure("uses a number that JSONata would round; read it with a JSONPath, as in $.detail.id")
         is_nothing = result is None or (isinstance(result, list) and not result)
-        if is_nothing and (operand := self.operands.get(id(expr))) is not None:
+        operand = self.operands.get(id(expr)) if is_nothing else None
+        if operand is None:
+            return
+        if id(expr) not in self.compared:
             raise Failure(f"needs {operand}, which is missing on this event; guard it, as in $exists(a) ? a : 'b'")
+        if operand not in self.missing:
+            self.missing.append(operand)
 
     def evaluate_literal(self, expr: Node, _input: Any = None, _environment: Any = None) -> Any:
         """Return a text, number, boolean or null."""
