@@ -252,6 +252,17 @@ def test_a_pipeline_that_is_still_gone_is_noted(account: Account) -> None:
     assert run("restore", "s").stderr == ""
 
 
+@pytest.mark.parametrize("spelling", ["Train", "train", "TRAIN"])
+def test_a_pipeline_is_restored_by_any_spelling(account: Account, spelling: str) -> None:
+    """SageMaker writes names in ARNs in lower case: the pipeline exists, and is not called missing."""
+    put_schedule("s", native("train"))
+    account.work(DELETED)
+    account.sagemaker.pipelines = {"Train": 0}
+    restored = run("restore", "--pipeline", spelling)
+    assert (restored.exit_code, restored.stderr) == (0, "")
+    assert schedules() == {"default/s"}
+
+
 def test_a_missing_snapshot_is_an_error(account: Account) -> None:
     """And nothing is restored, not even what has one."""
     put_schedule("s", native("train"))
