@@ -107,6 +107,37 @@ def test_a_table_fits_a_terminal_when_it_can(monkeypatch: pytest.MonkeyPatch) ->
     assert max(map(len, screen.getvalue().splitlines())) <= 80
 
 
+def test_columns_that_do_not_fit_go_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal would else break their words, and the headings."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    row = ["schedule default/left-behind-of-a-team-with-a-long-name", "gone-pipeline-of-the-team", "orphan", "unknown"]
+    output.table(("what", "pipeline", "outcome", "since", "why"), [(*row, "its pipeline is gone")])
+    assert screen.getvalue().splitlines() == [
+        "what",
+        "    pipeline                   outcome  since    why",
+        "schedule default/left-behind-of-a-team-with-a-long-name",
+        "    gone-pipeline-of-the-team  orphan   unknown  its pipeline is gone",
+    ]
+
+
+def test_labelled_lines_are_wrapped_beside_their_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between words, so that what follows the label stays in its column, and an ARN in one piece."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "dumb")
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    output.labelled("verdicts", f"STARTED train {ARN}", "FILTERED the key does not match in/*")
+    assert screen.getvalue().splitlines() == [
+        "verdicts      STARTED train",
+        f"              {ARN}",
+        "              FILTERED the key does not",
+        "              match in/*",
+    ]
+
+
 def test_a_table_in_a_pipe_is_not_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
     """One line for each row, for grep."""
     output.table(("trigger", "reason"), [("churn/x", "word " * 100)])

@@ -331,6 +331,7 @@ def test_restorable_things_are_listed(account: Account) -> None:
     assert (what, outcome) == ("schedule default/s", "snapshot")
     assert NOW.replace(year=2020) < datetime.fromisoformat(why.split()[2].rstrip(",")) <= datetime.now(UTC)
     assert account.writes() == []
+    assert run("restore").stdout.split("\n")[0].split() == ["what", "pipeline", "outcome", "why"]
 
 
 def test_more_orphans_than_may_be_removed_need_an_option(account: Account) -> None:

@@ -196,7 +196,7 @@ def _show(lines: list[Line], as_json: bool, nothing: str) -> None:
     if as_json:
         output.data([asdict(line) for line in lines])
     elif lines:
-        rows = [(line.what, line.pipeline, line.outcome, line.since, line.why) for line in lines]
-        output.table(("what", "pipeline", "outcome", "since", "why"), rows)
+        names = [name for name in ("what", "pipeline", "outcome", "since", "why") if name != "since" or lines[0].since]
+        output.table(names, [[getattr(line, name) for name in names] for line in lines])
     else:
         output.line(nothing)

@@ -12,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import IO, Any
 
 import click
@@ -24,6 +25,7 @@ from pipeline_triggers.text import printable
 
 LABEL_WIDTH = 14  # of the column that says what a line is
 GAP = "  "  # between columns
+BELOW = "    "  # before columns that are below others
 MIN_LAST_WIDTH = 30  # of a table's last column
 PIPE_WIDTH = 10_000  # what goes into a pipe is not wrapped
 
@@ -62,10 +64,11 @@ def line(text: str) -> None:
 
 
 def labelled(label: str, *lines: str) -> None:
-    """Print lines with a label before the first."""
+    """Print lines with a label before the first; a terminal's are wrapped between words."""
     for text in lines:
-        _print(f"{label:<{LABEL_WIDTH}}{text}")
-        label = ""
+        for part in _wrapped(text, LABEL_WIDTH):
+            _print(f"{label:<{LABEL_WIDTH}}{part}")
+            label = ""
 
 
 def note(*notes: str) -> None:
@@ -93,28 +96,48 @@ def data(value: Any) -> None:
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; the last cell of a row may have several lines.
 
-    Only the last column is wrapped, and only between words, so that an ARN can be copied. Where the terminal is too
-    narrow for that column, it goes below the others.
+    Only the last column is wrapped, and only between words, so that an ARN can be copied. Columns for which the
+    terminal is too narrow go below the others.
     """
-    rows = list(rows)
-    cells = [[printable(cell) for cell in row[:-1]] for row in (headings, *rows)]
-    last = [[printable(line) for line in row[-1].splitlines()] for row in (headings, *rows)]
-    widths = [max(map(cell_len, column)) + len(GAP) for column in zip(*cells, strict=True)]
-    terminal = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
-    is_beside = terminal - sum(widths) >= MIN_LAST_WIDTH
-    indent = " " * (sum(widths) if is_beside else len(GAP) * 2)
-    for row, lines in zip(cells, last, strict=True):
-        text = "".join(set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
-        wrapped = [part for line in lines for part in _wrapped(line, terminal - len(indent))]
-        if is_beside and wrapped:
-            text += wrapped.pop(0)
-        _print(text.rstrip())
-        for part in wrapped:
-            _print(indent + part)
+    rows = [headings, *rows]
+    columns = zip(*([printable(cell) for cell in row[:-1]] for row in rows), strict=True)
+    widths = [max(map(cell_len, column)) + len(GAP) for column in columns]
+    starts = [*_line_starts([*widths, MIN_LAST_WIDTH]), len(widths)]
+    for *cells, last in rows:
+        padded = [set_cell_size(printable(cell), width) for cell, width in zip(cells, widths, strict=True)]
+        *lines, beside = ["".join(padded[start:end]) for start, end in pairwise(starts)]
+        for number, text in enumerate(lines):
+            _print((BELOW * bool(number) + text).rstrip())
+        _print_beside(BELOW * bool(lines) + beside, last)
 
 
-def _wrapped(line: str, width: int) -> list[str]:
-    return textwrap.wrap(line, max(width, 1), break_long_words=False, break_on_hyphens=False)
+def _line_starts(widths: Sequence[int]) -> Iterator[int]:
+    """Yield the columns with which lines begin, so that each line fits the terminal."""
+    left = 0
+    for column, width in enumerate(widths):
+        if column == 0 or width > left:
+            yield column
+            left = _terminal_width() - (len(BELOW) if column else 0)
+        left -= width
+
+
+def _print_beside(text: str, cell: str) -> None:
+    """Print a table's last cell to the right of a text."""
+    for line in cell.splitlines() or [""]:
+        for part in _wrapped(line, cell_len(text)):
+            if text.strip() or part:
+                _print((text + part).rstrip())
+            text = " " * cell_len(text)
+
+
+def _wrapped(line: str, indent: int) -> list[str]:
+    """Break a line between words, so that it fits the terminal beside an indent."""
+    width = max(_terminal_width() - indent, 1)
+    return textwrap.wrap(printable(line), width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
 
 
 @contextmanager
