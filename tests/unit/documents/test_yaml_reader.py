@@ -26,6 +26,7 @@ BELONGS = ", or quote the value if it belongs there"
         (WHEN + "    start:\u00a0churn-training\n", f"7: triggers.retrain: {SPACE}"),
         (WHEN + "    start:\u00a0churn-training\n    enabled: true\n", f"7: triggers.retrain: {SPACE}"),
         (WHEN + "\u00a0   start: churn-training\n", f"7: \\xa0   start: {SPACE}"),
+        ("\u00a0   when: {s3: {bucket: raw}}\n" + START, f"6: {SPACE}"),
         (WHEN + "  \u00a0 start: churn-training\n", f"7: triggers.\\xa0 start: {SPACE}"),
         (
             "    when: {s3: {bucket:\u00a0raw}}\n" + START,

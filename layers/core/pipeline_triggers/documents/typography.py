@@ -33,6 +33,11 @@ def problem(text: str, *, quoted: bool) -> str | None:
     return f"{_message(match[0])}, {_BELONGS}" if match else None
 
 
+def has_odd_indentation(line: str) -> bool:
+    """Whether a line begins with a space that YAML does not take for one."""
+    return bool(_ODD_SPACE.search(line, 0, len(line) - len(line.lstrip())))
+
+
 def line_problem(line: str) -> str | None:
     """Say the same of a line that YAML could not read."""
     match = _IN_PLACE.search(line)

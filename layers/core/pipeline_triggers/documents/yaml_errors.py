@@ -37,7 +37,9 @@ def explain(
 def _typographic(error: yaml.MarkedYAMLError, mark: yaml.Mark, lines: list[str]) -> tuple[int, str] | None:
     """Return the line with a curly quote or an odd space that may have caused the error, and what it has."""
     begun = error.context_mark if (error.context or "").startswith("while scanning") else None
-    for number in sorted({place.line for place in (begun, mark) if place}):
+    # YAML takes an odd space in the indentation for text, and stops at a line below.
+    indented = (number for number, line in enumerate(lines[: mark.line]) if typography.has_odd_indentation(line))
+    for number in sorted({*indented, *(place.line for place in (begun, mark) if place)}):
         if number < len(lines) and (message := typography.line_problem(lines[number])):
             return number + 1, message
     return None
