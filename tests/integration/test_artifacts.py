@@ -122,7 +122,7 @@ def test_a_handler_needs_only_its_layers_and_the_runtime(artifacts: Path, tmp_pa
         source = origin.parent if origin.name == "__init__.py" else origin
         (tmp_path / source.name).symlink_to(source)
     paths = [
-        *(artifacts / f"{name}Function" for name in HANDLERS),
+        *(artifacts / f"{name}Function" for name in (*HANDLERS, "OnBatch")),
         artifacts / "TriggersLayer" / "python",
         artifacts / "CoreLayer" / "python",
         tmp_path,
