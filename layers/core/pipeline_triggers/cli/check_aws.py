@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline_triggers.cli import output
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import DocumentsError
-from pipeline_triggers.operations import check_account, cloudtrail, overlaps
+from pipeline_triggers.operations import check_account, check_manifests, cloudtrail, overlaps
 
 
 def check_aws(documents: Documents, stage: str, past: frozenset[str]) -> None:
@@ -20,6 +20,7 @@ def check_aws(documents: Documents, stage: str, past: frozenset[str]) -> None:
     """
     if problems := check_account.problems(documents, stage, past):
         raise DocumentsError(problems)
+    output.problems(check_manifests.warnings(documents, stage))
     _note_overlaps(documents, stage)
     _note_missing_trail()
 

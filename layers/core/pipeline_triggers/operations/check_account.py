@@ -18,7 +18,7 @@ from pipeline_triggers.errors import Problem, Rejected
 from pipeline_triggers.language import sources
 from pipeline_triggers.language.stages import resolve, resolve_trigger
 from pipeline_triggers.language.values import literal
-from pipeline_triggers.models import Start, Trigger
+from pipeline_triggers.models import ALL, Start, Trigger, all_views
 from pipeline_triggers.starts import definition
 
 # A trigger's id, a place in it, and what is wrong there.
@@ -46,11 +46,12 @@ def problems(documents: Documents, stage: str, past: frozenset[str] = frozenset(
         for trigger in triggers_of(documents, stage, values)
         if trigger.enabled and not schedules.is_over(trigger, past)
     ]
+    views = all_views(triggers)
     findings = [
         *_pipeline_findings(triggers, {trigger.id: trigger for trigger in documents.triggers}),
-        *_bucket_findings(triggers, here.account, here.region),
-        *_pattern_findings(triggers, values),
-        *_topic_findings(triggers, here.account),
+        *_bucket_findings(views, here.account, here.region),
+        *_pattern_findings(views, values),
+        *_topic_findings(views, here.account),
     ]
     return [documents.problem(trigger_id, path, message) for trigger_id, path, message in findings]
 
@@ -59,29 +60,30 @@ def _pipeline_findings(triggers: list[Trigger], written: Mapping[str, Trigger]) 
     describe = cache(definition.describe)
     for trigger in triggers:
         for position, start in enumerate(trigger.start):
-            place = _place(trigger, written[trigger.id], position)
+            where = place(trigger, written[trigger.id], position)
             try:
                 declared = describe(start.pipeline)
             except Rejected as error:
-                yield trigger.id, place, str(error)
+                yield trigger.id, where, str(error)
             except ClientError as error:
-                yield trigger.id, place, f"pipeline {start.pipeline} can't be read: {_words(error)}"
+                yield trigger.id, where, f"pipeline {start.pipeline} can't be read: {_words(error)}"
             else:
                 for name, problem in _parameter_problems(trigger, start, declared):
-                    path = _parameter_place(trigger, place, name)
+                    path = parameter_place(trigger, where, name)
                     yield trigger.id, path, f"parameter {name} of {start.pipeline} {problem}"
 
 
-def _place(trigger: Trigger, written: Trigger, position: int) -> tuple[str | int, ...]:
+def place(trigger: Trigger, written: Trigger, position: int) -> tuple[str | int, ...]:
     """Return where the document names a pipeline that a trigger starts."""
     if trigger.one_of:
         return ("start_one_of", position)
     return ("start", written.start[position].pipeline) if len(trigger.start) > 1 else ("start",)
 
 
-def _parameter_place(trigger: Trigger, place: tuple[str | int, ...], name: str) -> tuple[str | int, ...]:
+def parameter_place(trigger: Trigger, where: tuple[str | int, ...], name: str) -> tuple[str | int, ...]:
+    """Return where the document gives a pipeline named at ``where`` a parameter."""
     if len(trigger.start) > 1 and not trigger.one_of:
-        return (*place, name)
+        return (*where, name)
     return ("accept" if name in trigger.accept else "parameters", name)
 
 
@@ -95,16 +97,21 @@ def _parameter_problems(trigger: Trigger, start: Start, declared: definition.Def
                 yield from definition.problems({name: declared[name]}, {name: value})
 
 
-def _bucket_findings(triggers: list[Trigger], account: str, region: str) -> Iterator[Finding]:
+def _in_when(view: Trigger, *path: str) -> tuple[str, ...]:
+    """Return where the document has a field of a source."""
+    return ("when", ALL, view.part, *path) if view.part else ("when", *path)
+
+
+def _bucket_findings(views: list[Trigger], account: str, region: str) -> Iterator[Finding]:
     """Report each bucket once, at the first trigger that it fires."""
-    users: dict[str, list[str]] = {}
-    for trigger in triggers:
-        if trigger.when.source == "s3":
-            users.setdefault(trigger.when.fields["bucket"], []).append(trigger.id)
-    for bucket, trigger_ids in users.items():
-        others = f" (also used by {', '.join(trigger_ids[1:])})" if len(trigger_ids) > 1 else ""
+    users: dict[str, list[Trigger]] = {}
+    for view in views:
+        if view.when.source == "s3":
+            users.setdefault(view.when.fields["bucket"], []).append(view)
+    for bucket, (first, *more) in users.items():
+        others = f" (also used by {', '.join(view.id for view in more)})" if more else ""
         for problem in _bucket_problems(bucket, f"bucket {bucket}{others}", account, region):
-            yield trigger_ids[0], ("when", "s3", "bucket"), problem
+            yield first.id, _in_when(first, "s3", "bucket"), problem
 
 
 def _bucket_problems(bucket: str, named: str, account: str, region: str) -> Iterator[str]:
@@ -128,34 +135,34 @@ def _bucket_problems(bucket: str, named: str, account: str, region: str) -> Iter
         yield f"{named} does not send its events to EventBridge; {remedy} {switch_on_command(bucket)}"
 
 
-def _pattern_findings(triggers: list[Trigger], values: Mapping[str, str]) -> Iterator[Finding]:
+def _pattern_findings(views: list[Trigger], values: Mapping[str, str]) -> Iterator[Finding]:
     """Let EventBridge itself read the patterns that people wrote."""
     fields = {"id": "", "detail-type": "", "source": "", "account": "", "time": "2026-01-01T00:00:00Z", "region": ""}
     event = json.dumps({**fields, "resources": [], "detail": {}})
-    for trigger in triggers:
-        if trigger.when.source == "event":
-            pattern = sources.pattern(trigger.when, lambda text: resolve(text, values))
+    for view in views:
+        if view.when.source == "event":
+            pattern = sources.pattern(view.when, lambda text: resolve(text, values))
             try:
                 aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=event)
             except ClientError as error:
-                path = ("when", "event", "pattern")
-                yield trigger.id, path, f"EventBridge does not accept the pattern: {_words(error)}"
+                path = _in_when(view, "event", "pattern")
+                yield view.id, path, f"EventBridge does not accept the pattern: {_words(error)}"
 
 
-def _topic_findings(triggers: list[Trigger], account: str) -> Iterator[Finding]:
+def _topic_findings(views: list[Trigger], account: str) -> Iterator[Finding]:
     """Look at this account's topics; another account's can't be read from here."""
-    topics = {topic: trigger.id for trigger in triggers if (topic := sources.topic(trigger.when))}
-    path = ("when", "sns", "topic")
-    for topic, trigger_id in topics.items():
+    topics = {topic: view for view in views if (topic := sources.topic(view.when))}
+    for topic, view in topics.items():
+        path = _in_when(view, "sns", "topic")
         if topic.split(":")[4] != account:
             continue
         try:
             aws.sns(topic.split(":")[3]).get_topic_attributes(TopicArn=topic)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NotFound":
-                yield trigger_id, path, f"topic {topic} does not exist; create it, or fix the trigger"
+                yield view.id, path, f"topic {topic} does not exist; create it, or fix the trigger"
             else:
-                yield trigger_id, path, f"topic {topic} can't be read: {_words(error)}"
+                yield view.id, path, f"topic {topic} can't be read: {_words(error)}"
 
 
 def switch_on_command(bucket: str) -> str:
