@@ -20,5 +20,6 @@ def apply() -> None:
     eventbridge.to_targets()
     cloudformation.find_stacks_by_resource()
     iam.name_resources()
+    iam.name_actions()
     logs.log_as_configured()
     logs.filter_by_json()

@@ -1,4 +1,4 @@
-"""IAM of ministack 1.5.33: the resource that a call of Scheduler or EventBridge names."""
+"""IAM of ministack 1.5.33: the action of a call of SQS, the resource that one of Scheduler or EventBridge names."""
 
 from __future__ import annotations
 
@@ -33,3 +33,17 @@ def name_resources() -> None:
         return original(service, method, path, headers, body, query, region, account)
 
     iam_actions.extract_resource_arn = extract
+
+
+def name_actions() -> None:
+    """Judge SQS's calls with several messages by the action of those with one, as AWS does.
+
+    ministack has actions of its own for them; goes when it does not.
+    """
+    original = iam_actions.extract_iam_action
+
+    def extract(*call: Any) -> str | None:
+        action: str | None = original(*call)
+        return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+    iam_actions.extract_iam_action = extract

@@ -161,6 +161,12 @@ def test_ministack_takes_every_schedule_for_one_of_the_default_group() -> None:
     assert iam_actions.extract_resource_arn(*of_rule).endswith(":event-bus/team")
 
 
+def test_ministack_has_an_action_for_several_messages() -> None:
+    """AWS judges SendMessageBatch by sqs:SendMessage."""
+    request: Any = ("sqs", "POST", "/", {"x-amz-target": "AmazonSQS.SendMessageBatch"}, b"{}", {})
+    assert iam_actions.extract_iam_action(*request) == "sqs:SendMessageBatch"
+
+
 def test_ministack_logs_each_invocation_s_start_and_end_whatever_the_level() -> None:
     """With SystemLogLevel WARN, AWS logs them only of an invocation that failed."""
     logging = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": "quiet"}
