@@ -47,7 +47,7 @@ def handle(batch: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
             _fail(record, error)
         else:
             if waits_for:
-                logger.info("waiting", extra={"message": record.body, "reason": waits_for})
+                logger.info("waiting", extra={"body": record.body, "reason": waits_for})
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=batch, record_handler=process, processor=processor, context=context)
