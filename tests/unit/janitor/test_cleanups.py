@@ -43,7 +43,13 @@ def test_an_event_of_anything_else_removes_nothing(account: Account, event: Any)
     assert account.queues.dead == []
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '{"sweep": "all"}', '{"deletion": 1}', "[" * 100_000])
+WRONG_BODIES = [
+    *("", "{", "[]", '{"sweep": "all"}', '{"deletion": 1}', "[" * 100_000),
+    *('{"cleanup": {}}', '{"cleanup": {"orphans": [1]}}', '{"cleanup": {"orphans": 5, "removed": [], "kept": []}}'),
+]
+
+
+@pytest.mark.parametrize("body", WRONG_BODIES)
 def test_unknown_messages_are_quarantined(account: Account, body: str) -> None:
     """With its reason, and without a retry."""
     assert account.deliver(body)

@@ -124,7 +124,10 @@ def read(body: str, message_id: str, now: int, home: Home) -> Cleanup:
         raise Rejected(f"the message is not valid JSON: {error}") from error
     match message:
         case {"cleanup": dict(fields)}:
-            return _load(fields)
+            try:
+                return _load(fields)
+            except (KeyError, TypeError) as error:
+                raise Rejected(f"the message is not a clean-up as this version writes it: {error}") from error
         case {"sweep": "report" | "remove" as mode}:
             return Cleanup(message_id, now, None, removes=mode == "remove")
         case {"deletion": {"detail": dict()} as event}:
