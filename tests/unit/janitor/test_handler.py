@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -284,6 +286,40 @@ def killing_once(numbers: Iterator[int], at: int) -> None:
     """Kill the function after its message of this number."""
     if next(numbers) == at:
         raise Killed
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_the_end_is_the_same(account: Account, seed: int) -> None:
+    """Kills, throttling, and messages that SQS delivers again in any order: all is removed, and nothing given up."""
+    chance = random.Random(seed)  # noqa: S311 - the same every time
+    mishaps = iter(range(20))  # then it is calm
+
+    def mishap(chances: float) -> bool:
+        return chance.random() < chances and next(mishaps, None) is not None
+
+    def before(name: str, _: int) -> AWSResponse | None:
+        if mishap(0.05):
+            raise Killed
+        return answered(400, THROTTLED) if name != "DescribeStackResources" and mishap(0.1) else None
+
+    def sent() -> None:
+        if mishap(0.3):
+            raise Killed
+
+    one_of_each()
+    account.before, account.queues.sent = before, sent
+    bodies, receives, numbers = {"m0": DELETED}, Counter[str](), itertools.count(1)
+    while bodies:
+        message = chance.choice(list(bodies))
+        receives[message] += 1
+        if account.deliver(bodies[message], message, receives[message]) and not mishap(0.3):
+            del bodies[message]
+        while account.queues.messages:
+            bodies[f"m{next(numbers)}"] = account.queues.messages.pop()[0]
+    assert (schedules(), targets()) == ({"default/neighbour"}, set())
+    assert account.queues.dead == []
+    # A function that is killed right after it put the event puts it again.
+    assert {report["summary"] for report in account.reports} == {"pipeline Train was deleted: 3 removed, 0 kept"}
 
 
 def test_messages_that_come_again_later_do_nothing(account: Account) -> None:
