@@ -24,6 +24,7 @@ PIPELINES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "report": ({"Version": "String"}, {}),
     "requested": ({"Value": "String"}, {"Size": "String"}),
     "other": ({"Value": "String"}, {"Size": "String"}),
+    "collected": ({}, dict.fromkeys(("Manifest", "Events", "Files", "By", "Revision", "Data"), "String")),
     "direct": ({}, {}),
     "direct-schedule": ({"Scheduled_at": "String", "Kind": "String"}, {}),
     "direct-one": ({"Month": "String", "Kind": "String"}, {}),
@@ -46,6 +47,7 @@ def deployed(aws: LocalAws, new_project: Callable[[], Project], soon: datetime) 
             if parameter["Name"] in optional:
                 parameter["DefaultValue"] = 0 if parameter["Type"] == "Integer" else "none"
         aws.create_pipeline(name, json.dumps(definition))
+    aws.create_pipeline("one-at-a-time", pipeline_definition({"Key": "String"}), runs=True)
     for topic in ("others", "others-filtered"):
         aws.client("sns").create_topic(Name=topic)
     aws.client("events").create_event_bus(Name="shop")

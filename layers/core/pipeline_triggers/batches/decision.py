@@ -126,7 +126,10 @@ def _of_tickets(situation: Situation) -> Step:
             continue
         if head.dry_run:
             return Step(Do.DRY_RUN, ticket=head)
-        if head.trigger in situation.capped or pause_of(head, situation.pauses, situation.now):
+        if head.trigger in situation.capped:
+            continue
+        if pause := pause_of(head, situation.pauses, situation.now):
+            waiting = waiting or f"paused by {pause.who}: {pause.reason}"
             continue
         reason = why_not_now(situation, forced=head.forced)
         if not reason:
