@@ -432,6 +432,9 @@ class _Outside:
         self._world.call("PutObject", lambda: self._world.objects.__setitem__(f"s3://stack/{key}", content))
         return f"s3://stack/{key}"
 
+    def report_age(self, seconds: float) -> None:
+        """Report nothing: no history looks at it."""
+
     def report(self, notice: Notice) -> None:
         """Keep a line of the log; the function may crash right before or after it."""
         world = self._world

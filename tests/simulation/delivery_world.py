@@ -31,11 +31,11 @@ from pipeline_triggers.operations.stacks import Stack
 from pipeline_triggers.starts import deployed
 from pipeline_triggers.telemetry import logger
 
-from functions import on_s3_upload
+from functions import on_batch, on_s3_upload
 from tests.simulation.batch_table import MemoryTable
 from tests.simulation.clock import Clock
 from tests.simulation.dynamodb_model import Table
-from tests.simulation.invocation import ENVIRONMENT, TIME_OUT, calling, context, sleeping
+from tests.simulation.invocation import ENVIRONMENT, TIME_OUT, calling, context, record, sleeping
 from tests.simulation.network import MISHAPS, Killed, refusal, with_retries
 from tests.simulation.sagemaker_model import SageMaker
 from tests.simulation.sqs_model import DEAD_LETTER_QUEUE, QUEUE, Queues
@@ -104,6 +104,7 @@ class World:
         self.batches = MemoryTable(lambda: self.now, lambda: False)
         self.steps: list[Any] = []  # that ``on_batch`` is asked for
         self.limits: dict[str, Limits] = {}
+        self.objects: dict[str, bytes] = {}  # in the stack's bucket
         self.sqs = Queues(lambda: self.now)
         late = lag if callable(lag) else lambda: lag
         self.sagemaker = SageMaker(lambda: self.now, honours_tokens, late)
@@ -124,6 +125,7 @@ class World:
             "Query": self.batches.query,
             "TransactWriteItems": self.batches.transact_write_items,
             "SendMessageBatch": self._send_message_batch,
+            "PutObject": self._put_object,
             "PutItem": self.table.put_item,
             "GetItem": self.table.get_item,
             "UpdateItem": self.table.update_item,
@@ -210,13 +212,15 @@ class World:
                 self.sqs.done(record["messageId"])
         return True
 
-    def invoke(self, records: list[dict[str, Any]], skew: float = 0) -> list[str] | None:
+    def invoke(
+        self, records: list[dict[str, Any]], skew: float = 0, handler: Callable[..., Any] = on_s3_upload.handler
+    ) -> list[str] | None:
         """Let a function handle a batch, and return the messages that come back; None: it was killed."""
         invocation = Invocation(self.now + TIME_OUT, skew)
         self._invocations().append(invocation)
         sys.stdout = self.metrics  # pytest puts its own there, between a fixture and its test
         try:
-            response = on_s3_upload.handler({"Records": records}, context())  # type: ignore[arg-type]
+            response = handler({"Records": records}, context())
         except Killed:
             working_on = invocation.keys.get("message_id", "")
             self.crashes[working_on] = self.crashes.get(working_on, 0) + 1
@@ -234,6 +238,18 @@ class World:
             self.pass_time(self.chance.choice(delays))
             self.deliver(self.chance.choice(self.sqs.visible()))
         raise AssertionError(f"never done: {self.sqs.queue}")
+
+    def take_steps(self) -> None:
+        """Let ``on_batch`` process what it is asked for, until nothing is left."""
+        for _ in range(100):
+            if not self.steps:
+                return
+            self.step(self.steps.pop(0))
+        raise AssertionError(f"never done: {self.steps}")
+
+    def step(self, message: Mapping[str, Any], receives: int = 1) -> list[str] | None:
+        """Let ``on_batch`` process a message, and return it if it comes back."""
+        return self.invoke([record("step", json.dumps(message), receives)], handler=on_batch.handler)
 
     def _invocations(self) -> list[Invocation]:
         """Return the functions that run in this thread, each inside the one before."""
@@ -355,6 +371,10 @@ class World:
         ((table, request),) = RequestItems.items()
         responses = [self.table.get_item(key, request["ConsistentRead"]) for key in request["Keys"]]
         return {"Responses": {table: [response["Item"] for response in responses if response]}}
+
+    def _put_object(self, Bucket: str, Key: str, Body: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.objects[f"s3://{Bucket}/{Key}"] = Body
+        return {}
 
     def _send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
         assert QueueUrl == ENVIRONMENT["BATCH_QUEUE_URL"]

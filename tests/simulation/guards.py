@@ -60,6 +60,8 @@ class Guard:
 
 DELIVERY = "tests/unit/delivery/test_handler.py::test_"
 FAULTS = "tests/simulation/test_faults.py::test_"
+COLLECTING = "tests/unit/delivery/test_collecting.py::test_"
+BATCH_HANDLER = "tests/unit/batches/test_handler.py::test_"
 BOOKKEEPING = "tests/simulation/test_bookkeeping.py::test_"
 START = "tests/unit/starts/test_start.py::test_"
 JANITOR = "tests/unit/janitor/"
@@ -751,6 +753,48 @@ BATCH_GUARDS = (
         "batches.decision:ended_before",
         call("min", "int(situation.now)"),
         (f"{DECISION}nothing_that_may_be_going_is_left_out_of_the_next_listing",),
+    ),
+    Guard(
+        "pause: a handler puts what is paused in line",
+        "delivery.line:is_for",
+        returns("pipeline in deployed.limits()"),
+        (f"{COLLECTING}a_paused_start_waits_in_line[pipeline-train-True]",),
+    ),
+    Guard(
+        "pause: nothing is retried past one",
+        "starts.start:execute",
+        never("is_held"),
+        (f"{COLLECTING}a_pause_comes_into_force_before_a_retry",),
+    ),
+    Guard(
+        "limit: a handler puts every start in line",
+        "delivery.line:is_for",
+        returns("_flag().keeps_in_line(trigger, pipeline)"),
+        (f"{COLLECTING}every_start_of_a_limited_pipeline_waits_in_line",),
+    ),
+    Guard(
+        "collect: what was started before is not collected",
+        "delivery.collecting:_was_started",
+        returns("False"),
+        (f"{COLLECTING}what_was_started_before_the_trigger_collected_joins_no_batch",),
+    ),
+    Guard(
+        "collect: a message that crashed a function joins alone",
+        "delivery.handler:_Messages._begin",
+        never("crashes"),
+        (f"{COLLECTING}a_message_that_crashed_a_function_comes_last_and_alone",),
+    ),
+    Guard(
+        "collect: a dry run has marks of its own",
+        "starts.plan:mark_of",
+        never("dry_run"),
+        (f"{COLLECTING}a_dry_run_leaves_no_mark",),
+    ),
+    Guard(
+        "limit: an unanswered start is not taken for one that was not made",
+        "batches.door:SageMaker.start",
+        never("known"),
+        (f"{BATCH_HANDLER}a_start_that_was_made_and_not_noted_is_found",),
     ),
     Guard(
         "pause: nothing starts",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -69,7 +69,12 @@ class SageMaker:
         """Return a page of the executions, those of the last moments left out."""
         assert order == {"SortBy": "CreationTime", "SortOrder": "Ascending"}
         listed = [
-            {"PipelineExecutionDescription": one["PipelineExecutionDescription"], "PipelineExecutionArn": one["arn"]}
+            {
+                "PipelineExecutionDescription": one["PipelineExecutionDescription"],
+                "PipelineExecutionArn": one["arn"],
+                "PipelineExecutionStatus": one.get("status", "Executing"),
+                "StartTime": datetime.fromtimestamp(one["at"], UTC),
+            }
             for one in self.executions
             if one["PipelineName"] == PipelineName
             and CreatedAfter.timestamp() <= one["at"]

@@ -35,7 +35,12 @@ def count_missed() -> None:
     count("BATCH_MISSED")
 
 
-def count(name: str, value: int = 1, **dimensions: str) -> None:
+def report_waiting(hours: float) -> None:
+    """Report for how long a start has waited for its turn; an alarm of the stack watches this metric."""
+    count("BATCH_WAITING_HOURS", hours)
+
+
+def count(name: str, value: float = 1, **dimensions: str) -> None:
     """Count in CloudWatch, under the stack's name."""
     of_stack = {"Stack": settings().stack}
     with single_metric(

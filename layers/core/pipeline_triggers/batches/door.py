@@ -10,9 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws
 from pipeline_triggers.batches.models import Execution, Listing
-from pipeline_triggers.errors import Undecided, Waiting
+from pipeline_triggers.errors import MaxStarts, Undecided, Waiting
 from pipeline_triggers.models import Run, Trigger
 from pipeline_triggers.starts import ledger, start
+from pipeline_triggers.telemetry import count_max_starts
 
 # The ledger lets others take a start over after a time in which it must be made.
 LONGEST_START = 75  # seconds
@@ -46,6 +47,9 @@ class SageMaker:
 
         try:
             _, execution = start.once(run, self._triggers[trigger], BATCH, time_left)
+        except MaxStarts:
+            count_max_starts()
+            raise
         except Undecided as error:
             raise Unanswered(str(error)) from error
         except (BotoCoreError, ClientError) as error:

@@ -14,7 +14,7 @@ from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
-from pipeline_triggers.telemetry import count_missed, report
+from pipeline_triggers.telemetry import count_missed, report, report_waiting
 
 MAX_MESSAGES = 10  # of one call; SQS
 
@@ -64,10 +64,15 @@ class Resources:
             reason=notice.reason or None,
             execution_arn=notice.execution or None,
             batch=notice.batch or None,
+            count=notice.count or None,
         )
         if verdict.outcome is Outcome.MISSED:
             count_missed()
         report(verdict, deployed=notice.trigger in self._deployed)
+
+    def report_age(self, seconds: float) -> None:
+        """Report for how long the first start in a pipeline's queue has waited; an alarm watches the oldest."""
+        report_waiting(seconds / 3600)
 
 
 def dump(turn: Turn) -> str:

@@ -67,10 +67,16 @@ class Outside(Protocol):
     def report(self, notice: Notice) -> None:
         """Write a verdict or a notice into the log, and count it."""
 
+    def report_age(self, seconds: float) -> None:
+        """Report for how long the first start in a pipeline's queue has waited."""
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What users read about a batch: a final verdict for one pipeline, or MISSED."""
+    """What users read about a batch: a final verdict for one pipeline, or MISSED.
+
+    ``count`` is how many events an execution was started for, 0 where that is not known.
+    """
 
     outcome: str
     trigger: str
@@ -79,6 +85,7 @@ class Notice:
     pipeline: str = ""
     reason: str = ""
     execution: str = ""
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

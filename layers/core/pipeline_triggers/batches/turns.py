@@ -28,6 +28,7 @@ def take_turns(pipeline: str, services: Services) -> str:
             return "the function has no time left to list the executions"
         step = decision.next_step(situation)
         if step.do is Do.NOTHING:
+            _report_age(situation, services)
             return step.reason
         try:
             stopped_by = carry_out(step, situation, services)
@@ -45,6 +46,12 @@ def take_turns(pipeline: str, services: Services) -> str:
             return str(stopped_by)
     ask_for_turns([pipeline], services)
     return "the function has no time left; another one goes on"
+
+
+def _report_age(situation: Situation, services: Services) -> None:
+    """Report for how long the first in the queue has waited; an alarm of the stack watches that."""
+    if situation.heads:
+        services.outside.report_age(situation.now - min(head.ready_ms for head in situation.heads) / 1000)
 
 
 def read(pipeline: str, services: Services, capped: frozenset[str] = frozenset()) -> Situation | None:
@@ -131,7 +138,7 @@ def _begin(ticket: Ticket, situation: Situation, services: Services) -> Exceptio
     _, forget = decision.kept_starts(situation.pipeline, limits, situation.now)
     services.store.begin(turn, situation.pipeline, counted=counted, forget=forget)
     try:
-        run = planned(ticket, services)
+        run, count = planned(ticket, services)
     except (Filtered, Rejected) as error:
         _end_begun(turn, error, services)
         return None
@@ -146,7 +153,7 @@ def _begin(ticket: Ticket, situation: Situation, services: Services) -> Exceptio
     except Waiting as error:
         carried_out(services, lambda: services.store.undo(turn, crashed=False))
         return error
-    _finish(turn, execution, situation, services)
+    _finish(turn, execution, situation, services, count)
     return None
 
 
@@ -161,10 +168,10 @@ def _end_begun(turn: Turn, error: Exception, services: Services) -> None:
         conclude(ended[0], services)
 
 
-def _finish(turn: Turn, execution: str, situation: Situation, services: Services) -> None:
+def _finish(turn: Turn, execution: str, situation: Situation, services: Services, count: int = 0) -> None:
     """Report a start before it is noted: what crashes in between is found again, and reported the same."""
     ticket = turn.ticket
-    services.outside.report(_notice(ticket, Ending.STARTED, execution=execution))
+    services.outside.report(replace(_notice(ticket, Ending.STARTED, execution=execution), count=count))
     track = situation.limits.max_running is not None
     carried_out(services, lambda: services.store.finish(turn, execution, services.now(), track=track))
 
@@ -178,8 +185,8 @@ def conclude(turn: Turn, services: Services) -> None:
 
 
 def _notice(ticket: Ticket, outcome: str, *, reason: str = "", execution: str = "") -> Notice:
-    about = {"batch": ticket.batch, "pipeline": ticket.target.pipeline}
-    return Notice(str(outcome), ticket.trigger, reason=reason, execution=execution, **about)
+    pipeline = ticket.target.pipeline
+    return Notice(str(outcome), ticket.trigger, ticket.batch, pipeline=pipeline, reason=reason, execution=execution)
 
 
 def _end_waiting(ticket: Ticket, ending: Ending, reason: str, services: Services) -> None:
@@ -200,7 +207,7 @@ def end_ticket(ticket: Ticket, ending: Ending, reason: str, services: Services) 
 def _tried(ticket: Ticket, services: Services) -> tuple[Ending, str]:
     """Return how a dry run ends: it computes all and writes nothing."""
     try:
-        run = planned(ticket, services, dry_run=True)
+        run, _ = planned(ticket, services, dry_run=True)
     except Filtered as error:
         return Ending.FILTERED, str(error)
     except Rejected as error:
@@ -214,12 +221,13 @@ def _seal(ticket: Ticket, services: Services) -> None:
         seal(ticket.batch, ticket.slot, services)
 
 
-def planned(ticket: Ticket, services: Services, *, dry_run: bool = False) -> Run:
-    """Return the start of a ticket: what was stored with it, or what its batch gives."""
+def planned(ticket: Ticket, services: Services, *, dry_run: bool = False) -> tuple[Run, int]:
+    """Return the start of a ticket, stored with it or computed from its batch, and how many events it is for."""
     if ticket.run is not None:
-        return Run(**ticket.run)
+        return Run(**ticket.run), 1
     batch = seal(ticket.batch, ticket.slot, services)
-    return services.documents.plan(ticket, described(batch, services, dry_run=dry_run), decision.token(ticket))
+    about = described(batch, services, dry_run=dry_run)
+    return services.documents.plan(ticket, about, decision.token(ticket)), about.count
 
 
 def described(batch: Batch, services: Services, *, dry_run: bool = False) -> View:

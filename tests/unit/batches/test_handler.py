@@ -1,0 +1,187 @@
+"""The function of batches behind the handlers, around one simulated AWS: from uploads to executions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pipeline_triggers.batches import handler
+from pipeline_triggers.models import Collect, Deadline, Limits, Start, Trigger, When
+
+from tests.simulation.delivery_world import World
+from tests.simulation.faults import RECORD
+
+UPLOADS = When("s3", {"bucket": "raw"})
+PLAIN = Trigger("team/one", UPLOADS, (Start("train", {"Key": "{% $object.key %}"}),))
+KEY = {"Key": "{% $batch.manifest %}"}
+THREE = replace(PLAIN, start=(Start("train", KEY),), collect=Collect(max_events=3))
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A world around the functions, with a trigger whose batches close at three events."""
+    made = World(THREE)
+    with made.installed():
+        yield made
+
+
+def ends(world: World) -> list[tuple[str, int | None]]:
+    """Return the outcomes that ``on_batch`` reported, and how many events each is about."""
+    verdicts = [line for line in world.log if line["message"] == "verdict" and line["message_id"] == "step"]
+    return [(line["outcome"], line.get("count")) for line in verdicts]
+
+
+def ended(execution: dict[str, Any]) -> dict[str, Any]:
+    """End an execution, and return SageMaker's event about it, with ARNs in lower case."""
+    execution["status"] = "Succeeded"
+    pipeline = f"arn:aws:sagemaker:eu-central-1:1:pipeline/{execution['PipelineName'].lower()}"
+    return {"detail": {"pipelineArn": pipeline, "pipelineExecutionArn": execution["arn"]}}
+
+
+def test_three_uploads_start_once_with_a_manifest(world: World) -> None:
+    """The verdict of the start says the batch and how many events it has."""
+    world.deliver(*(world.upload(key) for key in ("c", "a", "b")))
+    world.take_steps()
+    (execution,) = world.sagemaker.executions
+    (parameter,) = execution["PipelineParameters"]
+    assert json.loads(world.objects[parameter["Value"]]) == [{"prefix": "s3://raw/"}, "a", "b", "c"]
+    assert ends(world) == [("STARTED", 3)]
+    assert world.sagemaker.invalid == []
+    assert f"event {world.log[-1]['batch']}, identity " in execution["PipelineExecutionDescription"]
+
+
+def test_a_limited_pipeline_goes_on_when_an_execution_ends() -> None:
+    """EventBridge's event about it comes as it is; nothing runs beside it."""
+    world = World(PLAIN)
+    world.limits = {"train": Limits(max_running=1)}
+    with world.installed():
+        for key in ("first", "second"):
+            world.deliver(world.upload(key))
+            world.pass_time(1)
+        world.take_steps()
+        assert [one["PipelineParameters"][0]["Value"] for one in world.sagemaker.executions] == ["first"]
+        world.step(ended(world.sagemaker.executions[0]))
+        assert [one["PipelineParameters"][0]["Value"] for one in world.sagemaker.executions] == ["first", "second"]
+    assert ends(world) == [("STARTED", 1), ("STARTED", 1)]
+
+
+def test_how_long_the_first_start_waits_is_measured() -> None:
+    """An alarm of the stack looks at the oldest."""
+    world = World(PLAIN)
+    world.limits = {"train": Limits(max_running=1)}
+    with world.installed():
+        world.deliver(world.upload("first"), world.upload("second"))
+        world.take_steps()
+        world.pass_time(7200)
+        world.step({"pipeline": "train"})
+    metrics = [json.loads(line) for line in world.metrics.getvalue().splitlines()]
+    ages = [hours for metric in metrics for hours in metric.get("BATCH_WAITING_HOURS", [])]
+    assert ages[-1] == pytest.approx(2, abs=0.1)
+
+
+def test_a_start_that_is_denied_waits_and_is_not_taken_for_made(world: World) -> None:
+    """The ledger gave it back, so nothing was started; with the grant it starts."""
+    world.lasting = {"StartPipelineExecution": "denied"}
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    assert ends(world) == []
+    world.lasting = {}
+    world.step({"pipeline": "train"})
+    assert ends(world) == [("STARTED", 3)]
+
+
+def test_an_unanswered_start_is_found_and_not_repeated(world: World) -> None:
+    """SageMaker started it and the answer was lost; a later step finds it by its identity."""
+    world.faults = {("StartPipelineExecution", 1): "no reply"}
+    world.sagemaker.honours_tokens = False
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    assert ends(world) == []
+    world.pass_time(1000)
+    world.step({"pipeline": "train"})
+    assert [outcome for outcome, _ in ends(world)] == ["STARTED"]
+    assert len(world.sagemaker.executions) == 1
+
+
+def test_a_start_that_was_made_and_not_noted_is_found(world: World) -> None:
+    """The ledger can't be written after it: it counts as on its way until it is found."""
+    world.lasting = {RECORD: "denied"}
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    assert [turn["phase"] for turn in world.batches.items("running#train")] == ["begun"]
+    world.lasting = {}
+    world.pass_time(1000)
+    world.step({"pipeline": "train"})
+    assert [outcome for outcome, _ in ends(world)] == ["STARTED"]
+    assert len(world.sagemaker.executions) == 1
+
+
+def test_a_rejected_start_waits_again_when_its_dead_letter_is_sent_back(world: World) -> None:
+    """The dead letter has its reason, and is the message that queues the start again."""
+    world.sagemaker.declared = '{"Parameters": []}'
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    (letter,) = world.sqs.quarantined
+    assert letter["MessageAttributes"]["reason"]["StringValue"].startswith("parameter Key is not declared")
+    world.sagemaker.declared = '{"Parameters": [{"Name": "Key"}]}'
+    world.pass_time(1000)
+    world.step(json.loads(letter["MessageBody"]))
+    world.take_steps()
+    assert ends(world) == [("REJECTED", None), ("STARTED", 3)]
+
+
+def test_a_deadline_is_judged_a_minute_late_and_reported_once(world: World) -> None:
+    """Its message is hidden until then; a part that did not come is named, and counted."""
+    join = Collect(by="{% $object.key %}", part="{% $object.name %}", expect=("a", "b"))
+    deadline = Deadline(cron="0 8 * * ? *", due="{% ['a'] %}")
+    world.trigger = replace(THREE, collect=replace(join, deadline=deadline))
+    world.deliver(world.upload("a"))
+    message = {"deadline": "team/one", "scheduled": datetime.fromtimestamp(world.now, UTC).isoformat()}
+    assert world.step(message) == ["step"]
+    assert 0 < world.sqs.hidden[-1] <= 61
+    world.pass_time(61)
+    for _ in range(2):
+        assert world.step(message) == []
+    assert ends(world) == [("MISSED", None)]
+    assert "BATCH_MISSED" in world.metrics.getvalue()
+
+
+def test_a_message_that_fails_comes_back_and_is_quarantined_at_last(world: World) -> None:
+    """SQS itself would move it without a reason."""
+    world.lasting = {"Query": "denied"}
+    assert world.step({"pipeline": "train"}) == []  # nothing is known of it
+    world.lasting = {"GetItem pipelines": "denied"}
+    assert world.step({"pipeline": "train"}) == ["step"]
+    assert world.sqs.hidden[-1] == handler.REST
+    assert world.step({"pipeline": "train"}, handler.LAST_RECEIVE) == []
+    (letter,) = world.sqs.quarantined
+    assert "AccessDenied" in letter["MessageAttributes"]["reason"]["StringValue"]
+
+
+def test_a_message_that_is_not_one_of_on_batch_is_quarantined_at_once(world: World) -> None:
+    """No retry can make it right."""
+    assert world.step({"unknown": "x"}) == []
+    (letter,) = world.sqs.quarantined
+    assert letter["MessageAttributes"]["reason"]["StringValue"].startswith("not a message of on_batch")
+
+
+def test_a_batch_of_a_removed_trigger_is_rejected_after_an_hour(world: World) -> None:
+    """Not at first sight: a rule and a function may be of two deploys for a moment. It gets a dead letter."""
+    world.trigger = replace(THREE, collect=Collect())
+    world.deliver(world.upload("a"))
+    (slot,) = world.batches.items("open")
+    world.trigger = replace(PLAIN, id="team/other")
+    for pause in (0, 3700, 1, 400):
+        world.pass_time(pause)
+        world.step({"slot": slot["sk"]})
+        world.take_steps()
+    assert world.sagemaker.executions == []
+    for _ in range(3):
+        world.pass_time(3700)
+        world.step({"pipeline": "unknown"})
+    assert [outcome for outcome, _ in ends(world)] == ["REJECTED"]
+    assert len(world.sqs.quarantined) == 1
