@@ -1,4 +1,4 @@
-"""``triggers describe`` and ``triggers run`` against the deployed stack."""
+"""``triggers describe``, ``triggers run`` and ``triggers why`` against the deployed stack."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ TRIGGERS = """
     dedupe: "{% $object.key %}"
     start: run
     parameters: {Value: "{% $object.name %}"}
+  large-only:
+    when: {s3: {bucket: large-dev, key: "in/*.csv"}}
+    if: "{% $object.size > 1e9 %}"
+    start: run
+    parameters: {Value: x}
+  quiet:
+    when: {s3: {bucket: quiet-dev, key: "in/*.csv"}}
+    start: run
+    parameters: {Value: "{% $object.key %}"}
   nightly:
     when: {schedule: {cron: "0 2 * * ? *", timezone: Europe/Berlin}}
     start: run
@@ -188,3 +197,102 @@ def test_a_refused_run_names_the_remedy(deployed: Deployed, arguments: tuple[str
     done = deployed.triggers(*arguments)
     assert done.returncode != 0
     assert message in done.stderr
+
+
+def why(deployed: Deployed, subject: str) -> tuple[int, list[tuple[str, bool]], str]:
+    """Ask why, and return the exit code, the links, and the words of the first broken one or of the last."""
+    done = deployed.triggers("why", subject, "--json")
+    links = json.loads(done.stdout)
+    said = next((link for link in links if not link["goes_on"]), links[-1])
+    return done.returncode, [(link["name"], link["goes_on"]) for link in links], f"{said['seen']} → {said['fix']}"
+
+
+def upload(deployed: Deployed, bucket: str, key: str, *, reported: bool = True) -> str:
+    """Put an object into a bucket that sends its events, or does not; return its URI."""
+    client = deployed.aws.client("s3")
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    if reported:
+        client.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+    client.put_object(Bucket=bucket, Key=key, Body=b"data")
+    return f"s3://{bucket}/{key}"
+
+
+def event_of(tmp_path: Path, bucket: str, key: str) -> str:
+    """Write an upload's event into a file."""
+    event = json.loads((EVENTS / "s3.json").read_text(encoding="utf-8"))
+    event["detail"]["bucket"]["name"] = bucket
+    event["detail"]["object"]["key"] = key
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(event), encoding="utf-8")
+    return str(path)
+
+
+def test_an_upload_leads_to_its_run_and_back(deployed: Deployed, tmp_path: Path) -> None:
+    """From the object, from the event's id and from the run: each way ends at how the run stands."""
+    uri = upload(deployed, "why-dev", "x")
+    event = event_of(tmp_path, "acme-raw-dev", "churn/2026-09/data.csv")
+    (verdict,) = deployed.json("run", "uploads", "--event", event)
+    code, links, said = why(deployed, verdict["execution_arn"])
+    assert (code, links) == (0, [("verdict", True), ("run", True)])
+    assert verdict["execution_arn"] in said
+    code, links, _ = why(deployed, verdict["event_id"])
+    assert code == 0
+    assert links[-1] == ("run", True)
+    code, _, said = why(deployed, uri)
+    assert code == 1
+    assert said.startswith("no trigger matches; nearest team/")
+    assert "its bucket is acme-raw-dev" in said
+
+
+def test_a_bucket_that_sends_no_events_is_the_cause(deployed: Deployed) -> None:
+    """With the command that switches them on; once it has run, the way goes on to the rule."""
+    uri = upload(deployed, "quiet-dev", "in/a.csv", reported=False)
+    code, _, said = why(deployed, uri)
+    assert code == 1
+    assert said.startswith("does not send its events to EventBridge → aws s3api put-bucket-notification-configuration")
+    deployed.aws.client("s3").put_bucket_notification_configuration(
+        Bucket="quiet-dev", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    code, links, said = why(deployed, uri)
+    assert [name for name, _ in links] == ["object", "bucket quiet-dev", "rules", "rule of team/quiet", "verdict"]
+    assert said.startswith("no verdict since ")
+
+
+def test_a_key_that_no_rule_matches_is_told_the_nearest_trigger(deployed: Deployed) -> None:
+    """A wrong suffix: the trigger whose glob has most in common comes first."""
+    uri = upload(deployed, "large-dev", "in/a.txt")
+    code, _, said = why(deployed, uri)
+    assert code == 1
+    assert said.startswith("no trigger matches; nearest team/large-only: its key is in/*.csv; ")
+
+
+def test_a_filtered_upload_says_which_condition(deployed: Deployed, tmp_path: Path) -> None:
+    """The verdict's own words."""
+    deployed.json("run", "large-only", "--event", event_of(tmp_path, "large-dev", "in/b.csv"))
+    code, links, said = why(deployed, "s3://large-dev/in/b.csv")
+    assert code == 1
+    assert ("verdict", False) in links
+    assert "FILTERED team/large-only condition not met: {% $object.size > 1e9 %}" in said
+
+
+def test_a_disabled_rule_is_the_cause_and_its_command_enables_it(deployed: Deployed) -> None:
+    """Somebody disabled it by hand."""
+    events = deployed.aws.client("events")
+    (rule,) = deployed.json("describe", "quiet")
+    name = rule["arn"].rpartition("/")[2]
+    events.disable_rule(Name=name)
+    code, _, said = why(deployed, "team/quiet")
+    assert code == 1
+    assert said == f"rule is DISABLED → aws events enable-rule --name {name} --event-bus-name default"
+    events.enable_rule(Name=name)
+    _, links, _ = why(deployed, "quiet")
+    assert ("rule of team/quiet", True) in links
+
+
+def test_what_is_no_subject_is_refused(deployed: Deployed) -> None:
+    """A bucket alone names no object."""
+    done = deployed.triggers("why", "s3://large-dev")
+    assert done.returncode == 2
+    assert "s3://large-dev names no object; write s3://bucket/key" in done.stderr

@@ -21,6 +21,7 @@ COMMANDS = {
     "test": ("testing", "Play the documents' examples."),
     "graph": ("documents", "Draw what starts what, as Mermaid."),
     "explain": ("triggers", "Show what an event would start."),
+    "why": ("why", "Say why something ran, or did not."),
     "describe": ("triggers", "Show a trigger as it is deployed, and its last verdicts."),
     "run": ("triggers", "Start a trigger by hand."),
     "batches": ("batches", "List what is open, waits or is paused, and what it waits for."),

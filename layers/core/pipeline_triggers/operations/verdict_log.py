@@ -35,7 +35,7 @@ def verdicts(log_group: str, since: datetime, **conditions: str) -> Iterator[Log
 
     """
     conditions = {"message": "verdict", **conditions}
-    pattern = " && ".join(f'($.{name} = "{value}")' for name, value in conditions.items())
+    pattern = " && ".join(f"($.{name} = {_quoted(value)})" for name, value in conditions.items())
     pages = (
         aws.logs()
         .get_paginator("filter_log_events")
@@ -48,6 +48,11 @@ def verdicts(log_group: str, since: datetime, **conditions: str) -> Iterator[Log
                 known = {name: value for name, value in line.items() if name in _FIELDS}
                 verdict = Verdict(**{**known, "outcome": Outcome(line["outcome"])})
                 yield LoggedVerdict(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), verdict)
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _parsed(text: str) -> dict[str, Any]:

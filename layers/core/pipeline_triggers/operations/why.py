@@ -1,0 +1,236 @@
+"""Why something ran, or did not: the way from an event to its run, link by link, each with its proof. Reads only."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from pipeline_triggers import aws
+from pipeline_triggers.account import home
+from pipeline_triggers.documents.examples import changed
+from pipeline_triggers.documents.sample import sample
+from pipeline_triggers.language import globs, sources
+from pipeline_triggers.language.sources import SOURCES
+from pipeline_triggers.language.stages import resolve
+from pipeline_triggers.models import Outcome, Trigger, When
+from pipeline_triggers.operations import describe
+from pipeline_triggers.operations.check_account import switch_on_command
+from pipeline_triggers.operations.stacks import NotDeployed, Stack
+from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
+
+# The subjects of handlers' verdicts, and of those about batches.
+_LOGS = ("OnS3UploadLogGroup", "OnEndpointStatusLogGroup", "OnSnsMessageLogGroup", "OnEventLogGroup", "OnBatchLogGroup")
+
+SHOWN = 3  # of the triggers that came nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the way: what was looked at, what was seen, and whether the way goes on behind it.
+
+    ``fix`` is the command that mends it, or what to do, "" where nothing is wrong.
+    """
+
+    name: str
+    seen: str
+    goes_on: bool = True
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: the deployed stack, the triggers as its stage sees them, and how far back to look."""
+
+    stack: Stack
+    triggers: Sequence[Trigger]
+    since: datetime
+
+
+def of_object(question: Question, bucket: str, key: str) -> Iterator[Link]:
+    """Follow an upload from the object to the end of its run; the first link that does not go on is the cause.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
+
+    """
+    yield _object(bucket, key)
+    yield _notifications(bucket)
+    matching, rules = _rules(question.triggers, bucket, key)
+    yield rules
+    for trigger in matching:
+        yield _rule(question.stack, trigger)
+    yield from _verdicts(question, matching, subject=f"s3://{bucket}/{key}")
+
+
+def of_event(question: Question, event_id: str) -> Iterator[Link]:
+    """Follow an event of which only the id is known: from its verdict on."""
+    yield from _verdicts(question, (), event_id=event_id)
+
+
+def of_execution(question: Question, execution: str) -> Iterator[Link]:
+    """Go back from a run to the event that started it, and on to how it ended."""
+    yield from _verdicts(question, (), execution_arn=execution)
+
+
+def of_trigger(question: Question, trigger: Trigger) -> Iterator[Link]:
+    """Look at a trigger: whether it is enabled and deployed, and what became of its last events."""
+    if not trigger.enabled:
+        yield Link("document", f"{trigger.id} is disabled", goes_on=False, fix="remove enabled: false, and deploy")
+    for view in trigger.views():
+        if view.when.source == "s3":
+            yield _notifications(view.when.fields["bucket"])
+    yield _rule(question.stack, trigger)
+    yield from _verdicts(question, [trigger], trigger=trigger.id)
+
+
+def _object(bucket: str, key: str) -> Link:
+    try:
+        found = aws.s3().head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in ("404", "NoSuchKey", "NotFound"):
+            folder = key.rpartition("/")[0]
+            fix = f"aws s3 ls {shlex.quote(f's3://{bucket}/{folder}/')}"
+            return Link("object", f"s3://{bucket}/{key} is not there now", fix=fix)
+        return Link("object", f"not readable: {code}")
+    return Link("object", f"{found['ContentLength']} bytes, of {found['LastModified']:%Y-%m-%d %H:%M:%S %Z}")
+
+
+def _notifications(bucket: str) -> Link:
+    name = f"bucket {bucket}"
+    try:
+        notifications = aws.s3().get_bucket_notification_configuration(Bucket=bucket)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        return Link(name, f"not readable: {code}", goes_on=code != "NoSuchBucket")
+    if "EventBridgeConfiguration" in notifications:
+        return Link(name, "sends its events to EventBridge")
+    return Link(name, "does not send its events to EventBridge", goes_on=False, fix=switch_on_command(bucket))
+
+
+def _rules(triggers: Sequence[Trigger], bucket: str, key: str) -> tuple[list[Trigger], Link]:
+    """Return the triggers whose rule and glob match an upload, as EventBridge says, and what that shows."""
+    views = [view for trigger in triggers for view in trigger.views() if view.when.source == "s3"]
+    matching = [view for view in views if _matches(view, bucket, key)]
+    if matching:
+        return matching, Link("rules", f"matched by {', '.join(view.id for view in matching)}")
+    near = sorted(views, key=lambda view: _distance(view.when, bucket, key))[:SHOWN]
+    seen = "; ".join(f"{view.id}: {_difference(view.when, bucket, key)}" for view in near)
+    words = f"no trigger matches; nearest {seen}" if near else "no trigger fires on uploads"
+    return [], Link("rules", words, goes_on=False, fix="change the key or the trigger's when, and deploy")
+
+
+def _matches(view: Trigger, bucket: str, key: str) -> bool:
+    fields = view.when.fields
+    if not view.enabled or fields["bucket"] != bucket or not globs.matches(fields.get("key", "**"), key):
+        return False
+    pattern = sources.pattern(view.when, lambda text: resolve(text, home.current().pseudo_parameters()))
+    event = _event(view.when, bucket, key)
+    return aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
+
+
+def _event(when: When, bucket: str, key: str) -> dict[str, Any]:
+    occurrence = sample(when)
+    assert occurrence is not None  # noqa: S101 - S3 has a sample
+    places = SOURCES["s3"].places
+    return changed(changed(occurrence.event, "bucket", bucket, places), "key", key, places)
+
+
+def _distance(when: When, bucket: str, key: str) -> tuple[bool, int]:
+    glob = when.fields.get("key", "**")
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(glob, key, strict=False)))
+    return when.fields["bucket"] != bucket, -common
+
+
+def _difference(when: When, bucket: str, key: str) -> str:
+    """Say what about a trigger's ``when`` does not fit an upload."""
+    if when.fields["bucket"] != bucket:
+        return f"its bucket is {when.fields['bucket']}"
+    glob = when.fields.get("key", "**")
+    if not globs.matches(glob, key):
+        return f"its key is {glob}"
+    return "it is disabled"
+
+
+def _rule(stack: Stack, trigger: Trigger) -> Link:
+    name = f"rule of {trigger.id}"
+    try:
+        deployed = describe.deployed(stack, trigger)
+    except NotDeployed as error:
+        return Link(name, str(error), goes_on=False, fix="make deploy")
+    if deployed.state != "ENABLED":
+        fix = "make deploy"
+        if deployed.kind == "rule":
+            bus = deployed.fires["bus"].rpartition("/")[2]
+            fix = f"aws events enable-rule --name {deployed.arn.rpartition('/')[2]} --event-bus-name {bus}"
+        return Link(name, f"{deployed.kind} is {deployed.state}", goes_on=False, fix=fix)
+    return Link(name, f"{deployed.kind} is enabled")
+
+
+def _verdicts(question: Question, matching: Sequence[Trigger], **conditions: str) -> Iterator[Link]:
+    """Give the verdicts that the log has, each batch's behind its event's, and how the runs ended."""
+    seen = _logged(question, **conditions)
+    batches = {one.verdict.batch for one in seen if one.verdict.batch}
+    for batch in sorted(filter(None, batches)):
+        seen += [one for one in _logged(question, batch=batch) if one not in seen]
+    if not seen:
+        yield _no_trace(question, matching)
+        return
+    for one in sorted(seen, key=lambda one: one.at):
+        verdict = one.verdict
+        words = [f"{one.at:%Y-%m-%d %H:%M:%S}", verdict.outcome, verdict.trigger, verdict.pipeline, verdict.reason]
+        words += [f"in batch {verdict.batch}"] if verdict.batch else []
+        goes_on = verdict.outcome in (Outcome.STARTED, Outcome.DUPLICATE, Outcome.COLLECTED, Outcome.WAITING)
+        fix = _fix_of(verdict.outcome, verdict.trigger)
+        yield Link("verdict", " ".join(filter(None, words)), goes_on=goes_on, fix=fix)
+    for execution in dict.fromkeys(one.verdict.execution_arn for one in seen if one.verdict.execution_arn):
+        yield _run(execution)
+
+
+def _logged(question: Question, **conditions: str) -> list[LoggedVerdict]:
+    groups = [question.stack.resources[name] for name in _LOGS if name in question.stack.resources]
+    return [one for group in groups for one in verdicts(group, question.since, **conditions)]
+
+
+def _fix_of(outcome: Outcome, trigger: str) -> str:
+    match outcome:
+        case Outcome.REJECTED:
+            return f"mend what the reason says, then: triggers redrive --trigger {trigger}"
+        case Outcome.FILTERED:
+            return "nothing, if that is meant; else change the trigger's when or if"
+        case _:
+            return ""
+
+
+def _no_trace(question: Question, matching: Sequence[Trigger]) -> Link:
+    """Say where an event without a verdict may be: on its way, in a dead-letter queue, or before the log's time."""
+    places = []
+    for handler in dict.fromkeys(SOURCES[trigger.views()[0].when.source].handler for trigger in matching):
+        for kind in ("Queue", "DeadLetterQueue"):
+            name = f"{handler}{kind}"
+            names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+            answer = aws.sqs().get_queue_attributes(QueueUrl=question.stack.resources[name], AttributeNames=names)
+            if count := sum(int(number) for number in answer["Attributes"].values()):
+                places.append(f"{count} in {name}")
+    since = f"no verdict since {question.since:%Y-%m-%d %H:%M}"
+    seen = ", ".join([since, *places])
+    fix = "look again in a minute, or further back with --since; triggers redrive --dry-run lists dead letters"
+    return Link("verdict", seen, goes_on=False, fix=fix)
+
+
+def _run(execution: str) -> Link:
+    try:
+        answer = aws.sagemaker().describe_pipeline_execution(PipelineExecutionArn=execution)
+    except ClientError as error:
+        return Link("run", f"{execution}: {error.response['Error']['Code']}", goes_on=False)
+    status = answer["PipelineExecutionStatus"]
+    reason = answer.get("FailureReason", "")
+    seen = " ".join(filter(None, (execution, status, reason)))
+    return Link("run", seen, goes_on=status in ("Executing", "Succeeded"))
