@@ -384,6 +384,48 @@ GUARDS: tuple[Guard, ...] = (
         ("tests/unit/documents/test_direct.py::test_unsupported_direct_delivery_is_refused_with_the_reason",),
     ),
     Guard(
+        "direct: no limit is passed by",
+        "documents.direct:limited",
+        returns("iter(())"),
+        ("tests/unit/documents/test_collect.py::test_a_limited_pipeline_is_not_started_directly",),
+    ),
+    Guard(
+        "limits: a pipeline has them once",
+        "documents.limits_check:limited_twice",
+        returns("iter(())"),
+        ("tests/unit/documents/test_collect.py::test_a_pipeline_has_limits_in_one_document",),
+    ),
+    Guard(
+        "collect: a join has a deadline",
+        "documents.collect_check:_misplaced",
+        never("deadline"),
+        ("tests/unit/documents/test_collect.py::test_a_wrong_collect_is_refused",),
+    ),
+    Guard(
+        "collect: a value that can be empty is refused before a night shows it",
+        "documents.batch_check:problem",
+        never("_is_empty"),
+        ("tests/unit/documents/test_collect.py::test_a_parameter_that_a_batch_does_not_give_is_refused",),
+    ),
+    Guard(
+        "collect: each source may send the last part",
+        "models:all_views",
+        returns("list(triggers)"),
+        ("tests/unit/compile/test_stack.py::test_each_source_of_a_trigger_has_a_rule_of_its_own",),
+    ),
+    Guard(
+        "deadline: a time that a clock change leaves out is not the time before",
+        "language.cron:days",
+        always("exists"),
+        ("tests/unit/language/test_cron_days.py::test_the_days_are_those_since_the_time_before",),
+    ),
+    Guard(
+        "deadline: the days of a cron that fires twice a day are refused",
+        "language.cron:days",
+        never("at", at=0),
+        ("tests/unit/language/test_cron_days.py::test_without_a_time_before_there_are_no_days",),
+    ),
+    Guard(
         "janitor: a failed delete is none",
         "janitor.cleanups:deleted_pipeline",
         never("errorCode"),
