@@ -69,6 +69,8 @@ faults-nightly: faults ## the same with ten times as many random histories
 
 burst: setup ## upload 100,000 objects at once against SageMaker's limits, and count lost events
 	@$(BIN)/python -m tests.simulation.burst
+	@$(BIN)/python -m tests.simulation.batch_burst --uploads 10000
+	@$(BIN)/python -m tests.simulation.batch_burst --uploads 100000 --paused 0
 
 guards: setup ## remove each guard from the code, and see that a test fails (PART=lease tries those with that name)
 	@$(BIN)/python -m tests.simulation.run_guards "$(PART)"

@@ -16,7 +16,7 @@ from tests.simulation import batch_histories
 from tests.simulation.batch_history import History
 from tests.simulation.batch_oracle import WRONG, wrong
 from tests.simulation.batch_scenarios import HARDEST, MODES, SCENARIOS, Mode, kinds, tried
-from tests.simulation.batch_world import FAULTS, KILLS, stay
+from tests.simulation.batch_world import FAULTS, KILLS
 
 AT_A_TIME = 25  # histories
 
@@ -55,7 +55,7 @@ def _counted(histories: Iterable[History]) -> tuple[Sums, Cells]:
 
 def _sums(history: History) -> Sums:
     world = history.world
-    ended = (end["outcome"] for item in world.table.items("batch#") for end in item.get("ends", {}).values())
+    ended = Counter(notice.outcome for _, notice in world.log)
     happened = world.happened.items()
     return Counter(
         {
@@ -68,8 +68,7 @@ def _sums(history: History) -> Sums:
             "other faults": sum(count for (_, fault), count in happened if fault not in KILLS),
             "events": len(history.uploads),
             "executions": sum(one.ours for one in world.executions),
-            "MISSED": sum(notice.outcome == "MISSED" for _, notice in world.log),
-            **{f"batches ended {outcome}": count for outcome, count in Counter(ended).items()},
+            **{f"ended {outcome}": count for outcome, count in ended.items()},
         }
     )
 
@@ -82,7 +81,7 @@ def main() -> int:
     options = parser.parse_args()
     last = options.first + options.histories
     seeds = [range(first, min(first + AT_A_TIME, last)) for first in range(options.first, last, AT_A_TIME)]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=stay) as pool:
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
         matrix = [pool.submit(of_scenario, name, mode) for mode in (HARDEST, *MODES[:-1]) for name in SCENARIOS]
         played = [pool.submit(of_seeds, part) for part in seeds]
         sums, cells = _sum(run.result() for run in matrix)

@@ -8,70 +8,73 @@ from dataclasses import replace
 from functools import partial
 
 from pipeline_triggers.batches import commands, pauses
-from pipeline_triggers.batches.decision import TIME_OUT
-from pipeline_triggers.batches.models import Late, Pause, Rules, Target
+from pipeline_triggers.batches.models import Pause
 from pipeline_triggers.batches.services import Services
-from pipeline_triggers.models import Limits
+from pipeline_triggers.models import Collect, Deadline, Limits, Trigger
 
 from tests.simulation.batch_history import (
     ALL,
+    BY,
+    CRON,
     DAY,
     DRY,
     FREE,
     IGNORE,
     JOIN,
     NEW,
+    PART,
     PLAIN,
     SKIP,
     TROUBLE,
     TWO,
     WAIT,
     History,
-    SimDocuments,
-    Trigger,
     Upload,
     set_pause,
+    several,
+    trigger,
     waiting,
+    with_queues,
 )
-from tests.simulation.batch_world import START_OF_TIME, Faults, Queue, World, iso
+from tests.simulation.batch_world import START_OF_TIME, Faults, World
 
 REGIONS = ("amer", "apac", "emea")
 
 
 def _triggers(chance: random.Random) -> dict[str, Trigger]:
-    one, other, free = Target("one"), Target("other"), Target("free")
+    quiet, max_open, most = chance.choice([60, 90, 300]), chance.choice([120, 600]), chance.choice([2, 3, 7, 1000])
+    plain = Collect(BY, quiet=quiet, max_open=max_open, max_events=most)
     counts: list[tuple[str, ...] | int] = [REGIONS, REGIONS, len(REGIONS), 2]
-    expect = chance.choice(counts)
-    plain = Rules(chance.choice([60, 90, 300]), chance.choice([120, 600]), chance.choice([2, 3, 7, 1000]))
-    join = Rules(expect=expect, deadline_after=chance.choice([900, 3600]))
-    join = replace(join, start_incomplete=chance.random() < 0.3)
-    by_cron = replace(join, deadline_after=None)
-    limited = chance.choice([one, other])
+    incomplete = chance.random() < 0.3
+    after = Deadline(after=chance.choice([900, 3600]), start_incomplete=incomplete)
+    join = Collect(BY, PART, expect=chance.choice(counts), deadline=after)
+    by_cron = replace(join, deadline=replace(CRON, start_incomplete=incomplete))
+    limited = chance.choice(["one", "other"])
+    only_if = "{% $batch.count % 2 = 0 %}" if chance.random() < 0.15 else None
     every = (
-        Trigger(PLAIN, (limited,), plain, only_if=chance.random() < 0.15),
-        Trigger(TWO, (one, other, Target("one", 1))[: chance.randint(2, 3)], plain),
-        Trigger(JOIN, (limited,), by_cron, due_at=chance.randrange(1200, 4000)),
-        Trigger(ALL, (limited,), replace(join, expect=("a", "b", "c", "d"), late=Late.NEW)),
-        Trigger(NEW, (free,), replace(by_cron, late=Late.NEW), due_at=chance.randrange(1200, 4000)),
-        Trigger(IGNORE, (limited,), replace(join, late=Late.IGNORE)),
-        Trigger(WAIT, (limited,)),
-        Trigger(SKIP, (one,), skip=True),
-        Trigger(DRY, (limited,), replace(plain, dry_run=True)),
-        Trigger(FREE, (free,)),
+        trigger(PLAIN, limited, collect=replace(plain, only_if=only_if)),
+        trigger(TWO, *("one", "other", "one")[: chance.randint(2, 3)], collect=plain),
+        trigger(JOIN, limited, collect=by_cron),
+        several(ALL, limited, parts="abcd", collect=Collect(deadline=after, late="new")),
+        trigger(NEW, "free", collect=replace(by_cron, late="new")),
+        trigger(IGNORE, limited, collect=replace(join, late="ignore")),
+        trigger(WAIT, limited),
+        trigger(SKIP, "one", when_busy="skip"),
+        trigger(DRY, limited, collect=plain, dry_run=True),
+        trigger(FREE, "free"),
     )
     chosen = chance.sample(every, chance.randint(1, 4))
-    return {trigger.name: trigger for trigger in chosen}
+    return {one.id: replace(one, max_starts=chance.choice([1, 3, 100, 100])) for one in chosen}
 
 
 def _limits(chance: random.Random) -> dict[str, Limits]:
-    return {
-        "one": Limits(max_running=chance.choice([1, 1, 2, 3])),
-        "other": Limits(
-            max_running=chance.choice([None, 1]),
-            min_interval=chance.choice([None, 600]),
-            max_per_day=chance.choice([None, None, 6, 10]),
-        ),
-    }
+    other = Limits(
+        max_running=chance.choice([None, 1]),
+        min_interval=chance.choice([None, 600]),
+        max_per_day=chance.choice([None, None, 6, 10]),
+    )
+    limits = {"one": Limits(max_running=chance.choice([1, 1, 2, 3])), "other": other}
+    return {pipeline: limit for pipeline, limit in limits.items() if limit != Limits()}
 
 
 def _faults(chance: random.Random) -> Faults:
@@ -104,45 +107,36 @@ def _uploads(chance: random.Random, triggers: Mapping[str, Trigger]) -> Iterator
             by = chance.choice(["d0", "d0", "d1", "d1", "d-bad"] if chance.random() < 0.1 else ["d0", "d0", "d1"])
             part = chance.choice("abcd" if name == ALL else REGIONS)
             again = number and chance.random() < 0.15
-            key = f"{by}/{part}/{0 if again else number}"
-            yield moment, Upload(name, key, f"{number + 1:02x}", by, part)
+            yield moment, Upload(name, f"{by}/{part}/{name}/{0 if again else number}", f"{number + 1:02x}")
 
 
 def played(seed: int) -> History:
     """Play one history to its end."""
-    random.seed(seed)
     chance = random.Random(seed)  # noqa: S311 - the same history every time
     triggers, limits = _triggers(chance), _limits(chance)
     world = World(seed, _faults(chance))
-    world.limits = limits
-    world.max_starts = {name: chance.choice([1, 3, 100, 100]) for name in triggers}
-    history = History(seed, world, SimDocuments(triggers, limits), deployed=triggers)
-    writers = 6 if ALL in triggers else chance.choice([1, 2, 3, 6])
-    world.queues = {
-        "events": Queue(world, history.deliver, writers, 10, 120, 720),
-        "batches": Queue(world, history.on_batch, chance.choice([2, 2, 3]), chance.choice([1, 3, 10]), TIME_OUT, 1800),
-    }
-    _schedule(history, chance)
-    history.settle()
-    if seed % 3 == 0:
-        history.redeliver(20 * DAY)
-    world.close()
+    history = with_queues(
+        History(seed, world, deployed=triggers), 6 if ALL in triggers else chance.choice([1, 2, 3, 6])
+    )
+    history.deploy(triggers, limits)
+    with world.installed():
+        _schedule(history, chance)
+        history.settle()
+        if seed % 3 == 0:
+            history.redeliver(20 * DAY)
     return history
 
 
 def _schedule(history: History, chance: random.Random) -> None:
     world = history.world
-    for after, upload in _uploads(chance, history.documents.triggers):
+    for after, upload in _uploads(chance, history.deployed):
         history.upload(after, upload, copies=1 + (chance.random() < 0.1))
-    for minute in range(1, 1 + TROUBLE // 60):
-        world.at(START_OF_TIME + 60 * minute + chance.uniform(0, 3), history.sweep)
-    for trigger in history.documents.triggers.values():
-        if trigger.due_at:
-            moment = START_OF_TIME + trigger.due_at
-            history.asked.append((trigger.name, moment))
-            message = {"deadline": trigger.name, "scheduled": iso(moment)}
-            for _ in range(1 + (chance.random() < 0.3)):
-                world.at(moment + chance.uniform(0, 2), partial(world.queues["batches"].send, message))
+    for moment in range(60, TROUBLE, chance.choice([60, 120, 300])):  # some sweeps may be lost
+        world.at(START_OF_TIME + moment + chance.uniform(0, 3), history.sweep)
+    for one in history.deployed.values():
+        if one.collect and one.collect.deadline and one.collect.deadline.cron:
+            copies = 1 + (chance.random() < 0.3)
+            world.at(START_OF_TIME + chance.randrange(1200, 4000), partial(history.pass_deadline, one.id, copies))
     if chance.random() < 0.3:
         for _ in range(chance.randint(1, 3)):
             at = START_OF_TIME + chance.uniform(0, TROUBLE)
@@ -163,9 +157,7 @@ def _start_foreign(world: World) -> None:
 def _schedule_pause(history: History, chance: random.Random) -> None:
     begins = chance.uniform(0, TROUBLE / 2)
     ends = begins + chance.uniform(300, TROUBLE / 2)
-    kind, name = chance.choice(
-        [("all", ""), ("pipeline", "one"), ("trigger", chance.choice(list(history.documents.triggers)))]
-    )
+    kind, name = chance.choice([("all", ""), ("pipeline", "one"), ("trigger", chance.choice(list(history.deployed)))])
     until = chance.choice([None, int(START_OF_TIME + ends)])
     pause = Pause(kind, name, until, "somebody", "month end", int(START_OF_TIME + begins))
     world = history.world
@@ -196,35 +188,20 @@ def _close_or_drop(history: History, chance: random.Random, services: Services) 
 
 def _deploy(history: History, chance: random.Random) -> None:
     """Deploy documents with other limits and rules, or without a trigger."""
-    documents = history.documents
-    triggers = dict(documents.triggers)
-    history.changed_documents = True
+    triggers, limits = dict(history.world.triggers), history.world.limits
     changed = chance.choice(list(triggers))
     what = chance.random()
     if what < 0.3:
-        _change_limits(history, chance)
+        limits = _limits(chance)
     elif what < 0.6:
         del triggers[changed]
     else:
-        other = Rules(expect=("x", "y")) if triggers[changed].rules else None
-        triggers[changed] = replace(triggers[changed], rules=other)
-    history.documents = SimDocuments(triggers, history.documents.pipelines, documents.days)
+        triggers[changed] = _otherwise(triggers[changed])
+    history.deploy(triggers, limits)
 
 
-def _change_limits(history: History, chance: random.Random) -> None:
-    """Deploy other limits; they hold once the functions of the deploy before have ended."""
-    world = history.world
-    limits = _limits(chance)
-    history.documents = SimDocuments(history.documents.triggers, limits, history.documents.days)
-
-    def hold() -> None:
-        world.limits = limits
-
-    loosened = {name: _looser(limits[name], world.limits[name]) for name in limits}
-    world.limits = loosened
-    world.at(world.now + TIME_OUT + 1, hold)
-
-
-def _looser(one: Limits, other: Limits) -> Limits:
-    both = (one.max_running, other.max_running)
-    return Limits(max_running=None if None in both else max(most for most in both if most is not None))
+def _otherwise(one: Trigger) -> Trigger:
+    """Return a trigger whose events are batched otherwise, or not collected any more."""
+    if one.collect is None or one.all_of:
+        return trigger(one.id, one.start[0].pipeline)
+    return replace(one, collect=replace(one.collect, by=PART, part=BY, expect=("d0", "d1"), deadline=CRON))

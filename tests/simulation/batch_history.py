@@ -1,27 +1,24 @@
-"""What happens around batches in a simulated world: documents, uploads, the functions that get them, commands."""
+"""What happens around batches in a simulated world: triggers, uploads, the functions that get them, commands."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from pipeline_triggers.batches import items, pauses, rules, single
-from pipeline_triggers.batches.deadlines import TooEarly
+from pipeline_triggers.batches import items, pauses
+from pipeline_triggers.batches.connection import connected
 from pipeline_triggers.batches.decision import TIME_OUT
-from pipeline_triggers.batches.join import Joining, collect
-from pipeline_triggers.batches.manifest import View
-from pipeline_triggers.batches.messages import process
-from pipeline_triggers.batches.models import Event, Pause, Rules, Target, Ticket
+from pipeline_triggers.batches.models import Pause
 from pipeline_triggers.batches.services import Services
-from pipeline_triggers.batches.single import Queued
-from pipeline_triggers.batches.table import Changed
-from pipeline_triggers.errors import Filtered, Rejected, Waiting
-from pipeline_triggers.models import Limits, Run
+from pipeline_triggers.models import Collect, Deadline, Limits, Part, Start, Trigger, When
 
-from tests.simulation.batch_world import CLOCKS, START_OF_TIME, Message, Task, World, iso
+from functions import on_batch, on_s3_upload
+from tests.simulation.batch_world import CLOCKS, START_OF_TIME, Queue, Task, World, iso
+from tests.simulation.invocation import TIME_OUT as FUNCTION_TIMEOUT
+from tests.simulation.invocation import VISIBILITY
 
 PLAIN, TWO, JOIN, ALL, NEW, IGNORE, WAIT, SKIP, DRY, FREE = (
     *("t/plain", "t/two", "t/join", "t/all", "t/new", "t/ignore", "t/wait", "t/skip", "t/dry", "t/free"),
@@ -29,6 +26,33 @@ PLAIN, TWO, JOIN, ALL, NEW, IGNORE, WAIT, SKIP, DRY, FREE = (
 
 DAY = 86400
 TROUBLE = 5400  # seconds in which events and faults happen, unless a history says otherwise
+
+BY, PART = "{% $split($object.key, '/')[0] %}", "{% $split($object.key, '/')[1] %}"
+OF_A_BATCH = {
+    "Manifest": "{% $batch.manifest %}",
+    "Events": "{% $batch.events %}",
+    "Count": "{% $batch.count %}",
+    "Batch": "{% $batch.id %}",
+    "Revision": "{% $batch.revision %}",
+    "By": "{% $batch.by = 'd-bad' ? $error('no data') : $batch.by %}",
+}
+
+
+# The times at which a join has to be complete: a history passes them by ``pass_deadline``.
+CRON = Deadline(cron="0 8 * * ? *", due="{% ['d0', 'd1'] %}")
+
+
+def trigger(name: str, *pipelines: str, collect: Collect | None = None, **more: Any) -> Trigger:
+    """Return a trigger of uploads, whose keys begin with ``by`` and ``part``."""
+    parameters = OF_A_BATCH if collect else {"Key": "$.detail.object.key"}
+    starts = tuple(Start(pipeline, parameters) for pipeline in pipelines)
+    return Trigger(name, When("s3", {"bucket": "raw"}), starts, collect=collect, **more)
+
+
+def several(name: str, pipeline: str, *, parts: Sequence[str], collect: Collect) -> Trigger:
+    """Return a trigger with ``when.all``."""
+    sources = {part: Part(When("s3", {"bucket": "raw"}), by=BY) for part in parts}
+    return replace(trigger(name, pipeline, collect=collect), when=When("all", {}), all_of=sources)
 
 
 @dataclass(frozen=True)
@@ -38,86 +62,48 @@ class Upload:
     trigger: str
     key: str
     sequencer: str = "01"
-    by: str = ""
-    part: str = ""
 
     @property
-    def mark(self) -> str:
-        """Return what identifies it."""
-        return rules.digest("mark", self.trigger, self.key, self.sequencer, self.part)
+    def id(self) -> str:
+        """Return the id of EventBridge's event."""
+        return f"{self.key}#{self.sequencer}"
 
+    @property
+    def by(self) -> str:
+        """Return the ``by`` of its batch."""
+        return self.key.split("/")[0]
 
-@dataclass(frozen=True)
-class Trigger:
-    """A trigger as the documents of a history define it; without ``rules`` its events are not collected."""
+    @property
+    def part(self) -> str:
+        """Return which part of its batch it is."""
+        return self.key.split("/")[1]
 
-    name: str
-    targets: tuple[Target, ...]
-    rules: Rules | None = None
-    skip: bool = False
-    only_if: bool = False
-    due_at: int = 0  # seconds after the start of the history
-
-
-@dataclass
-class SimDocuments:
-    """The deployed documents."""
-
-    triggers: Mapping[str, Trigger]
-    pipelines: Mapping[str, Limits]
-    days: Sequence[str] = ("d0", "d1")
-
-    def targets(self, trigger: str) -> tuple[Target, ...] | None:
-        """Return what a trigger starts."""
-        found = self.triggers.get(trigger)
-        return found.targets if found else None
-
-    def limits(self, pipeline: str) -> Limits:
-        """Return the limits of a pipeline."""
-        return self.pipelines.get(pipeline, Limits())
-
-    def plan(self, ticket: Ticket, view: View, token: str) -> Run:
-        """Compute a start."""
-        if self.triggers[ticket.trigger].only_if and view.count % 2:
-            raise Filtered("only_if is false")
-        if view.by == "d-bad":
-            raise Rejected("parameter Manifest: it can't be computed")
-        values = {
-            "Manifest": view.manifest,
-            "Events": view.events,
-            "Count": str(view.count),
-            "Batch": view.id,
-            "Revision": str(view.revision),
-        }
-        return Run(ticket.target.pipeline, {**values, "Same": str(ticket.target.same)}, token, {})
-
-    def expected(self, trigger: str, scheduled: str) -> Mapping[str, tuple[str, ...] | int]:
-        """Return what a deadline asks for."""
-        assert scheduled
-        found = self.triggers.get(trigger)
-        expect = found.rules.expect if found and found.rules else None
-        return dict.fromkeys(self.days, expect) if expect is not None else {}
+    @property
+    def body(self) -> str:
+        """Return the message that the trigger's rule sends."""
+        content = {"key": self.key, "sequencer": self.sequencer, "size": 1, "etag": "e"}
+        detail = {"bucket": {"name": "raw"}, "object": content}
+        time = iso(START_OF_TIME + int(self.sequencer, 16))
+        part = {"part": self.part} if self.trigger == ALL else {}
+        return json.dumps({"trigger": self.trigger, **part, "event": {"id": self.id, "time": time, "detail": detail}})
 
 
 @dataclass
 class History:
-    """One history: its world, its documents, what was uploaded, and what became of it."""
+    """One history: its world, what was uploaded, and what else happened to it."""
 
     seed: int
     world: World
-    documents: SimDocuments
-    uploads: list[Upload] = field(default_factory=list)
-    deployed: Mapping[str, Trigger] = field(default_factory=dict)
+    deployed: Mapping[str, Trigger] = field(default_factory=dict)  # at first
+    days: tuple[str, ...] = ("d0", "d1")  # that a deadline asks for
     trouble: float = TROUBLE  # seconds in which events and faults happen
-    joined: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    verdicts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    errors: Counter[str] = field(default_factory=Counter)
+    uploads: list[Upload] = field(default_factory=list)
+    messages: dict[str, Upload] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
     asked: list[tuple[str, float]] = field(default_factory=list)
     changed_documents: bool = False
     forced: bool = False
     paused: list[tuple[str, str, float, float]] = field(default_factory=list)
-    flags: dict[int, pauses.Flag] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -126,90 +112,27 @@ class History:
         faults = self.world.faults
         return not (self.world.planned or faults.kill or faults.slow or faults.no_answer or faults.throttle)
 
-    # ---- The functions
+    def deploy(self, triggers: Mapping[str, Trigger], limits: Mapping[str, Limits]) -> None:
+        """Deploy documents; limits that are tighter hold once the functions of the deploy before have ended."""
+        world = self.world
+        self.changed_documents = self.changed_documents or bool(world.triggers)
+        before = world.limits or limits
+        world.triggers, world.limits = dict(triggers), dict(limits)
+        world.enforced = {name: _looser(limits[name], before.get(name, Limits())) for name in limits}
 
-    def deliver(self, task: Task, batch: Sequence[Message]) -> list[tuple[Message, float]]:
-        """Stand for the handlers: collect, queue, or start at once."""
-        services = self.world.services(task, self.documents)
-        failed = []
-        collected = []
-        for message in batch:
-            upload: Upload = message.body
-            trigger = self.documents.triggers.get(upload.trigger)
-            if trigger is None:
-                self.verdicts[upload.mark].add("REJECTED")
-            elif trigger.rules is None:
-                try:
-                    self._singly(upload, trigger, message, services)
-                except Exception as error:
-                    failed.append((message, self._failed(error)))
-            else:
-                collected.append((message, _event(upload, trigger.rules, message)))
-        try:
-            results = collect([event for _, event in collected], services) if collected else []
-        except Exception as error:
-            return failed + [(message, self._failed(error)) for message, _ in collected]
-        for (message, event), result in zip(collected, results, strict=True):
-            if result.joining is Joining.RETRY:
-                failed.append((message, self._failed(result.error or Waiting(result.reason))))
-            else:
-                self._note(event.mark, result.joining, result.batch)
-        return failed
+        def enforce() -> None:
+            world.enforced = limits
 
-    def _note(self, mark: str, joining: str, batch: str) -> None:
-        final = "COLLECTED" if joining in {"COLLECTED", "DUPLICATE"} else str(joining)
-        self.verdicts[mark].add(final)
-        if batch:
-            self.joined[mark].add(batch)
-
-    def _failed(self, error: Exception) -> float:
-        self.errors[f"{type(error).__name__}: {error}"[:90]] += 1
-        if not isinstance(error, (Waiting, Changed, ClientError, BotoCoreError)):
-            raise error
-        return self.world.chance.choice([0.0, 30.0, 120.0])
-
-    def _singly(self, upload: Upload, trigger: Trigger, message: Message, services: Services) -> None:
-        flag = self.flags.setdefault(self.world.chance.randrange(2), pauses.Flag(services.records, services.now))
-        flag._records, flag._now = services.records, services.now
-        for target in trigger.targets:
-            token = rules.digest("token", upload.mark, target.key) * 2
-            run = Run(target.pipeline, {"Key": upload.key}, token, {})
-            limited = self.documents.limits(target.pipeline) != Limits()
-            if limited or flag.keeps_in_line(trigger.name, target.pipeline):
-                queued: Queued = single.queue(
-                    run, trigger.name, target.same, str(id(message)), services, skip=trigger.skip
-                )
-                self._note(upload.mark, "WAITING", queued.batch)
-            else:
-                self._at_once(upload, run)
-
-    def _at_once(self, upload: Upload, run: Run) -> None:
-        """Stand for ``starts`` with its ledger, which never fails here."""
-        self.verdicts[upload.mark].add("STARTED")
-        if not any(one.token == run.token for one in self.world.executions):
-            self.world.once[run.token] = self.world.start(run.pipeline, run.token, run.parameters)
-
-    def on_batch(self, task: Task, batch: Sequence[Message]) -> list[tuple[Message, float]]:
-        """Stand for ``on_batch``."""
-        services = self.world.services(task, self.documents)
-        failed = []
-        for message in batch:
-            try:
-                process(message.body, services)
-            except TooEarly as early:
-                failed.append((message, float(early.seconds)))
-            except Exception as error:
-                failed.append((message, self._failed(error) or 300.0))
-        return failed
+        world.at(world.now + TIME_OUT + 1, enforce)
 
     def by_hand(self, command: Callable[[Services], object]) -> None:
-        """Let a user run a command, again until it works."""
+        """Let a user run a command."""
 
         def work(task: Task) -> None:
             try:
-                command(self.world.services(task, self.documents))
+                command(connected(lambda: task.ends_by - self.world.now))
             except Exception as error:
-                self._failed(error)
+                self.world.failed(error)
 
         self.world.invoke(work, 900)
 
@@ -219,11 +142,21 @@ class History:
         """Let something be uploaded, of which as many messages come."""
         self.uploads.append(upload)
         for _ in range(copies):
-            self.world.at(START_OF_TIME + after, partial(self.world.queues["events"].send, upload))
+            self.world.at(START_OF_TIME + after, partial(self._send, upload))
+
+    def _send(self, upload: Upload) -> None:
+        self.messages[self.world.queues["events"].send(upload.body)] = upload
+
+    def pass_deadline(self, trigger: str, copies: int = 1) -> None:
+        """Let the time of a trigger's deadline be now."""
+        self.asked.append((trigger, self.world.now))
+        for _ in range(copies):
+            message = {"deadline": trigger, "scheduled": iso(self.world.now)}
+            self.world.queues["batches"].send(json.dumps(message))
 
     def sweep(self) -> None:
         """Send a sweep."""
-        self.world.queues["batches"].send({"sweep": iso(self.world.now)})
+        self.world.queues["batches"].send(json.dumps({"sweep": iso(self.world.now)}))
 
     def sweep_until(self, moment: float, pace: float = 60.0) -> None:
         """Let time pass, with a sweep each minute."""
@@ -232,18 +165,18 @@ class History:
             self.world.run(min(moment, self.world.now + pace))
 
     def settle(self) -> None:
-        """Let the trouble pass, then sweep until nothing changes: each minute at first, then less often."""
+        """Let the trouble pass, then sweep until nothing changes: each five minutes at first, then less often."""
         world, ends = self.world, START_OF_TIME + self.trouble
         world.run(ends)
         world.troubled = False
-        pace, quiet_since = 60.0, 0
+        pace, quiet_since = 300.0, 0
         while quiet_since < 40 and world.now < START_OF_TIME + 20 * DAY:
             before = (world.table.writes, len(world.executions), len(world.log))
             self.sweep()
             world.run(world.now + pace)
             same = before == (world.table.writes, len(world.executions), len(world.log))
             quiet_since = quiet_since + 1 if same else 0
-            busy = 60.0 if world.now < ends + self.trouble else 900.0
+            busy = 300.0 if world.now < ends + self.trouble else 900.0
             pace = min(pace * 2, 7200.0) if same else busy
             if quiet_since >= 4 and world.now > ends + self.trouble and not self._waits():
                 return
@@ -253,7 +186,7 @@ class History:
         world = self.world
         world.run(world.now + after)
         for upload in self.uploads[::2]:
-            world.queues["events"].send(upload)
+            self._send(upload)
         self.sweep_until(world.now + 12000, pace=600)
 
     def _waits(self) -> bool:
@@ -269,19 +202,26 @@ class History:
         )
 
 
-def _event(upload: Upload, rules_: Rules, message: Message) -> Event:
-    data = {"bucket": "raw", "key": upload.key, "sequencer": upload.sequencer, "size": 1}
-    return Event(
-        mark=upload.mark,
-        message=str(id(message)),
-        trigger=upload.trigger,
-        by=upload.by,
-        rules=rules_,
-        data=data,
-        part=upload.part,
-        at=f"{int(upload.sequencer, 16):06d}",
-        size=100,
-    )
+def with_queues(history: History, writers: int, fewest: int = 1) -> History:
+    """Let the stack's own functions read the queues; as many of the first may run at once."""
+    world = history.world
+    world.queues = {
+        "events": Queue(world, on_s3_upload.handler, writers, 10, FUNCTION_TIMEOUT, VISIBILITY, fewest),
+        "batches": Queue(world, on_batch.handler, 5, 1, TIME_OUT, 1800),
+    }
+    return history
+
+
+def _looser(one: Limits, other: Limits) -> Limits:
+    both = (one.max_running, other.max_running)
+    return Limits(max_running=None if None in both else max(most for most in both if most is not None))
+
+
+def set_pause(history: History, pause: Pause, ends: float, services: Services) -> None:
+    """Pause, and note from when to when nothing may start."""
+    pauses.pause(pause, services.store, services.records)
+    # A start that was begun before is not held back, nor what a handler decides that looked half a minute ago.
+    history.paused.append((pause.kind, pause.name, history.world.now + TIME_OUT, ends - CLOCKS))
 
 
 def waiting(services: Services) -> list[str]:
@@ -290,10 +230,3 @@ def waiting(services: Services) -> list[str]:
     for pipeline in services.store.pipelines():
         batches |= {ticket.batch for ticket in services.store.tickets(pipeline.name)}
     return sorted(batches)
-
-
-def set_pause(history: History, pause: Pause, ends: float, services: Services) -> None:
-    """Pause, and note from when to when nothing may start."""
-    pauses.pause(pause, services.store, services.records)
-    # A start that was begun before is not held back, nor what a handler decides that looked half a minute ago.
-    history.paused.append((pause.kind, pause.name, history.world.now + TIME_OUT, ends - CLOCKS))

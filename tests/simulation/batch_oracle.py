@@ -6,15 +6,16 @@ import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pipeline_triggers.batches import items, rules
-from pipeline_triggers.batches.models import Late
 from pipeline_triggers.batches.services import Notice
 from pipeline_triggers.batches.store import KEPT_MARKS
 
 from tests.simulation.batch_history import DAY, DRY, History
 from tests.simulation.batch_world import CLOCKS
 
+JOINED = {"COLLECTED", "DUPLICATE"}
 SLACK = 700  # seconds between a decision and its start (a function's time), and clocks that differ
 
 
@@ -23,30 +24,44 @@ def wrong(history: History) -> list[str]:
     return sorted({problem for check in CHECKS for problem in check(history)})
 
 
+def _batch_of(item: Mapping[str, Any]) -> str:
+    return str(item["pk"]).removeprefix("batch#")
+
+
 def _members(history: History) -> dict[str, list[str]]:
+    """Return the batches in which each event is."""
     batches = defaultdict(list)
     for item in history.world.table.items("batch#"):
         if item["sk"] != "batch":
-            batches[item["sk"].removeprefix("member#")].append(item["pk"].removeprefix("batch#"))
+            data = json.loads(item["data"])
+            batches[f"{data['key']}#{data['sequencer']}"].append(_batch_of(item))
     return batches
+
+
+def _joined(history: History) -> dict[str, set[str]]:
+    """Return the batches of which it was reported that each event is in them."""
+    about = {
+        event: [one for one in notices if one.outcome in JOINED] for event, notices in history.world.verdicts.items()
+    }
+    return {event: {one.batch for one in notices if one.batch} for event, notices in about.items()}
 
 
 def _events(history: History) -> Iterator[str]:
     """Each event has a verdict, those collected one batch, in which they are; no batch holds too many."""
-    members = _members(history)
+    members, joined = _members(history), _joined(history)
     for upload in history.uploads:
-        verdicts = history.verdicts.get(upload.mark, set())
+        verdicts = {notice.outcome for notice in history.world.verdicts[upload.id]}
         if not verdicts:
             yield "an event without a verdict"
-        if len(verdicts - {"WAITING"}) > 1 and not history.changed_documents:
+        if len(verdicts - {"WAITING", "DUPLICATE"}) > 1 and not history.changed_documents:
             yield "verdicts contradict each other"
-        if len(history.joined.get(upload.mark, ())) > 1:
+        if len(joined.get(upload.id, ())) > 1:
             yield "an event was said to be in two batches"
-        if len(members[upload.mark]) > 1:
+        if len(members[upload.id]) > 1:
             yield "an event in two batches"
-        if "COLLECTED" in verdicts and set(members[upload.mark]) != history.joined[upload.mark]:
+        if "COLLECTED" in verdicts and set(members[upload.id]) != joined[upload.id]:
             yield "an event is not in its batch"
-        if "COLLECTED" not in verdicts and members[upload.mark] and not history.changed_documents:
+        if not verdicts & JOINED and members[upload.id] and not history.changed_documents:
             yield "an event in a batch without a verdict"
 
 
@@ -55,8 +70,8 @@ def _sizes(history: History) -> Iterator[str]:
     members = Counter(batch for batches in _members(history).values() for batch in batches)
     for item in history.world.table.items("batch#"):
         if item["sk"] == "batch":
-            trigger = history.deployed[item["trigger"]].rules
-            if trigger and not trigger.is_join and members[item["pk"].removeprefix("batch#")] > trigger.max_events:
+            collect = history.deployed[item["trigger"]].collect
+            if collect and item["expect"] is None and members[_batch_of(item)] > collect.max_events:
                 yield "a batch above max_events"
 
 
@@ -69,8 +84,8 @@ def _joins(history: History) -> Iterator[str]:
             parts[item["pk"].removeprefix("batch#")].add(item.get("part", ""))
     firsts: Counter[tuple[str, str]] = Counter()
     for item in table.items("batch#"):
-        late = item["sk"] == "batch" and history.deployed[item["trigger"]].rules
-        if late and late.is_join and late.late is Late.ALL:
+        collect = history.deployed[item["trigger"]].collect if item["sk"] == "batch" else None
+        if collect and collect.expect is not None and collect.late == "all":
             firsts[item["trigger"], item["by"]] += item["revision"] == 1
     if not history.changed_documents and not history.dropped and any(count > 1 for count in firsts.values()):
         yield "a late part without its batch"
@@ -101,7 +116,7 @@ def _endings(history: History) -> Iterator[str]:
         yield "started twice"
     for item in world.table.items("open"):
         slot = items.slot(item)
-        removed = slot.trigger not in history.documents.triggers
+        removed = slot.trigger not in history.world.triggers
         if removed or not slot.rules.is_join or slot.previous or slot.is_due or not rules.missing(slot):
             yield "a batch that stays open"
     if any(True for _ in world.table.items("queue#")):
@@ -122,8 +137,13 @@ def _endings(history: History) -> Iterator[str]:
             if end["outcome"] == "STARTED" and end["execution"] not in arns:
                 yield "STARTED without an execution"
     noted = {end.get("execution") for item in world.table.items("batch#") for end in item.get("ends", {}).values()}
-    if any(one.ours and one.arn not in noted and one.token not in world.once for one in world.executions):
+    if any(one.ours and one.arn not in noted | _at_once(history) for one in world.executions):
         yield "an execution that nothing notes"
+
+
+def _at_once(history: History) -> set[str]:
+    """Return the executions that started without a batch."""
+    return {notice.execution for notices in history.world.verdicts.values() for notice in notices if not notice.batch}
 
 
 def _verdicts(history: History) -> Iterator[str]:
@@ -138,7 +158,7 @@ def _verdicts(history: History) -> Iterator[str]:
         if len(notices) > targets and history.is_calm:
             yield "a verdict reported twice"
     rejected = {key for key, notices in _final(history).items() if any(one.outcome == "REJECTED" for one in notices)}
-    letters = {(turn.ticket.batch, turn.ticket.target.pipeline) for turn in history.world.letters}
+    letters = {(ticket.batch, ticket.target.pipeline) for ticket in history.world.rejected_tickets()}
     if {key for key in rejected if not _is_dry(history, key[0])} - letters:
         yield "a rejection without its dead letter"
     if letters - rejected:
@@ -146,33 +166,32 @@ def _verdicts(history: History) -> Iterator[str]:
 
 
 def _is_dry(history: History, batch: str) -> bool:
-    trigger = history.world.table.partitions[f"batch#{batch}"]["batch"]["trigger"]
-    return bool(trigger == DRY)
+    return bool(history.world.table.partitions[f"batch#{batch}"]["batch"]["trigger"] == DRY)
 
 
 def _manifests(history: History) -> Iterator[str]:
     """Each execution got each key of its batch once, of a correction also those of the batches before."""
     table = history.world.table
-    uploads = {upload.mark: upload for upload in history.uploads}
+    uploads = {upload.id: upload for upload in history.uploads}
     by_batch = defaultdict(set)
-    for mark, batches in history.joined.items():
+    for event, batches in _joined(history).items():
         for batch in batches:
-            by_batch[batch].add(mark)
+            by_batch[batch].add(event)
     for execution in history.world.executions:
         if "Manifest" not in execution.parameters:
             continue
-        marks: set[str] = set()
+        events: set[str] = set()
         batch = execution.parameters["Batch"]
         while batch:
-            marks |= by_batch[batch]
+            events |= by_batch[batch]
             batch = table.partitions[f"batch#{batch}"]["batch"]["previous"]
-        keys = {uploads[mark].key for mark in marks}
+        keys = {uploads[event].key for event in events}
         content = json.loads(history.world.objects[execution.parameters["Manifest"]])
         if content != [{"prefix": "s3://raw/"}, *sorted(keys)]:
             yield "a manifest that is not its batch"
         newest: dict[str, str] = {}
-        for mark in marks:
-            newest[uploads[mark].key] = max(newest.get(uploads[mark].key, ""), uploads[mark].sequencer)
+        for event in events:
+            newest[uploads[event].key] = max(newest.get(uploads[event].key, ""), uploads[event].sequencer)
         lines = [json.loads(line) for line in history.world.objects[execution.parameters["Events"]].splitlines()]
         if sorted((line["key"], line["sequencer"]) for line in lines) != sorted(newest.items()):
             yield "a list of events that is not its batch"
@@ -187,7 +206,7 @@ def _limits_hold(history: History) -> Iterator[str]:
         yield "above max_running"
     forced = history.forced or history.changed_documents
     slack = 2 * CLOCKS + 10 if history.is_calm else SLACK
-    for pipeline, limits in history.documents.pipelines.items():
+    for pipeline, limits in world.limits.items():
         times = sorted(one.created_at for one in world.executions if one.ours and one.pipeline == pipeline)
         between = [later - earlier for earlier, later in itertools.pairwise(times)]
         if limits.min_interval and not forced and any(gap < limits.min_interval - slack for gap in between):
@@ -196,8 +215,27 @@ def _limits_hold(history: History) -> Iterator[str]:
             span = zip(times, times[most:], strict=False)
             if any(b - a < DAY - slack for a, b in span):
                 yield "above max_per_day"
-    if any(count > world.max_starts.get(trigger, 100) for (trigger, _), count in world.starts_of_hour.items()):
-        yield "above max_starts"
+    for trigger, times in _starts(history).items():
+        most = history.deployed[trigger].max_starts
+        hours = Counter(int(time // 3600) for time in times if slack < time % 3600 < 3600 - slack)
+        if any(count > most for count in hours.values()):
+            yield "above max_starts"
+    if world.invalid:
+        yield "a call that SageMaker does not take"
+    if world.unexpected:
+        yield "an exception that nothing explains"
+
+
+def _starts(history: History) -> Mapping[str, list[float]]:
+    """Return when executions of each trigger started."""
+    world = history.world
+    created = {one.arn: one.created_at for one in world.executions}
+    notices = [notice for _, notice in world.log] + [one for about in world.verdicts.values() for one in about]
+    starts = {(one.trigger, one.execution) for one in notices if one.outcome == "STARTED"}
+    times = defaultdict(list)
+    for trigger, execution in starts:
+        times[trigger].append(created[execution])
+    return times
 
 
 def _pauses_hold(history: History) -> Iterator[str]:
@@ -229,7 +267,7 @@ def _order(history: History) -> Iterator[str]:
         end = ready.get(batch, {}).get("ends", {}).get(key)
         if end and end["outcome"] == "STARTED":
             started = next(one for one in world.executions if one.arn == end["execution"])
-            if started.token not in world.once:  # it did not wait
+            if started.arn not in _at_once(history):  # it waited
                 due[ready[batch]["trigger"], key].append((at, started.created_at))
     for times in due.values():
         for at, created in times:
@@ -249,7 +287,7 @@ def _deadlines(history: History) -> Iterator[str]:
     if history.changed_documents or history.dropped or history.forced:
         return
     for name, moment in history.asked:
-        for day in history.documents.days:
+        for day in history.days:
             in_time = _parts_by(history, name, day, moment - 2 * CLOCKS)
             if not rules.lacking(_expect(history, name), frozenset(in_time)) and missed[name, "", day]:
                 yield "MISSED though complete"
@@ -263,19 +301,20 @@ def _deadlines(history: History) -> Iterator[str]:
 
 
 def _expect(history: History, trigger: str) -> tuple[str, ...] | int:
-    found = history.documents.triggers[trigger].rules
-    assert found
-    assert found.expect is not None
-    return found.expect
+    collect = history.deployed[trigger].collect
+    assert collect
+    assert isinstance(collect.expect, tuple | int)
+    return collect.expect
 
 
 def _parts_by(history: History, trigger: str, day: str, moment: float) -> set[str]:
     """Return the parts that were joined before a moment."""
-    uploads = {upload.mark: upload for upload in history.uploads if (upload.trigger, upload.by) == (trigger, day)}
-    marks = {
-        item["pk"].removeprefix("event#"): item["expires"] - KEPT_MARKS for item in history.world.table.items("event#")
-    }
-    return {uploads[mark].part for mark, at in marks.items() if mark in uploads and at <= moment}
+    parts = set()
+    for item in history.world.table.items("event#"):
+        upload = history.messages[item["message"]]
+        if (upload.trigger, upload.by) == (trigger, day) and item["expires"] - KEPT_MARKS <= moment:
+            parts.add(upload.part)
+    return parts
 
 
 CHECKS = (_events, _endings, _verdicts, _sizes, _joins, _manifests, _limits_hold, _pauses_hold, _order, _deadlines)
@@ -300,5 +339,5 @@ WRONG = (
     *("a late part without its batch", "a part that nothing remembers", "STARTED without an execution"),
     *("an execution that nothing notes", "a rejection without its dead letter", "a dead letter without its rejection"),
     *("within min_interval", "above max_per_day", "above max_starts", "started while paused", "out of order"),
-    "kept for ever",
+    *("kept for ever", "a call that SageMaker does not take", "an exception that nothing explains"),
 )

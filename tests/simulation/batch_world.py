@@ -1,41 +1,61 @@
-"""A world around ``batches``: DynamoDB, SageMaker, SQS, S3, clocks that differ, functions that run at once and crash.
+"""A world around the functions: DynamoDB, SageMaker, SQS, S3, clocks that differ, functions that run at once and crash.
 
 A simulation of discrete events: each request takes a moment, and while it does, whatever comes earlier happens first.
-So any two functions are interleaved at each of their requests, by seed.
+So any two functions are interleaved at each of their requests, by seed. The functions are the stack's own handlers with
+boto3's own clients; this takes the place of ``BaseClient._make_api_call``.
 """
 
 from __future__ import annotations
 
 import heapq
+import io
 import itertools
+import json
+import logging
 import os
 import random
+import re
+import sys
 import threading
+import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
-from pipeline_triggers.batches.models import Execution, Listing, Turn
-from pipeline_triggers.batches.records import Records
-from pipeline_triggers.batches.services import Documents, Notice, Services
-from pipeline_triggers.batches.store import Store
-from pipeline_triggers.batches.table import Table
-from pipeline_triggers.errors import MaxStarts, Rejected, Waiting
-from pipeline_triggers.models import Limits, Run
+from aws_lambda_powertools.utilities.batch import BatchProcessor
+from botocore.client import BaseClient
+from botocore.exceptions import BotoCoreError, ClientError
+from pipeline_triggers.batches import items
+from pipeline_triggers.batches.models import Ticket
+from pipeline_triggers.batches.services import Notice
+from pipeline_triggers.delivery import line
+from pipeline_triggers.models import Limits, Trigger
+from pipeline_triggers.starts import deployed
+from pipeline_triggers.telemetry import logger
 
 from tests.simulation.batch_table import MemoryTable, conflict
-from tests.simulation.network import MISHAPS, Killed, with_retries
+from tests.simulation.delivery_world import name_of as name_of_state
+from tests.simulation.dynamodb_model import Table
+from tests.simulation.invocation import calling, record, sleeping
+from tests.simulation.network import MISHAPS, Killed, refusal, with_retries
+from tests.simulation.sagemaker_model import violations
 
 START_OF_TIME = 1_780_000_000.0
 CLOCKS = 60  # seconds that a function's clock may be wrong
 
-# What a client of DynamoDB or SQS is made with, and the one that starts executions.
-QUICK = SimpleNamespace(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 3})
-ONCE = SimpleNamespace(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1})
+# Besides the parameters that a history's triggers give.
+DECLARED = ("Manifest", "Events", "Count", "Batch", "Revision", "By", "Key")
+DEFINITION = json.dumps({"Parameters": [{"Name": name, "DefaultValue": "-"} for name in DECLARED]})
+PIPELINES = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/"
+KNOWN_ERRORS = ("Waiting", "MaxStarts", "TooEarly", "Undecided", "Unanswered", "Changed", "Rejected")
+
+_FIELDS_OF_EACH_LOG_RECORD = vars(logging.makeLogRecord({})).keys()
 
 # What can happen at a call. The last: SQS delivers the same messages to another function while this one calls.
 KILLS = ("killed before", "killed after")
@@ -52,13 +72,15 @@ START = "StartPipelineExecution"
 At = tuple[str, int]
 
 
-@dataclass
+@dataclass(eq=False)
 class Message:
     """A message in a queue."""
 
-    body: Any
-    visible_at: float
+    id: str
+    body: str
+    queue: Queue
     sent_at: float
+    visible_at: float = 0.0
     receives: int = 0
 
 
@@ -89,6 +111,7 @@ class Started:
     listed_at: float
     end_listed_at: float
     parameters: Mapping[str, str]
+    description: str
     ours: bool
     tracked: bool
     over: str = ""
@@ -104,15 +127,16 @@ class Task:
         self.deliver_again = deliver_again
         self.ends_by = world.now + time_out
         self.skew = world.chance.uniform(-CLOCKS, CLOCKS)
+        self.keys: dict[str, Any] = {}  # what it adds to each line of its log
         self.is_over = False
         self.failure: BaseException | None = None
         self._go = threading.Lock()
         self._back = threading.Lock()
         self._go.acquire()
         self._back.acquire()
-        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self.thread = threading.Thread(target=self._run, args=(work,), daemon=True)
         world.tasks.add(self)
-        self._thread.start()
+        self.thread.start()
 
     def end(self) -> None:
         """End it when the history is over."""
@@ -158,6 +182,7 @@ class World:
     """The world of one history."""
 
     def __init__(self, seed: int, faults: Faults) -> None:
+        self.seed = seed
         self.chance = random.Random(seed)  # noqa: S311 - the same history every time
         self.faults = faults
         self.troubled = True
@@ -167,22 +192,109 @@ class World:
         self.current: Task | None = None
         self.tasks: set[Task] = set()
         self.table = MemoryTable(lambda: self.now, lambda: self.happens(self.faults.conflict))
+        self.state = Table(lambda: self.now)
+        self.triggers: dict[str, Trigger] = {}
+        self.limits: dict[str, Limits] = {}
+        self.enforced: Mapping[str, Limits] = {}  # the limits that all running functions know
         self.executions: list[Started] = []
+        self.invalid: list[str] = []  # what of a call does not fit SageMaker's API
         self.objects: dict[str, bytes] = {}
         self.log: list[tuple[float, Notice]] = []
-        self.letters: list[Turn] = []
-        self.starts_of_hour: Counter[tuple[str, int]] = Counter()
+        self.verdicts: dict[str, list[Notice]] = defaultdict(list)  # about events
+        self.unexpected: list[str] = []  # exceptions that no message can cause
+        self.letters: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
         self.planned: Mapping[At, str] = {}  # faults that happen for certain
-        self.once: dict[str, str] = {}
         self.happened: Counter[tuple[str, str]] = Counter()
         self.lasts: Callable[[], float] = lambda: self.chance.uniform(
             *self.chance.choice([(0.1, 5), (30, 1500), (30, 1500)])
         )
-        self.max_starts: Mapping[str, int] = {}
-        self.limits: Mapping[str, Limits] = {}
-        self.rejected: Callable[[Mapping[str, str]], bool] = lambda _: False
+        self.refuses: Callable[[Mapping[str, str]], bool] = lambda _: False
         self.queues: dict[str, Queue] = {}
+        self.messages: dict[str, Message] = {}
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Put this world around the functions, until the history is over."""
+        random.seed(self.seed)
+        line._flag.cache_clear()
+        with ExitStack() as stack:
+            stack.enter_context(stay())
+            stack.enter_context(calling(self._called))
+            for target, name, instead in (
+                (sys, "stdout", io.StringIO()),
+                (deployed, "triggers", lambda: self.triggers),
+                (deployed, "limits", lambda: self.limits),
+                (logger, "append_keys", lambda **keys: self._task().keys.update(keys)),
+                (logger.registered_handler, "emit", self._note),
+                (BatchProcessor, "failure_handler", self._failure_handler()),
+                (time, "time", lambda: self.now + (self.current.skew if self.current else 0)),
+                (time, "monotonic", lambda: self.now),
+                (time, "sleep", sleeping(lambda seconds: self._task().wait(seconds), self._is_simulated)),
+            ):
+                stack.enter_context(patch.object(target, name, instead))
+            try:
+                yield
+            finally:
+                self.close()
+
+    def _failure_handler(self) -> Callable[..., Any]:
+        """Return what takes the exception of a message that a function gives back."""
+        usual = BatchProcessor.failure_handler
+
+        def failed(processor: BatchProcessor, record: Any, exception: Any) -> Any:
+            self.failed(exception[1])
+            return usual(processor, record, exception)
+
+        return failed
+
+    def _task(self) -> Task:
+        assert self.current
+        return self.current
+
+    def _is_simulated(self) -> bool:
+        return any(task.thread is threading.current_thread() for task in self.tasks)
+
+    def _note(self, line: logging.LogRecord) -> None:
+        """Keep a verdict that is logged; the function may crash right before or after it."""
+        if line.exc_info and line.exc_info[1]:
+            self.failed(line.exc_info[1])
+        if line.getMessage() != "verdict":
+            return
+        if self.happens(self.faults.kill):
+            raise Killed
+        about = {name: value for name, value in vars(line).items() if name not in _FIELDS_OF_EACH_LOG_RECORD}
+        self.reported(about)
+        if self.happens(self.faults.kill):
+            raise Killed
+
+    def rejected_tickets(self) -> Iterator[Ticket]:
+        """Return the tickets in the dead-letter queue."""
+        for letter in self.letters:
+            body = json.loads(letter["MessageBody"])
+            if "ticket" in body:
+                yield items.ticket(body["ticket"])
+
+    def failed(self, error: BaseException) -> None:
+        """Keep an exception that nothing which can happen explains."""
+        if not isinstance(error, (ClientError, BotoCoreError)) and type(error).__name__ not in KNOWN_ERRORS:
+            self.unexpected.append(repr(error))
+
+    def reported(self, about: Mapping[str, Any]) -> None:
+        """Keep a verdict about an event or a batch."""
+        notice = Notice(
+            outcome=str(about["outcome"]),
+            trigger=about["trigger"],
+            batch=about.get("batch") or "",
+            by=about.get("subject") or "",
+            pipeline=about.get("pipeline") or "",
+            reason=about.get("reason") or "",
+            execution=about.get("execution_arn") or "",
+        )
+        if about["event_id"] != notice.batch:
+            self.verdicts[about["event_id"]].append(notice)
+            return
+        self.log.append((self.now, notice))
 
     # ---- Time
 
@@ -215,10 +327,11 @@ class World:
 
     # ---- Calls
 
-    def call(self, name: str, work: Callable[[], Any], config: Any = QUICK) -> Any:
+    def _called(self, client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         """Make a call of the current task: botocore's requests, with what may happen to each of them."""
-        task = self.current
-        assert task
+        task = self._task()
+        name = name_of(operation, parameters)
+        work, config = partial(self._answer, operation, parameters), client.meta.config
         self.calls[name] += 1
         at = (name, self.calls[name])
         fault = self.planned.get(at, "")
@@ -264,23 +377,72 @@ class World:
                 return fault
         return ""
 
-    def services(self, task: Task, documents: Documents) -> Services:
-        """Return what a function's code works with."""
-        table = Table(_Calls(self, self.table), "batches")
-        return Services(
-            store=Store(table),
-            records=Records(table),
-            documents=documents,
-            door=_Door(self),
-            outside=_Outside(self),
-            now=lambda: self.now + task.skew,
-            time_left=lambda: task.ends_by - self.now - 90,
-            sleep=task.wait,
-        )
+    def _answer(self, operation: str, parameters: dict[str, Any]) -> Any:
+        """Do what AWS does at a call."""
+        match operation:
+            case "StartPipelineExecution":
+                return self._start_execution(parameters)
+            case "ListPipelineExecutions":
+                return self._list(**parameters)
+            case "DescribePipeline":
+                return {"PipelineDefinition": DEFINITION}
+            case "SendMessageBatch":
+                for entry in parameters["Entries"]:
+                    self.queues["batches"].send(entry["MessageBody"])
+                return {}
+            case "SendMessage":
+                return self.letters.append(parameters)
+            case "ChangeMessageVisibility":
+                hidden = self.messages[parameters["ReceiptHandle"].removeprefix("handle of ")]
+                return hidden.queue.show(hidden, parameters["VisibilityTimeout"])
+            case "PutObject":
+                return self.objects.update({f"s3://{parameters['Bucket']}/{parameters['Key']}": parameters["Body"]})
+            case "BatchGetItem" if "state" in parameters["RequestItems"]:
+                request = parameters["RequestItems"]["state"]
+                found = [self.state.get_item(key, request["ConsistentRead"]) for key in request["Keys"]]
+                return {"Responses": {"state": [one["Item"] for one in found if one]}}
+        if parameters.get("TableName") == "state":
+            return getattr(self.state, _snake(operation))(**parameters)
+        return getattr(self.table, _snake(operation))(**parameters)
 
     # ---- SageMaker
 
-    def start(self, pipeline: str, token: str, parameters: Mapping[str, str], *, ours: bool = True) -> str:
+    def _start_execution(self, call: Mapping[str, Any]) -> dict[str, str]:
+        self.invalid += violations(call)
+        parameters = {one["Name"]: one["Value"] for one in call["PipelineParameters"]}
+        if self.refuses(parameters):
+            raise refusal("ValidationException")("StartPipelineExecution")
+        if self.happens(self.faults.throttle):
+            raise refusal("ResourceLimitExceeded")("StartPipelineExecution")
+        described = call["PipelineExecutionDescription"]
+        return {
+            "PipelineExecutionArn": self.start(call["PipelineName"], call["ClientRequestToken"], parameters, described)
+        }
+
+    # ruff: noqa: N803 - boto3's names
+
+    def _list(
+        self, PipelineName: str, CreatedAfter: datetime, MaxResults: int, NextToken: str = "0", **order: str
+    ) -> dict[str, Any]:
+        """Return a page of the executions as late as SageMaker may list them."""
+        assert order == {"SortBy": "CreationTime", "SortOrder": "Ascending"}
+        listed = [
+            {
+                "PipelineExecutionArn": one.arn,
+                "PipelineExecutionStatus": "Executing" if one.end_listed_at > self.now else "Succeeded",
+                "PipelineExecutionDescription": one.description,
+                "StartTime": datetime.fromtimestamp(one.created_at, UTC),
+            }
+            for one in self.executions
+            if one.pipeline == PipelineName and one.created_at >= CreatedAfter.timestamp() and one.listed_at <= self.now
+        ]
+        begin, end = int(NextToken), int(NextToken) + MaxResults
+        more = {"NextToken": str(end)} if len(listed) > end else {}
+        return {"PipelineExecutionSummaries": listed[begin:end], **more}
+
+    def start(
+        self, pipeline: str, token: str, parameters: Mapping[str, str], description: str = "", *, ours: bool = True
+    ) -> str:
         """Start an execution, unless the token is remembered."""
         for execution in self.executions:
             if ours and self.faults.tokens and execution.token == token:
@@ -288,7 +450,7 @@ class World:
         over = self.over_limit(pipeline) if ours else ""
         ends_at = self.now + self.lasts()
         started = Started(
-            arn=f"arn:{pipeline}/{len(self.executions)}",
+            arn=f"{PIPELINES}{pipeline}/execution/{len(self.executions):012d}",
             pipeline=pipeline,
             token=token,
             created_at=self.now,
@@ -296,9 +458,10 @@ class World:
             listed_at=self.now + self.chance.uniform(0, 1) * self.faults.lag,
             end_listed_at=ends_at + self.chance.uniform(0, 1) * self.faults.lag,
             parameters=parameters,
+            description=description,
             ours=ours,
             # What started before there was a limit counts like what others start.
-            tracked=ours and self.limits.get(pipeline, Limits()).max_running is not None,
+            tracked=ours and self.enforced.get(pipeline, Limits()).max_running is not None,
             over=over,
         )
         self.executions.append(started)
@@ -307,7 +470,7 @@ class World:
 
     def over_limit(self, pipeline: str) -> str:
         """Say which executions are in the way of a start, "" when it is within ``max_running``."""
-        most = self.limits.get(pipeline, Limits()).max_running
+        most = self.enforced.get(pipeline, Limits()).max_running
         same = [one for one in self.executions if one.pipeline == pipeline and one.ends_at > self.now]
         # The decision took its listing within the life of its function.
         busy = [one for one in same if one.tracked or one.listed_at < self.now - 300]
@@ -322,34 +485,31 @@ class World:
             self.at(self.now + late, lambda: self._tell(execution))
 
     def _tell(self, execution: Started) -> None:
-        self.queues["batches"].send({"pipeline": execution.pipeline, "ended": execution.arn})
+        arns = {"pipelineArn": PIPELINES + execution.pipeline, "pipelineExecutionArn": execution.arn}
+        self.queues["batches"].send(json.dumps({"detail": arns}))
 
 
-class _Calls:
-    """DynamoDB's client, each of its calls one of the world's."""
-
-    def __init__(self, world: World, table: MemoryTable) -> None:
-        self._world = world
-        self._table = table
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        work = getattr(self._table, name)
-        return lambda **call: self._world.call(name_of(name, call), lambda: work(**call))
+@cache
+def _snake(operation: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", operation).lower()
 
 
 def name_of(operation: str, call: Mapping[str, Any]) -> str:
-    """Name a call of DynamoDB by what it is about: ``TransactWriteItems Delete open, Put batch, Put kept``."""
-    name = "".join(word.capitalize() for word in operation.split("_"))
+    """Name a call by its operation, and one of BatchTable by what it is about: ``Query queue``."""
     match call:
         case {"TransactItems": changes}:
-            return f"{name} {', '.join(dict.fromkeys(_change(change) for change in changes))}"
+            return f"{operation} {', '.join(dict.fromkeys(_change(change) for change in changes))}"
         case {"RequestItems": requests}:
-            return f"{name} {_kind(next(iter(requests.values()))['Keys'][0])}" if "Get" in name else f"{name} member"
-        case {"Key": key}:
-            return f"{name} {_kind(key)}"
+            (first, *_) = (
+                next(iter(requests.values()))["Keys"] if "Get" in operation else [{"pk": "batch", "sk": "member"}]
+            )
+            return f"{operation} {_kind(first)}"
+        case {"TableName": "batches", "Key": key}:
+            return f"{operation} {_kind(key)}"
+        case {"KeyConditionExpression": _, "ExpressionAttributeValues": values}:
+            return f"{operation} {_kind({'pk': values[':pk'], 'sk': values.get(':sk', '')})}"
         case _:
-            values = call["ExpressionAttributeValues"]
-            return f"{name} {_kind({'pk': values[':pk'], 'sk': values.get(':sk', '')})}"
+            return name_of_state(operation, call)
 
 
 def _change(change: Mapping[str, Any]) -> str:
@@ -358,109 +518,30 @@ def _change(change: Mapping[str, Any]) -> str:
 
 
 def _kind(key: Mapping[str, str]) -> str:
-    kind = key["pk"].partition("#")[0]
+    kind = key.get("pk", key.get("id", "")).partition("#")[0]
     return key["sk"].partition("#")[0] if kind == "batch" else kind
 
 
-class _Door:
-    """Stands for ``starts``: count, start, take the count back; search."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def start(self, run: Run, trigger: str) -> str:
-        """Start, with the count of the trigger's hour."""
-        world = self._world
-        hour = (trigger, int(world.now // 3600))
-        if not world.call("UpdateItem hour ADD", lambda: self._count(hour)):
-            raise MaxStarts(f"{trigger} reached max_starts")
-        if world.rejected(run.parameters):
-            world.call("UpdateItem hour SUBTRACT", lambda: world.starts_of_hour.subtract([hour]))
-            raise Rejected("SageMaker refused the start")
-        if world.happens(world.faults.throttle):
-            world.call("UpdateItem hour SUBTRACT", lambda: world.starts_of_hour.subtract([hour]))
-            raise Waiting("200 executions are running")
-
-        def start() -> str:
-            # The ledger knows what was started without a ticket.
-            return world.once.get(run.token) or world.start(run.pipeline, run.token, run.parameters)
-
-        return str(world.call(START, start, ONCE))
-
-    def _count(self, hour: tuple[str, int]) -> bool:
-        if self._world.starts_of_hour[hour] >= self._world.max_starts.get(hour[0], 100):
-            return False
-        self._world.starts_of_hour[hour] += 1
-        return True
-
-    def executions(self, pipeline: str, since: int) -> Listing:
-        """List, as late as SageMaker may be."""
-        world = self._world
-
-        def listed() -> tuple[Execution, ...]:
-            return tuple(
-                Execution(
-                    one.arn,
-                    "Executing" if one.end_listed_at > world.now else "Succeeded",
-                    int(one.created_at),
-                    one.token,
-                )
-                for one in world.executions
-                if one.pipeline == pipeline and one.created_at >= since and one.listed_at <= world.now
-            )
-
-        return Listing(since, world.call("ListPipelineExecutions", listed))
+@contextmanager
+def stay() -> Iterator[None]:
+    """Stay on one processor for a while: threads that hand over to each other across two take twice as long."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(processors)[os.getpid() % len(processors)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, processors)
 
 
-class _Outside:
-    """Stands for SQS, S3 and the log."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def send(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Send messages to ``on_batch``."""
-        for message in messages:
-            self._world.call("SendMessageBatch", partial(self._world.queues["batches"].send, message))
-
-    def send_dead_letter(self, turn: Turn) -> None:
-        """Keep a dead letter."""
-        self._world.call("SendMessage dead letter", lambda: self._world.letters.append(turn))
-
-    def put(self, key: str, content: bytes) -> str:
-        """Keep an object."""
-        self._world.call("PutObject", lambda: self._world.objects.__setitem__(f"s3://stack/{key}", content))
-        return f"s3://stack/{key}"
-
-    def report_age(self, seconds: float) -> None:
-        """Report nothing: no history looks at it."""
-
-    def report(self, notice: Notice) -> None:
-        """Keep a line of the log; the function may crash right before or after it."""
-        world = self._world
-        if world.happens(world.faults.kill):
-            raise Killed
-        world.log.append((world.now, notice))
-        if world.happens(world.faults.kill):
-            raise Killed
-
-
-def stay() -> None:
-    """Let this process stay on one processor: threads that hand over to each other across two take twice as long."""
-    if hasattr(os, "sched_setaffinity"):
-        processors = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {processors[os.getpid() % len(processors)]})
-
-
-Handler = Callable[[Task, Sequence[Message]], Sequence[tuple[Message, float]]]
+Handler = Callable[[dict[str, Any], Any], Any]
 
 
 @dataclass
 class Queue:
-    """An SQS queue with its function: batches, visibility, duplicates.
-
-    The handler returns the messages that failed, each with the seconds to hide it (0: the visibility time-out).
-    """
+    """An SQS queue with its function: batches, visibility, duplicates."""
 
     world: World
     handler: Handler
@@ -469,60 +550,85 @@ class Queue:
     time_out: float
     visibility: float
     fewest: int = 1
-    messages: list[Message] = field(default_factory=list)
+    messages: dict[str, Message] = field(default_factory=dict)
+    visible: list[Message] = field(default_factory=list)  # perhaps: those that are hidden or gone are passed over
     running: int = 0
-    deliveries: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    invocations: int = 0
+    longest: float = 0.0  # of them, in seconds
+    longest_cpu: float = 0.0
 
-    def send(self, body: Any, delay: float = 0.0) -> None:
-        """Take a message."""
-        self.messages.append(Message(body, self.world.now + delay, self.world.now))
-        self.world.at(self.world.now + delay + self.world.chance.uniform(0.001, 0.05), self.poll)
+    def send(self, body: str) -> str:
+        """Take a message, and return its id."""
+        message = Message(f"m{len(self.world.messages)}", body, self, self.world.now)
+        self.world.messages[message.id] = self.messages[message.id] = message
+        self.show(message, self.world.chance.uniform(0.001, 0.05))
+        return message.id
+
+    def show(self, message: Message, seconds: float) -> None:
+        """Let a message be visible in so many seconds, unless that changes."""
+        message.visible_at = self.world.now + seconds
+
+        def appear() -> None:
+            self.visible.append(message)
+            self.poll()
+
+        self.world.at(message.visible_at, appear)
 
     def poll(self) -> None:
-        """Hand visible messages to the function."""
+        """Hand visible messages to the function, in any order."""
         if self.running >= self.concurrency:
             return
-        visible = [message for message in self.messages if message.visible_at <= self.world.now]
-        if not visible:
-            return
-        self.world.chance.shuffle(visible)
-        batch = visible[: self.world.chance.randint(self.fewest, self.size)]
-        for message in batch:
-            message.receives += 1
-            message.visible_at = self.world.now + self.visibility
-            self.world.at(message.visible_at + 0.001, self.poll)
-        self.running += 1
-        self.world.invoke(lambda task: self._deliver(task, batch), self.time_out, partial(self._again, batch))
-        if len(visible) > len(batch):
+        batch: list[Message] = []
+        most = self.world.chance.randint(self.fewest, self.size)
+        while self.visible and len(batch) < most:
+            place = self.world.chance.randrange(len(self.visible))
+            self.visible[place], self.visible[-1] = self.visible[-1], self.visible[place]
+            message = self.visible.pop()
+            if message.id in self.messages and message.visible_at <= self.world.now:
+                message.receives += 1
+                self.show(message, self.visibility)
+                batch.append(message)
+        if batch:
+            self.running += 1
+            self.world.invoke(lambda task: self._deliver(task, batch), self.time_out, partial(self._again, batch))
             self.world.at(self.world.now + 0.001, self.poll)
 
     def _again(self, batch: Sequence[Message]) -> None:
         """Let messages be visible that a function has."""
         for message in batch:
-            message.visible_at = self.world.now
-        self.world.at(self.world.now, self.poll)
+            self.show(message, 0)
 
     def _deliver(self, task: Task, batch: Sequence[Message]) -> None:
+        records = [record(one.id, one.body, one.receives, one.sent_at) for one in batch]
+        began, cpu = self.world.now, time.thread_time()
+        self.invocations += 1
         try:
-            failed = {id(message): hide for message, hide in self.handler(task, batch)}
-            for message in batch:
-                hide = failed.get(id(message))
-                if hide is None:
-                    self._delete(message)
-                elif hide:
-                    message.visible_at = self.world.now + hide
-                    self.world.at(message.visible_at + 0.001, self.poll)
+            response = self.handler({"Records": records}, self._context(task))
         finally:
+            self.longest = max(self.longest, self.world.now - began)
+            self.longest_cpu = max(self.longest_cpu, time.thread_time() - cpu)
             self.running -= 1
             self.world.at(self.world.now + 0.001, self.poll)
+        failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+        for message in batch:
+            if message.id not in failed:
+                self._delete(message)
+
+    def _context(self, task: Task) -> SimpleNamespace:
+        return SimpleNamespace(
+            function_name="handler",
+            memory_limit_in_mb=512,
+            invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:handler",
+            aws_request_id="request",
+            get_remaining_time_in_millis=lambda: int((task.ends_by - self.world.now) * 1000),
+        )
 
     def _delete(self, message: Message) -> None:
         """Delete what was handled, or deliver it once more all the same."""
         if self.world.happens(self.world.faults.duplicate):
-            message.visible_at = self.world.now + self.world.chance.choice([0, 1, 600])
-            self.world.at(message.visible_at + 0.001, self.poll)
-        elif message in self.messages:
-            self.messages.remove(message)
+            self.show(message, self.world.chance.choice([0, 1, 600]))
+        else:
+            self.messages.pop(message.id, None)
 
 
 def iso(moment: float) -> str:
