@@ -15,7 +15,7 @@ from pipeline_triggers.account.home import Home
 from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.errors import PipelineTriggersError
 from pipeline_triggers.events import eventbridge
-from pipeline_triggers.language import lookups, sources
+from pipeline_triggers.language import batch_values, lookups, sources
 from pipeline_triggers.language.jsonata import compile_expression
 from pipeline_triggers.language.jsonata.tree import walk
 from pipeline_triggers.language.stages import resolve
@@ -55,14 +55,23 @@ def event_for(trigger: Trigger) -> dict[str, Any]:
         filled = _with_fields(event, used_fields(trigger), candidate)
         try:
             occurrence = _occurrence(trigger, filled)
-            for position in range(len(trigger.start)):
-                plan(trigger, position, occurrence, "make-run")
+            _compute(trigger, occurrence)
             if not trigger.condition or holds(trigger.condition, occurrence):
                 return filled
             reason = reason or "its condition is not met"
         except PipelineTriggersError as error:
             reason = reason or str(error)
     raise NothingFits(reason)
+
+
+def _compute(trigger: Trigger, occurrence: Occurrence) -> None:
+    """Compute what the handler computes of an event: the starts, or what its batch is told apart by."""
+    if trigger.collect:
+        batch_values.by(trigger, occurrence)
+        batch_values.part(trigger, occurrence)
+        return
+    for position in range(len(trigger.start)):
+        plan(trigger, position, occurrence, "make-run")
 
 
 def used_fields(trigger: Trigger) -> set[tuple[str, ...]]:
@@ -79,7 +88,10 @@ def _values(trigger: Trigger) -> Iterator[str]:
     options = trigger.options
     optional = (trigger.condition, trigger.dedupe, options.display_name, options.source_execution)
     yield from (value for value in (*optional, options.mlflow_experiment) if value is not None)
-    yield from (value for one in trigger.start for value in one.parameters.values())
+    if trigger.collect:  # parameters are computed of the batch
+        yield from filter(None, (trigger.collect.by, trigger.collect.part))
+    else:
+        yield from (value for one in trigger.start for value in one.parameters.values())
 
 
 def _ways(values: Iterable[str]) -> Iterator[tuple[str, ...]]:

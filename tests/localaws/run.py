@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,17 +18,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from pipeline_triggers.account.home import Home
+from pipeline_triggers.cli.deployed import limits_of
 from pipeline_triggers.compile import files
 from pipeline_triggers.compile import stack as compiler
 from pipeline_triggers.documents import loader, schedules
 from pipeline_triggers.errors import DocumentsError
 from pipeline_triggers.language.sources import SOURCES, takes_requests, topic
-from pipeline_triggers.models import Trigger
+from pipeline_triggers.models import Limits, Trigger
 from pipeline_triggers.operations.check_account import triggers_of
 from rich.console import Console
 
 from tests import PROJECT
-from tests.localaws import ACCOUNT, REGION, STACK, scenarios
+from tests.localaws import ACCOUNT, REGION, STACK, batch_plays, scenarios
 from tests.localaws.local_aws import CommandFailed, LocalAws
 from tests.localaws.scenarios import NotPlayed, Scenario
 
@@ -72,13 +73,14 @@ def main() -> int:
     results = Results()
     try:
         with step("compile the documents"):
-            triggers = compile_triggers(arguments.project / "layers" / "triggers")
+            triggers, limits = compile_triggers(arguments.project / "layers" / "triggers")
         with ExitStack() as stack:
             with step("start the embedded AWS"):
                 aws = stack.enter_context(LocalAws.running())
-            deploy(aws, triggers, arguments.project)
+            deploy(aws, triggers, limits, arguments.project)
             for trigger in triggers:
-                play(aws, trigger, results)
+                is_limited = any(start.pipeline in limits for start in trigger.start)
+                play(aws, trigger, is_limited, results)
             delete_pipeline(aws, triggers, results)
             results.show()
             if arguments.keep:
@@ -100,25 +102,27 @@ def step(title: str) -> Iterator[None]:
     console.print(f"{time.monotonic() - start:5.1f} s")
 
 
-def compile_triggers(directory: Path) -> list[Trigger]:
-    """Compile the documents, and return the enabled triggers as the dev stage sees them."""
+def compile_triggers(directory: Path) -> tuple[list[Trigger], dict[str, Limits]]:
+    """Compile the documents, and return the enabled triggers and the limits as the dev stage sees them."""
     loaded = loader.load(directory)
     files.write(directory, compiler.compile_documents(loaded, schedules.past(loaded.triggers, datetime.now(UTC))))
     values = Home("aws", ACCOUNT, REGION).pseudo_parameters()
-    return [trigger for trigger in triggers_of(loaded, STAGE, values) if trigger.enabled]
+    triggers = [trigger for trigger in triggers_of(loaded, STAGE, values) if trigger.enabled]
+    return triggers, limits_of(loaded, STAGE, values)
 
 
-def deploy(aws: LocalAws, triggers: list[Trigger], project: Path) -> None:
-    """Create what the triggers refer to, and deploy the project."""
+def deploy(aws: LocalAws, triggers: list[Trigger], limits: Mapping[str, Limits], project: Path) -> None:
+    """Create what the triggers refer to, and deploy the project; a limited pipeline's executions run until stopped."""
+    sources = [view.when for trigger in triggers for view in trigger.views()]
     with step("create pipelines, buckets, topics"):
-        for bucket in {trigger.when.fields["bucket"] for trigger in triggers if trigger.when.source == "s3"}:
+        for bucket in {when.fields["bucket"] for when in sources if when.source == "s3"}:
             aws.create_bucket(bucket)
-        for arn in {arn for trigger in triggers if (arn := topic(trigger.when))}:
+        for arn in {arn for when in sources if (arn := topic(when))}:
             aws.client("sns").create_topic(Name=arn.rpartition(":")[2])
-        for bus in {bus for trigger in triggers if (bus := trigger.when.fields.get("bus"))}:
+        for bus in {bus for when in sources if (bus := when.fields.get("bus"))}:
             aws.client("events").create_event_bus(Name=bus.rpartition("/")[2])
         for pipeline in {start.pipeline for trigger in triggers for start in trigger.start}:
-            aws.create_pipeline(pipeline, definition(pipeline, triggers))
+            aws.create_pipeline(pipeline, definition(pipeline, triggers), runs=pipeline in limits)
     with step("sam build"):
         template = aws.build(STACK, project)
     with step("sam deploy"):
@@ -136,13 +140,21 @@ def definition(pipeline: str, triggers: list[Trigger]) -> str:
     return json.dumps({"Version": "2020-12-01", "Parameters": declared, "Steps": []})
 
 
-def play(aws: LocalAws, trigger: Trigger, results: Results) -> None:
-    """Play what the trigger waits for."""
-    try:
-        for scenario in scenarios.of_trigger(trigger, aws.outputs(STACK)["RequestsTopicArn"]):
-            show(aws, trigger, scenario, results)
-    except NotPlayed as reason:
-        results.not_played.append(f"{trigger.id}: {reason}")
+def play(aws: LocalAws, trigger: Trigger, is_limited: bool, results: Results) -> None:
+    """Play what the trigger waits for; a start of a limited pipeline may have to wait for its turn."""
+    if trigger.id in batch_plays.PLAYS:
+        here = batch_plays.Batches(aws, console, trigger.when.fields["bucket"], results.outcomes)
+        for problem in batch_plays.play(here, trigger.id):
+            results.played += 1
+            results.failures += filter(None, [problem])
+        return
+    for view in trigger.views():
+        try:
+            for scenario in scenarios.of_trigger(view, aws.outputs(STACK)["RequestsTopicArn"]):
+                outcomes = scenario.outcomes | {"WAITING"} if is_limited else scenario.outcomes
+                show(aws, view, replace(scenario, outcomes=outcomes), results)
+        except NotPlayed as reason:
+            results.not_played.append(f"{view.view_id}: {reason}")
 
 
 def show(aws: LocalAws, trigger: Trigger, scenario: Scenario, results: Results) -> None:
@@ -185,7 +197,7 @@ def delete_pipeline(aws: LocalAws, triggers: list[Trigger], results: Results) ->
 
     Then it is created again, and gets back what it had.
     """
-    plain = (trigger for trigger in triggers if trigger.when.source == "s3" and not trigger.direct)
+    plain = (one for one in triggers if one.when.source == "s3" and not one.direct and not one.collect)
     trigger = next((one for one in plain if not one.dry_run and one.condition is None and one.dedupe is None), None)
     if trigger is None:
         return

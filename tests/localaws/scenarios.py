@@ -84,7 +84,7 @@ def of_trigger(trigger: Trigger, requests_topic: str) -> Iterator[Scenario]:
             if schedules.is_over(trigger, schedules.past([trigger], datetime.now(UTC))):
                 raise NotPlayed("its schedule is over")
             title = f"fires      the schedule of {trigger.id}, now"
-            yield Scenario(title, lambda aws: aws.fire(STACK, trigger.id), expected(trigger), len(trigger.start))
+            yield Scenario(title, lambda aws: aws.fire(STACK, trigger.id), expected(trigger), verdicts(trigger))
         case _:
             yield _event(trigger)
 
@@ -94,7 +94,7 @@ def expected(trigger: Trigger) -> frozenset[str]:
 
     Its ``if`` may refuse a sample, and two samples may have the same business key, or be too many in an hour.
     """
-    outcomes = {"DRY_RUN" if trigger.dry_run else "STARTED"}
+    outcomes = {"COLLECTED" if trigger.collect else "DRY_RUN" if trigger.dry_run else "STARTED"}
     if trigger.condition:
         outcomes.add("FILTERED")
     if trigger.dedupe:
@@ -102,6 +102,11 @@ def expected(trigger: Trigger) -> frozenset[str]:
     if trigger.max_starts <= len(STAND_INS):
         outcomes.add("WAITING")
     return frozenset(outcomes)
+
+
+def verdicts(trigger: Trigger) -> int:
+    """Return how many verdicts an event gets: one for each pipeline, and a single one if it is collected."""
+    return 1 if trigger.collect else len(trigger.start)
 
 
 def _uploads(trigger: Trigger) -> Iterator[Scenario]:
@@ -116,7 +121,7 @@ def _uploads(trigger: Trigger) -> Iterator[Scenario]:
             _upload(trigger, bucket, key),
             # What has started under the same business key counts first.
             expected(trigger) if matches else frozenset({"FILTERED", *({"DUPLICATE"} if trigger.dedupe else ())}),
-            len(trigger.start) if matches else 1,
+            verdicts(trigger) if matches else 1,
             f"s3://{bucket}/{key}",
         )
 
@@ -152,7 +157,7 @@ def _event(trigger: Trigger) -> Scenario:
 
     subject = next(iter(event.get("resources", [])), event["detail-type"])
     about = event["detail-type"] if subject == event["detail-type"] else f"{event['detail-type']} {subject}"
-    return Scenario(f"event      {about}", play, expected(trigger), len(trigger.start), subject)
+    return Scenario(f"event      {about}", play, expected(trigger), verdicts(trigger), subject)
 
 
 def _run_monitor(aws: LocalAws, trigger: Trigger, event: Mapping[str, Any]) -> None:
@@ -189,7 +194,7 @@ def _requests(trigger: Trigger, arn: str) -> Iterator[Scenario]:
             verdicts,
         )
 
-    yield publish(request(trigger), expected(trigger), 1 if trigger.one_of else len(trigger.start))
+    yield publish(request(trigger), expected(trigger), 1 if trigger.one_of else verdicts(trigger))
     yield publish({**request(trigger), "parameters": {"RoleArn": "admin"}}, frozenset({"REJECTED"}), 1)
 
 
@@ -207,6 +212,6 @@ def _topic_message(trigger: Trigger) -> Iterator[Scenario]:
         f"publish    {'a notification of S3' if uses_objects else 'an alarm of CloudWatch'} on {arn}",
         lambda aws: aws.client("sns").publish(TopicArn=arn, Message=text),
         expected(trigger),
-        len(trigger.start),
+        verdicts(trigger),
         occurrence.subject if uses_objects else arn,
     )

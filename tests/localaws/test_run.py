@@ -85,6 +85,11 @@ TRIGGERS = """
     when: {schedule: {rate: 1 hour}}
     start: copy
     parameters: {Other: "{% $scheduled.time %}"}
+  gathered:
+    when: {alarm: {name: gathered, state: ALARM}}
+    collect: {by: "{% detail.alarmName %}"}
+    start: copy
+    parameters: {Other: "{% $batch.count %}"}
   done:
     when: {schedule: {at: 2020-01-01T00:00:00, timezone: UTC}}
     start: copy
@@ -113,7 +118,8 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
         assert shown.count("verdict    STARTED") == 2 + 3 * 2 + 9 + 5, shown
         assert shown.count("verdict    FILTERED") + shown.count("verdict    DUPLICATE") == 3
         assert shown.count("verdict    REJECTED") == 2
-        assert re.search(r"^25 played: 22 started, .*; 25 as expected, 0 not$", shown, re.MULTILINE)
+        assert shown.count("verdict    COLLECTED") == 1
+        assert re.search(r"^26 played: 22 started, .*; 26 as expected, 0 not$", shown, re.MULTILINE)
         for made_up in (
             "closed: 2026-10, 20",
             "ClientError: the data could not be read",
