@@ -12,8 +12,10 @@ import pytest
 from pipeline_triggers.batches import handler
 from pipeline_triggers.models import Collect, Deadline, Limits, Start, Trigger, When
 
+from functions import on_sns_message
 from tests.simulation.delivery_world import World
 from tests.simulation.faults import RECORD
+from tests.simulation.invocation import ENVIRONMENT, record
 
 UPLOADS = When("s3", {"bucket": "raw"})
 PLAIN = Trigger("team/one", UPLOADS, (Start("train", {"Key": "{% $object.key %}"}),))
@@ -185,3 +187,101 @@ def test_a_batch_of_a_removed_trigger_is_rejected_after_an_hour(world: World) ->
         world.step({"pipeline": "unknown"})
     assert [outcome for outcome, _ in ends(world)] == ["REJECTED"]
     assert len(world.sqs.quarantined) == 1
+
+
+# ---- Deploys while batches are open
+
+
+def test_an_open_batch_keeps_its_closing_rules_and_takes_the_parameters_of_now(world: World) -> None:
+    """A deploy between the second and the third event changes when the next batch closes, not this one."""
+    world.deliver(world.upload("a"), world.upload("b"))
+    later = replace(
+        THREE, start=(Start("train", {"Key": "{% 'now ' & $batch.count %}"}),), collect=Collect(max_events=9)
+    )
+    world.trigger = later
+    world.deliver(world.upload("c"))
+    world.take_steps()
+    assert [one["PipelineParameters"][0]["Value"] for one in world.sagemaker.executions] == ["now 3"]
+
+
+def test_another_by_opens_another_batch_and_loses_none(world: World) -> None:
+    """What was collected by the former one is started when its batch closes."""
+    world.deliver(world.upload("a"))
+    world.trigger = replace(THREE, collect=Collect(by="{% $object.key %}", max_events=1))
+    world.deliver(world.upload("b"))
+    world.take_steps()
+    world.pass_time(3700)
+    world.step({"sweep": datetime.fromtimestamp(world.now, UTC).isoformat()})
+    world.take_steps()
+    assert sorted(ends(world)) == [("STARTED", 1), ("STARTED", 1)]
+
+
+def test_a_start_of_a_pipeline_that_was_taken_out_is_rejected_after_an_hour(world: World) -> None:
+    """Its pipelines were fixed when its turn was asked for; the reason is in the dead letter."""
+    world.limits = {"train": Limits(max_running=1)}
+    world.sagemaker.executions.append(
+        {"PipelineName": "train", "PipelineExecutionDescription": "by hand", "arn": "arn:by-hand", "at": world.now}
+    )
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    world.trigger = replace(THREE, start=(Start("other", KEY),))
+    for _ in range(3):
+        world.pass_time(3700)
+        world.step({"pipeline": "train"})
+    assert ends(world) == [("REJECTED", None)]
+    (letter,) = world.sqs.quarantined
+    assert "removed" in letter["MessageAttributes"]["reason"]["StringValue"]
+
+
+# ---- What does not start
+
+
+def test_a_dry_run_says_what_it_would_start(world: World) -> None:
+    """It batches and closes like any other, and takes no turn."""
+    world.trigger = replace(THREE, dry_run=True)
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    assert [outcome for outcome, _ in ends(world)] == ["DRY_RUN"]
+    assert world.sagemaker.executions == []
+    assert world.objects == {}
+
+
+def test_a_busy_pipeline_skips_what_does_not_wait() -> None:
+    """The verdict names the execution in the way."""
+    world = World(replace(PLAIN, when_busy="skip"))
+    world.limits = {"train": Limits(max_running=1)}
+    with world.installed():
+        world.deliver(world.upload("first"))
+        world.take_steps()
+        world.deliver(world.upload("second"))
+        world.take_steps()
+    assert [outcome for outcome, _ in ends(world)] == ["STARTED", "SKIPPED"]
+    (skipped,) = [line for line in world.log if line.get("outcome") == "SKIPPED"]
+    assert world.sagemaker.executions[0]["arn"] in skipped["reason"]
+
+
+def test_a_batch_whose_only_if_is_false_is_filtered(world: World) -> None:
+    """It is judged when the batch is sealed."""
+    world.trigger = replace(THREE, collect=Collect(max_events=3, only_if="{% $batch.count > 5 %}"))
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    assert [outcome for outcome, _ in ends(world)] == ["FILTERED"]
+
+
+def test_a_publisher_s_request_waits_in_line_with_its_values() -> None:
+    """What it names is stored with its ticket, and started at its turn."""
+    requests = Trigger("team/ask", When("sns", {}), (Start("train", {}),), accept={"Key": "**"})
+    world = World(requests)
+    world.limits = {"train": Limits(max_running=1)}
+    envelope = {
+        "Type": "Notification",
+        "MessageId": "r1",
+        "TopicArn": ENVIRONMENT["REQUESTS_TOPIC_ARN"],
+        "Message": json.dumps({"trigger": "team/ask", "parameters": {"Key": "asked"}}),
+    }
+    with world.installed():
+        assert world.invoke([record("m", json.dumps(envelope))], handler=on_sns_message.handler) == []
+        world.take_steps()
+    outcomes = [line["outcome"] for line in world.log if line["message"] == "verdict"]
+    assert outcomes == ["WAITING", "STARTED"]
+    assert world.sagemaker.executions[0]["PipelineParameters"] == [{"Name": "Key", "Value": "asked"}]

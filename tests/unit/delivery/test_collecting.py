@@ -81,6 +81,19 @@ def test_a_repeated_delivery_joins_nothing_more(world: World) -> None:
     assert slot["count"] == 1
 
 
+def test_what_was_collected_is_not_refused_when_it_is_delivered_again(world: World) -> None:
+    """A deploy in between may judge it otherwise, but its batch has it."""
+    for changed in (replace(COLLECTING, collect=Collect(by="$.none")), replace(COLLECTING, condition="{% false %}")):
+        world.faults = {("TransactWriteItems", world.next("TransactWriteItems")[1]): "killed after"}
+        message = world.upload(f"day/{changed.condition}")
+        world.trigger = COLLECTING
+        assert not world.deliver(message)
+        world.trigger = changed
+        world.pass_time(1000)
+        world.deliver(message)
+    assert outcomes(world) == ["COLLECTED", "COLLECTED"]
+
+
 def test_a_copy_in_the_same_sqs_batch_is_a_duplicate(world: World) -> None:
     """One item twice would cancel the whole transaction."""
     world.deliver(world.upload("day/a"), world.upload("day/a"), world.upload("day/b"))

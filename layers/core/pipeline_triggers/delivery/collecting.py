@@ -11,7 +11,7 @@ from pipeline_triggers.batches import join
 from pipeline_triggers.batches.join import Joined, Joining
 from pipeline_triggers.batches.models import Event, Late, Rules
 from pipeline_triggers.batches.services import Services
-from pipeline_triggers.delivery.decision import Decision, Target
+from pipeline_triggers.delivery.decision import Decision, Target, collected_before
 from pipeline_triggers.errors import Rejected, Waiting
 from pipeline_triggers.language import batch_values
 from pipeline_triggers.models import Collect, Occurrence, Outcome, Trigger, Verdict
@@ -58,12 +58,15 @@ def collect(decisions: Sequence[Decision], services: Services) -> None:
 
 
 def _arrived(decision: Decision, targets: Sequence[Target]) -> list[_Arrived]:
-    """Return the event of an occurrence, unless that can't be computed."""
+    """Return the event of an occurrence, unless that can't be computed; what was collected before stays so."""
     target = targets[0]
     try:
         return [_Arrived(decision, targets, event_of(target.trigger, target.occurrence, decision.delivery.message))]
     except Exception as error:
-        decision.settle(error, target.known)
+        if isinstance(error, Rejected) and (batch := collected_before(target)):
+            decision.verdicts.append(Verdict(Outcome.COLLECTED, batch=batch, **target.known))
+        else:
+            decision.settle(error, target.known)
         return []
 
 

@@ -306,7 +306,7 @@ def _refuse(refusal: Filtered | Rejected, targets: list[Target], decision: Decis
     """
     started = [target.started_before() for target in targets]
     if not any(started):
-        if batch := _collected_before(targets[0]) if targets else None:
+        if batch := collected_before(targets[0]) if targets else None:
             decision.verdicts.append(Verdict(Outcome.COLLECTED, batch=batch, **targets[0].known))
             return
         raise refusal
@@ -317,7 +317,7 @@ def _refuse(refusal: Filtered | Rejected, targets: list[Target], decision: Decis
             decision.settle(refusal, target.about)
 
 
-def _collected_before(target: Target) -> str | None:
+def collected_before(target: Target) -> str | None:
     """Return the batch that an earlier delivery of the event has joined."""
     if not target.trigger.collect or target.delivery.is_first:
         return None
