@@ -105,7 +105,7 @@ def accepting_all(triggers: Mapping[str, Trigger]) -> Iterator[AcceptAll]:
     with ExitStack() as stack:
         stack.enter_context(calling(world.call))
         stack.enter_context(patch.object(deployed, "triggers", lambda: triggers))
-        stack.enter_context(patch.object(definition, "fit", lambda _, values: dict(values)))
+        stack.enter_context(patch.object(definition, "fit", lambda _pipeline, values, _version: dict(values)))
         yield world
 
 

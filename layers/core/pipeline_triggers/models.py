@@ -211,6 +211,12 @@ class Run:
     options: Mapping[str, Any]
     occurrence: str = ""
 
+    @property
+    def version(self) -> str | None:
+        """The pipeline's version that will start, a number or an alias; None for the latest."""
+        version = self.options.get("PipelineVersionId") or self.options.get("PipelineVersionAlias")
+        return None if version is None else str(version)
+
 
 class Outcome(StrEnum):
     """How an event ended for one pipeline; WAITING says that it has not ended yet.

@@ -425,7 +425,6 @@ def _holds_in_stage(loaded: Documents, stack: Mapping[str, Any], stage: str) -> 
     allow, _ = queue_policy["Properties"]["PolicyDocument"]["Statement"]
     assert sorted(allow["Condition"]["ArnEquals"]["aws:SourceArn"]) == sorted(topics)
     for subscription in subscriptions.values():
-        assert subscription["Properties"]["Region"] == subscription["Properties"]["TopicArn"].split(":")[3]
         assert sorted(subscription["DependsOn"]) == sorted([*of_handler["OnSnsMessage"], "OnSnsMessageQueuePolicy"])
 
 

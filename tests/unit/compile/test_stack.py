@@ -152,7 +152,6 @@ def test_a_topic_is_subscribed_to_once() -> None:
             assert "OnSnsMessageQueuePolicy" in made["DependsOn"]
     assert subscription == {
         "TopicArn": {"Fn::Sub": arn},
-        "Region": {"Fn::Select": [3, {"Fn::Split": [":", {"Fn::Sub": arn}]}]},
         "Protocol": "sqs",
         "Endpoint": {"Ref": "OnSnsMessageQueueArn"},
         "RedrivePolicy": {"deadLetterTargetArn": {"Ref": "OnSnsMessageDeadLetterQueueArn"}},

@@ -88,7 +88,7 @@ def test_an_earlier_start_stays_started(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(line, "is_for", lambda *_: False)
     with monkeypatch.context() as healthy:
         healthy.setattr(start, "execute", lambda run, *_: f"arn:{run.parameters['Key']}")
-        healthy.setattr(definition, "fit", lambda _, values: dict(values))
+        healthy.setattr(definition, "fit", lambda _pipeline, values, _version: dict(values))
         assert handled("a")[0] == []
     failed, left = handled("abcdefghij")
     assert failed == list("bcdefghij")

@@ -15,7 +15,7 @@ from botocore.stub import Stubber
 from pipeline_triggers import aws
 from pipeline_triggers.account import references
 from pipeline_triggers.documents.loader import Documents
-from pipeline_triggers.models import Start, Trigger, When
+from pipeline_triggers.models import Options, Start, Trigger, When
 from pipeline_triggers.operations import check_account, overlaps
 
 from tests.simulation.janitor_world import CloudFormation
@@ -119,15 +119,99 @@ def test_a_bucket_of_another_account_is_named() -> None:
 
 
 def test_a_missing_topic_is_named() -> None:
-    """In its own Region; what lies in another account can't be seen."""
+    """Another account's topics can't be read from here."""
     create_pipeline()
     there = boto3.client("sns").create_topic(Name="there")["TopicArn"]
-    missing = there.replace("there", "missing")
-    elsewhere = boto3.client("sns", region_name="us-east-1").create_topic(Name="elsewhere")["TopicArn"]
-    of_others = missing.replace("123456789012", "210987654321")
-    named = problems(*(Trigger(f"team/{arn}", When("sns", {"topic": arn}), TRIGGER.start)
-                      for arn in (there, missing, elsewhere, of_others)))  # fmt: skip
+    missing, others = (there.replace("there", name) for name in ("missing", "others"))
+    foreign = others.replace("123456789012", "210987654321")
+    named = problems(*(on_topic(arn) for arn in (there, missing, foreign)))
     assert named == [f"team/{missing}: when.sns.topic: topic {missing} does not exist; create it, or fix the trigger"]
+
+
+def test_a_topic_of_another_region_is_refused() -> None:
+    """SNS takes no subscription whose dead-letter queue is in another Region, so the deploy would roll back."""
+    create_pipeline()
+    elsewhere = boto3.client("sns", region_name="us-east-1").create_topic(Name="elsewhere")["TopicArn"]
+    assert problems(on_topic(elsewhere)) == [
+        f"team/{elsewhere}: when.sns.topic: topic {elsewhere} is in us-east-1, and the stack's queues are not; "
+        "use a topic in eu-central-1, or deploy a stack in us-east-1"
+    ]
+
+
+def on_topic(arn: str) -> Trigger:
+    """Return a trigger on a topic, named after it."""
+    return Trigger(f"team/{arn}", When("sns", {"topic": arn}), TRIGGER.start)
+
+
+def on_bus(bus: str) -> Trigger:
+    """Return a trigger on the events of a bus."""
+    return Trigger("team/one", When("event", {"bus": bus, "pattern": {"source": ["shop"]}}), TRIGGER.start)
+
+
+SHOP = "arn:aws:events:eu-central-1:123456789012:event-bus/shop"
+
+
+@pytest.mark.parametrize("bus", ["shop", SHOP, "default"])
+def test_a_bus_that_exists_is_well(bus: str) -> None:
+    """By its name or by its ARN."""
+    create_pipeline()
+    boto3.client("events").create_event_bus(Name="shop")
+    assert problems(on_bus(bus)) == []
+
+
+@pytest.mark.parametrize("bus", ["shop", SHOP])
+def test_a_missing_bus_is_named(bus: str) -> None:
+    """Otherwise the deploy would find out, and roll back."""
+    create_pipeline()
+    assert problems(on_bus(bus)) == [
+        f"team/one: when.event.bus: event bus {bus} does not exist in eu-central-1; create it, or fix the trigger"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("account", "region"), [("210987654321", REGION), ("123456789012", "us-east-1"), ("210987654321", "us-east-1")]
+)
+def test_a_bus_of_another_account_or_region_is_refused(account: str, region: str) -> None:
+    """A rule is always in the account and Region of its bus, and the stack can make none there."""
+    create_pipeline()
+    bus = f"arn:aws:events:{region}:{account}:event-bus/shop"
+    assert problems(on_bus(bus)) == [
+        f"team/one: when.event.bus: event bus {bus} is in account {account}, Region {region}; "
+        "forward its events to a bus here (docs/operations.md), and name that one"
+    ]
+
+
+def test_buses_that_can_not_be_listed_are_a_problem() -> None:
+    """A check that could not check says so."""
+    create_pipeline()
+    with Stubber(aws.events()) as stubber:
+        stubber.add_response("test_event_pattern", {"Result": False})
+        stubber.add_client_error("list_event_buses", "AccessDeniedException", "no")
+        assert problems(on_bus("shop")) == [
+            "team/one: when.event.bus: event buses can't be listed: AccessDeniedException: no"
+        ]
+
+
+def test_a_pinned_version_is_held_against_its_own_definition() -> None:
+    """The latest definition may declare other parameters than the version that will start."""
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/train"
+    trigger = Trigger("team/one", When("sns", {}), (Start("train", {"Old": "1"}),), options=Options(version="3"))
+    with Stubber(aws.sagemaker()) as stubber:
+        response = {"PipelineArn": arn, "PipelineDefinition": '{"Parameters": [{"Name": "Old"}]}'}
+        stubber.add_response("describe_pipeline", response, {"PipelineName": "train", "PipelineVersionId": 3})
+        assert problems(trigger) == []
+
+
+def test_a_missing_version_is_named() -> None:
+    """SageMaker answers the same for a missing pipeline and a missing version of it."""
+    trigger = Trigger("team/one", When("sns", {}), TRIGGER.start, options=Options(version="blue"))
+    with Stubber(aws.sagemaker()) as stubber:
+        expected = {"PipelineName": "train", "PipelineVersionAlias": "blue"}
+        stubber.add_client_error("describe_pipeline", "ResourceNotFound", "no", expected_params=expected)
+        assert problems(trigger) == [
+            "team/one: start: version blue of pipeline train does not exist in eu-central-1; "
+            "create it, or fix the trigger"
+        ]
 
 
 def test_a_pattern_that_eventbridge_refuses_is_named() -> None:

@@ -41,7 +41,7 @@ def client_error(code: str, call: str, status: int = 400) -> ClientError:
 @pytest.fixture
 def _fitting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every value fit."""
-    monkeypatch.setattr(definition, "fit", lambda _, values: dict(values))
+    monkeypatch.setattr(definition, "fit", lambda _pipeline, values, _version: dict(values))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_an_event_as_lambda_gets_it_is_an_error(tmp_path: Path, event: object) -
 def test_one_pipeline_that_may_not_be_described_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it depends on is not known, with AWS's words; all others are explained."""
 
-    def fit(pipeline: str, values: dict[str, str]) -> dict[str, str]:
+    def fit(pipeline: str, values: dict[str, str], _version: str | None) -> dict[str, str]:
         if pipeline == "secret":
             raise client_error("AccessDeniedException", "DescribePipeline")
         return values
@@ -130,7 +130,7 @@ def test_a_denied_lookup_gives_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_values_are_checked_as_the_handler_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that lacks a parameter would not start."""
 
-    def fit(_: str, __: object) -> dict[str, str]:
+    def fit(_: str, __: object, _version: str | None) -> dict[str, str]:
         raise Rejected("parameter Month is missing")
 
     monkeypatch.setattr(definition, "fit", fit)

@@ -111,7 +111,7 @@ def test_without_a_stack_nothing_is_known_of_open_batches() -> None:
 
 
 def _judged(trigger: Trigger, monkeypatch: pytest.MonkeyPatch, **limits: Limits) -> Any:
-    monkeypatch.setattr("pipeline_triggers.starts.definition.fit", lambda _, values: values)
+    monkeypatch.setattr("pipeline_triggers.starts.definition.fit", lambda _pipeline, values, _version: values)
     arrival = Arrival(trigger.id, "e", uploaded())
     batches = Batches(stacks.stack("pipeline-triggers-dev"), limits)
     (explanation,) = judge(trigger, arrival, batches)

@@ -160,7 +160,7 @@ def test_events_that_the_handler_would_reject_are_not_sent(
 ) -> None:
     """Else its dead-letter queue would keep it, and raise an alarm."""
 
-    def fit(_: str, values: Mapping[str, str]) -> None:
+    def fit(_: str, values: Mapping[str, str], _version: str | None) -> None:
         if trigger is REQUESTS and "Month" not in values:
             raise Rejected("parameter Month is missing")
 
@@ -172,13 +172,13 @@ def test_events_that_the_handler_would_reject_are_not_sent(
 
 def test_events_that_the_handler_would_accept_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the handler would filter it, or when only the handler may look something up."""
-    monkeypatch.setattr(definition, "fit", lambda _, values: values)
+    monkeypatch.setattr(definition, "fit", lambda _pipeline, values, _version: values)
     check(ALARM, sample("alarm"))
     check(replace(ALARM, when=When("alarm", {"state": ["OK"]})), sample("alarm"))
     check(REQUESTS, request("team/requests", Month="2026-10"))
     check(TRIGGER, EVENT)
 
-    def denied(_: str, __: object) -> None:
+    def denied(*_: object) -> None:
         response: Any = {"Error": {"Code": "AccessDenied", "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 403}}
         raise ClientError(response, "DescribePipeline")
 

@@ -30,12 +30,15 @@ class SageMaker:
 
     def __init__(self) -> None:
         self.declared = DECLARED
+        self.versions: dict[int | str, list[dict[str, Any]]] = {}
         self.calls = 0
 
-    def describe_pipeline(self, **_: str) -> dict[str, str]:
-        """Return the definition as it is now."""
+    def describe_pipeline(self, **request: Any) -> dict[str, str]:
+        """Return the definition as it is now, or that of a version."""
         self.calls += 1
-        return {"PipelineDefinition": json.dumps({"Version": "2020-12-01", "Parameters": self.declared})}
+        version = request.get("PipelineVersionId") or request.get("PipelineVersionAlias", "")
+        declared = self.versions.get(version, self.declared)
+        return {"PipelineDefinition": json.dumps({"Version": "2020-12-01", "Parameters": declared})}
 
 
 @pytest.fixture
@@ -115,6 +118,18 @@ def test_a_definition_is_remembered_for_a_while(sagemaker: SageMaker, monkeypatc
     now += definition.TTL
     definition.fit("p", GOOD)
     assert sagemaker.calls == 2
+
+
+def test_each_version_is_remembered_with_its_own_definition(sagemaker: SageMaker) -> None:
+    """By number or alias, and apart from the latest definition."""
+    sagemaker.versions = {2: [{"Name": "Old"}], "blue": [{"Name": "Blue"}]}
+    for _ in range(2):
+        assert definition.fit("p", {"Old": "x"}, "2") == {"Old": "x"}
+        assert definition.fit("p", {"Blue": "x"}, "blue") == {"Blue": "x"}
+        assert definition.fit("p", GOOD) == GOOD
+    assert sagemaker.calls == 3
+    with pytest.raises(Rejected, match="parameter Text is not declared"):
+        definition.refit("p", {"Old": "x", "Text": "x"}, "2")
 
 
 def test_a_definition_that_changed_is_looked_at_again(sagemaker: SageMaker) -> None:

@@ -37,8 +37,6 @@ def _subscription(topic: str | Intrinsic, before: list[str], filter_policy: dict
         "DependsOn": before,
         "Properties": {
             "TopicArn": topic,
-            # A topic may lie in another Region.
-            "Region": {"Fn::Select": [3, {"Fn::Split": [":", topic]}]},
             "Protocol": "sqs",
             "Endpoint": {"Ref": "OnSnsMessageQueueArn"},
             "RedrivePolicy": {"deadLetterTargetArn": {"Ref": "OnSnsMessageDeadLetterQueueArn"}},

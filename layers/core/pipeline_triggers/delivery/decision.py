@@ -191,7 +191,7 @@ class Target:
         self.delivery.need_time()
         run = plan(self.trigger, self.position, self.occurrence, settings().stack)
         if self.trigger.dry_run:
-            definition.fit(run.pipeline, run.parameters)
+            definition.fit(run.pipeline, run.parameters, run.version)
             return Verdict(Outcome.DRY_RUN, **self.about)
         if line.is_for(self.trigger.id, self.pipeline):
             return self._wait_in_line(run)

@@ -1,4 +1,4 @@
-"""What only the account knows about the documents: do pipelines, buckets and topics exist and fit the triggers?"""
+"""What only the account knows about the documents: do the things that they name exist, and fit the triggers?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws
-from pipeline_triggers.account import home
+from pipeline_triggers.account import home, references
+from pipeline_triggers.account.home import Home
 from pipeline_triggers.documents import schedules
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import Problem, Rejected
@@ -51,7 +52,8 @@ def problems(documents: Documents, stage: str, past: frozenset[str] = frozenset(
         *_pipeline_findings(triggers, {trigger.id: trigger for trigger in documents.triggers}),
         *_bucket_findings(views, here.account, here.region),
         *_pattern_findings(views, values),
-        *_topic_findings(views, here.account),
+        *_topic_findings(views, here),
+        *_bus_findings(views, here),
     ]
     return [documents.problem(trigger_id, path, message) for trigger_id, path, message in findings]
 
@@ -62,7 +64,7 @@ def _pipeline_findings(triggers: list[Trigger], written: Mapping[str, Trigger]) 
         for position, start in enumerate(trigger.start):
             where = place(trigger, written[trigger.id], position)
             try:
-                declared = describe(start.pipeline)
+                declared = describe(start.pipeline, trigger.options.version)
             except Rejected as error:
                 yield trigger.id, where, str(error)
             except ClientError as error:
@@ -149,20 +151,44 @@ def _pattern_findings(views: list[Trigger], values: Mapping[str, str]) -> Iterat
                 yield view.id, path, f"EventBridge does not accept the pattern: {_words(error)}"
 
 
-def _topic_findings(views: list[Trigger], account: str) -> Iterator[Finding]:
-    """Look at this account's topics; another account's can't be read from here."""
+def _topic_findings(views: list[Trigger], here: Home) -> Iterator[Finding]:
+    """Look at the Region of topics, and at this account's; another account's can't be read from here."""
     topics = {topic: view for view in views if (topic := sources.topic(view.when))}
     for topic, view in topics.items():
         path = _in_when(view, "sns", "topic")
-        if topic.split(":")[4] != account:
+        region, account = topic.split(":")[3:5]
+        if region != here.region:
+            # A subscription's dead-letter queue has to be in the topic's Region.
+            remedy = f"use a topic in {here.region}, or deploy a stack in {region}"
+            yield view.id, path, f"topic {topic} is in {region}, and the stack's queues are not; {remedy}"
+            continue
+        if account != here.account:
             continue
         try:
-            aws.sns(topic.split(":")[3]).get_topic_attributes(TopicArn=topic)
+            aws.sns(region).get_topic_attributes(TopicArn=topic)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NotFound":
                 yield view.id, path, f"topic {topic} does not exist; create it, or fix the trigger"
             else:
                 yield view.id, path, f"topic {topic} can't be read: {_words(error)}"
+
+
+def _bus_findings(views: list[Trigger], here: Home) -> Iterator[Finding]:
+    """Look for the buses that triggers name: a rule is always in the account and Region of its bus."""
+    named = [view for view in views if "bus" in view.when.fields]
+    try:
+        existing = references.buses() if named else []
+    except ClientError as error:
+        yield named[0].id, _in_when(named[0], "event", "bus"), f"event buses can't be listed: {_words(error)}"
+        return
+    for view in named:
+        path, bus = _in_when(view, "event", "bus"), str(view.when.fields["bus"])
+        region, account = bus.split(":")[3:5] if bus.startswith("arn:") else (here.region, here.account)
+        if (region, account) != (here.region, here.account):
+            remedy = "forward its events to a bus here (docs/operations.md), and name that one"
+            yield view.id, path, f"event bus {bus} is in account {account}, Region {region}; {remedy}"
+        elif bus.partition("event-bus/")[2] not in existing and bus not in existing:
+            yield view.id, path, f"event bus {bus} does not exist in {region}; create it, or fix the trigger"
 
 
 def switch_on_command(bucket: str) -> str:

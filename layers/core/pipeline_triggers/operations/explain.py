@@ -142,7 +142,7 @@ def _start(trigger: Trigger, position: int, occurrence: Occurrence, batches: Bat
     pipeline, values = trigger.start[position].pipeline, None
     try:
         values = plan(trigger, position, occurrence, stack="explain").parameters
-        values = definition.fit(pipeline, values)
+        values = definition.fit(pipeline, values, trigger.options.version)
     except Rejected as error:
         return Explanation(trigger.id, "REJECTED", pipeline, str(error), values)
     except ClientError as error:

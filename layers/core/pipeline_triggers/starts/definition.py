@@ -1,4 +1,4 @@
-"""A pipeline's parameters as its own definition declares them, and values held against it."""
+"""A pipeline's parameters as its own definition declares them, or that of a version, and values held against it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Parameter:
 
 Definition = Mapping[str, Parameter]
 
-_cache: dict[str, tuple[float, Definition]] = {}
+_cache: dict[tuple[str, str | None], tuple[float, Definition]] = {}  # by pipeline and version
 
 
 def parse(text: str) -> Definition:
@@ -78,46 +78,55 @@ def _problem(parameter: Parameter, value: str) -> str | None:
     return None
 
 
-def fit(pipeline: str, values: Mapping[str, str]) -> dict[str, str]:
+def pinned(version: str | None) -> dict[str, Any]:
+    """Return SageMaker's argument for a pipeline's version, a number or an alias; none for the latest."""
+    if version is None:
+        return {}
+    return {"PipelineVersionId": int(version)} if version.isdecimal() else {"PipelineVersionAlias": version}
+
+
+def fit(pipeline: str, values: Mapping[str, str], version: str | None = None) -> dict[str, str]:
     """Return the values as the pipeline's definition types them: booleans spelt ``True`` and ``False``.
 
-    Values that do not fit a remembered definition are checked once more against the definition as it is now.
+    ``version`` is the one that will start, None for the latest. Values that do not fit a remembered definition are
+    checked once more against the definition as it is now.
 
     Raises:
         Rejected: a value does not fit, or the pipeline does not exist.
         botocore.exceptions.ClientError, BotoCoreError: SageMaker can't be asked now.
 
     """
-    read_at, definition = _cache.get(pipeline, (float("-inf"), {}))
+    read_at, definition = _cache.get((pipeline, version), (float("-inf"), {}))
     now = time.monotonic()
     if now - read_at >= TTL or any(problems(definition, values)):
-        definition = describe(pipeline)
-        _cache[pipeline] = (now, definition)
+        definition = describe(pipeline, version)
+        _cache[pipeline, version] = (now, definition)
     if reasons := [f"parameter {name} {problem}" for name, problem in problems(definition, values)]:
         raise Rejected("; ".join(reasons))
     return {name: value.capitalize() if definition[name].type == "Boolean" else value for name, value in values.items()}
 
 
-def refit(pipeline: str, values: Mapping[str, str]) -> dict[str, str]:
+def refit(pipeline: str, values: Mapping[str, str], version: str | None = None) -> dict[str, str]:
     """Do the same as ``fit``, with the definition as it is now, whatever is remembered."""
-    _cache.pop(pipeline, None)
-    return fit(pipeline, values)
+    _cache.pop((pipeline, version), None)
+    return fit(pipeline, values, version)
 
 
-def describe(pipeline: str) -> Definition:
-    """Ask SageMaker for a pipeline's definition.
+def describe(pipeline: str, version: str | None = None) -> Definition:
+    """Ask SageMaker for the definition of a pipeline, or of one of its versions.
 
     Raises:
-        Rejected: the pipeline does not exist.
+        Rejected: the pipeline, or the version, does not exist.
         botocore.exceptions.ClientError, BotoCoreError: SageMaker can't be asked now.
 
     """
     try:
-        response: Mapping[str, Any] = aws.sagemaker().describe_pipeline(PipelineName=pipeline)
+        response: Mapping[str, Any] = aws.sagemaker().describe_pipeline(PipelineName=pipeline, **pinned(version))
     except ClientError as error:
         details = error.response["Error"]
         if details["Code"] == "ResourceNotFound":
             region = aws.sagemaker().meta.region_name
-            raise Rejected(f"pipeline {pipeline} does not exist in {region}; create it, or fix the trigger") from error
+            named = f"pipeline {pipeline}" if version is None else f"version {version} of pipeline {pipeline}"
+            raise Rejected(f"{named} does not exist in {region}; create it, or fix the trigger") from error
         raise
     return parse(response["PipelineDefinition"])

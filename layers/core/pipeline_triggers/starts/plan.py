@@ -11,6 +11,7 @@ from typing import Any
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.language.values import evaluate, no_execution, no_experiment
 from pipeline_triggers.models import Occurrence, Run, Trigger
+from pipeline_triggers.starts.definition import pinned
 from pipeline_triggers.text import brief
 
 MAX_DEPTH = 10  # of executions, each started by the end of the one before
@@ -119,16 +120,13 @@ def _options(trigger: Trigger, occurrence: Occurrence, token: str) -> dict[str, 
         "SelectedSteps": [{"StepName": step} for step in options.steps],
         "SourcePipelineExecutionArn": value("source_execution", options.source_execution, no_execution),
     }
-    version = options.version
-    by_number = version is not None and version.isdecimal()
     return _given(
         PipelineExecutionDisplayName=_display_name(trigger.id, token, value("display_name", options.display_name)),
         PipelineExecutionDescription=_description(trigger, occurrence, token),
         ParallelismConfiguration=_given(MaxParallelExecutionSteps=options.max_parallel_steps),
         SelectiveExecutionConfig=_given(**selected) if options.steps else None,
-        PipelineVersionId=int(version) if version and by_number else None,
-        PipelineVersionAlias=None if by_number else version,
         MlflowExperimentName=value("mlflow_experiment", options.mlflow_experiment, no_experiment),
+        **pinned(options.version),
     )
 
 

@@ -127,7 +127,7 @@ def _need_time_for_a_page(time_left: TimeLeft) -> None:
 def _checked(run: Run, trigger: Trigger, entry: ledger.Entry) -> tuple[Run, str]:
     """Check a run against the pipeline's definition, and count it; return it with the hour that it was counted in."""
     try:
-        fitting = replace(run, parameters=definition.fit(run.pipeline, run.parameters))
+        fitting = replace(run, parameters=definition.fit(run.pipeline, run.parameters, run.version))
         return fitting, ledger.count(trigger.id, trigger.max_starts)
     except Exception as error:
         ledger.release(entry)
@@ -155,7 +155,7 @@ def _execute_as_defined(checked: Run, run: Run, time_left: TimeLeft, is_held: Is
         return execute(checked, time_left, is_held)
     except Rejected:
         # Perhaps because the definition has changed since it was read.
-        fresh = replace(run, parameters=definition.refit(run.pipeline, run.parameters))
+        fresh = replace(run, parameters=definition.refit(run.pipeline, run.parameters, run.version))
         if fresh == checked:
             raise
         return execute(fresh, time_left, is_held)
