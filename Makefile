@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test unit thorough coverage faults faults-nightly burst guards janitor benchmark check format compile plan deploy build requirements clean
 # The parts of make check, the slow ones first.
-CHECKS := check-transformed check-template check-types check-format check-lint check-imports check-compiled check-reference check-examples
+CHECKS := check-transformed check-template check-types check-format check-lint check-imports check-compiled check-reference check-examples check-workflows
 .PHONY: $(CHECKS)
 
 BIN := .venv/bin
@@ -91,6 +91,7 @@ check-types: ; @$(BIN)/mypy
 check-compiled: ; @$(BIN)/triggers compile --check
 check-template: ; @$(BIN)/sam validate --lint --region eu-central-1
 check-transformed: ; @$(BIN)/python -m tests.tools.templates
+check-workflows: ; @$(BIN)/zizmor --offline --no-progress --quiet --persona=pedantic --min-severity=medium .github
 check-reference: ; @$(BIN)/python -m tests.tools.reference --check
 check-examples: ; @$(BIN)/triggers test
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -47,3 +48,44 @@ def test_setup_refuses_a_python_that_is_too_old(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert f"PYTHON={old} does not work: Python 3.11 or newer with its venv module is required" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+POISONED = """
+on: pull_request_target
+jobs:
+  check:
+    runs-on: ubuntu-24.04
+    permissions: write-all
+    steps:
+      - uses: actions/checkout@v7
+      - run: echo ${{ github.event.pull_request.title }}
+"""
+
+
+def test_workflows_that_a_pull_request_can_abuse_are_found(tmp_path: Path) -> None:
+    """A trigger with secrets for foreign code, every permission, an action that can be moved, an injected command."""
+    workflows = tmp_path / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    (workflows / "poisoned.yml").write_text(POISONED, encoding="utf-8")
+    (command,) = re.findall(r"^check-workflows: ; @\$\(BIN\)/(.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    zizmor, *arguments = command.split()
+    checked = subprocess.run(
+        [str(Path(sys.executable).parent / zizmor), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode
+    for audit in ("dangerous-triggers", "excessive-permissions", "unpinned-uses", "template-injection"):
+        assert f"[{audit}]" in checked.stdout
+
+
+def test_no_workflow_has_permissions_that_no_job_asked_for() -> None:
+    """Each workflow begins with none, so that a job without its own gets none."""
+    for path in WORKFLOWS:
+        workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert workflow["permissions"] == {}, path.name
+        for name, job in workflow["jobs"].items():
+            assert job["permissions"].keys() <= {"contents", "id-token"}, name
+            assert job["permissions"]["contents"] == "read"
