@@ -1,6 +1,6 @@
 # The same commands on a laptop and in CI. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit thorough coverage faults faults-nightly burst guards janitor benchmark check format compile plan deploy build requirements clean
+.PHONY: help setup run test unit thorough coverage faults faults-nightly burst guards janitor verify-aws benchmark check format compile plan deploy build requirements clean
 # The parts of make check, the slow ones first.
 CHECKS := check-transformed check-template check-types check-format check-lint check-imports check-compiled check-reference check-examples check-workflows
 .PHONY: $(CHECKS)
@@ -77,6 +77,10 @@ guards: setup ## remove each guard from the code, and see that a test fails (PAR
 
 janitor: setup ## sweep 10,000 schedules while AWS throttles, and count the calls
 	@$(BIN)/python -m tests.simulation.sweep
+
+verify-aws: setup ## VERIFY_AWS=1: check in your own account what the code assumes of AWS, then remove everything (cents)
+	@$(BIN)/python -m tests.verify_aws $(if $(PROBES),--probes $(PROBES)) $(if $(KEEP),--keep) $(if $(RESUME),--resume) \
+		$(if $(CLEAN),--clean) $(if $(YES),--yes) $(if $(ENDPOINT_CONFIG),--endpoint-config $(ENDPOINT_CONFIG))
 
 benchmark: setup ## measure the cost of 300 triggers
 	@$(BIN)/python -m tests.tools.benchmark

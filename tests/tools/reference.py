@@ -1,4 +1,4 @@
-"""What follows from the code: ``schema.json``'s part on ``when``, the reference's tables, and that of the packages.
+"""What follows from the code: ``schema.json``'s part on ``when``, the tables of the reference and of costs.
 
 ``make format`` runs ``python -m tests.tools.reference``, which writes them; ``--check`` says which are stale.
 """
@@ -17,10 +17,12 @@ from pipeline_triggers.language.lookups import LOOKUPS
 from pipeline_triggers.language.sources import SOURCES
 
 from tests import PROJECT
+from tests.tools import costs
 
 SCHEMA = PROJECT / "layers" / "core" / "pipeline_triggers" / "documents" / "schema.json"
 REFERENCE = PROJECT / "docs" / "triggers.md"
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
+OPERATIONS = PROJECT / "docs" / "operations.md"
 
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -47,6 +49,8 @@ def with_tables(text: str, schema: Schema) -> str:
         "when": lambda: _sources(definitions),
         "lookups": _lookups,
         "packages": _packages,
+        "costs": costs.table,
+        "prices": costs.prices,
     }
     return _TABLE.sub(lambda table: "".join([table[1], *(f"{row}\n" for row in tables[table[2]]()), table[3]]), text)
 
@@ -110,7 +114,10 @@ def main() -> int:
     schema = with_sources(json.loads(SCHEMA.read_text(encoding="utf-8")))
     texts = {
         SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
-        **{path: with_tables(path.read_text(encoding="utf-8"), schema) for path in (REFERENCE, ARCHITECTURE)},
+        **{
+            path: with_tables(path.read_text(encoding="utf-8"), schema)
+            for path in (REFERENCE, ARCHITECTURE, OPERATIONS)
+        },
     }
     stale = [path for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:

@@ -47,7 +47,7 @@ def copy(tmp_path: Path) -> Path:
     """A copy of what the page says to edit, and of what generates the rest."""
     for name in ("layers", "docs", "functions", "tests/tools"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "tests/__init__.py"):
+    for name in ("pyproject.toml", "template.yaml", "tests/__init__.py"):
         shutil.copy(PROJECT / name, tmp_path / name)
     for document in (tmp_path / "layers/triggers").glob("*.yaml"):
         document.unlink()

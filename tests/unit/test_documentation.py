@@ -46,7 +46,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_make_has_the_targets_that_pages_name(page: Path) -> None:
     """Each `make …` is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {match[1] for line in code(page) if (match := re.match(r"(?:\$ )?make ([a-z-]+)", line))}
+    named = {match[1] for line in code(page) if (match := re.match(r"(?:\$ |\w+=\w+ )?make ([a-z-]+)", line))}
     assert named <= targets
 
 

@@ -1,0 +1,104 @@
+"""What a stack costs, from list prices: idle in a month, and for a million events.
+
+AWS's price pages were not within reach: the prices are those that others quote from them, for us-east-1, in US dollars,
+looked up on DATE. Other Regions cost up to a quarter more. Without the free tier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests import PROJECT
+
+DATE = "2026-11-21"
+
+# Dollars: unit → (price, who quotes it and when).
+PRICES = {
+    "EventBridge, million custom or S3 events": (1.00, "wring.co, awsfundamentals.com; S3's taken as opt-in events"),
+    "SQS, million requests": (0.40, "adhdecode.com; a price list of 2020 (gist of allenheltondev)"),
+    "Lambda, million requests": (0.20, "a price list of 2020 (gist of allenheltondev)"),
+    "Lambda, GB-second on arm64": (0.0000133334, "commonly quoted; not seen"),
+    "DynamoDB, million writes": (0.625, "airbyte.com, 2025-07"),
+    "CloudWatch, alarm and month": (0.10, "commonly quoted; not seen"),
+    "CloudWatch, custom metric and month": (0.30, "signoz.io, 2026-02"),
+    "CloudWatch, GB of logs": (0.50, "factualminds.com, 2026-06"),
+}
+
+# Lambda asks each queue five times in parallel, each time for up to 20 seconds; assumed from AWS's descriptions.
+POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
+OUTCOMES = 3  # that a usual trigger has, each a metric of its own
+SECONDS_PER_EVENT = 0.5  # of a function, while AWS answers its four calls; assumed
+GB_OF_LOGS_PER_EVENT = 1e-6  # a verdict and its metric are about a kilobyte
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of a bill."""
+
+    what: str
+    count: float
+    price: str
+
+    @property
+    def dollars(self) -> float:
+        """What it costs."""
+        return self.count * PRICES[self.price][0]
+
+
+def idle(alarms: int, queues: int, triggers: int) -> list[Item]:
+    """Return what a stage costs in a month without events, and the metrics of triggers that had some."""
+    return [
+        Item(f"{alarms} alarms", alarms, "CloudWatch, alarm and month"),
+        Item(f"Lambda asks {queues} empty queues", queues * POLLS_A_MONTH / 1e6, "SQS, million requests"),
+        Item(f"metrics of {triggers} active triggers", triggers * OUTCOMES, "CloudWatch, custom metric and month"),
+    ]
+
+
+def million(*, started: bool, memory: int) -> list[Item]:
+    """Return what a million S3 uploads that match a trigger cost, each in an invocation of its own at worst."""
+    items = [
+        Item("S3's events to EventBridge", 1, "EventBridge, million custom or S3 events"),
+        Item("send, receive, delete", 3, "SQS, million requests"),
+        Item("invocations", 1, "Lambda, million requests"),
+        Item("their logs", GB_OF_LOGS_PER_EVENT * 1e6, "CloudWatch, GB of logs"),
+    ]
+    if started:
+        seconds = 1e6 * SECONDS_PER_EVENT * memory / 1024
+        items += [
+            Item("their time", seconds, "Lambda, GB-second on arm64"),
+            Item("the ledger: begin, count, record", 3, "DynamoDB, million writes"),
+        ]
+    return items
+
+
+def stage() -> tuple[int, int, int]:
+    """Return the numbers of alarms and of queues with a function, and the usual function's memory in MB."""
+    text = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    memory = text.partition("    MemorySize: ")[2].partition("\n")[0]
+    return text.count("Type: AWS::CloudWatch::Alarm\n"), text.count("Type: AWS::Serverless::Function\n"), int(memory)
+
+
+def table() -> Iterator[str]:
+    """Return the costs as rows of a Markdown table."""
+    alarms, queues, memory = stage()
+    sums = {
+        "a month without events, for each stage": idle(alarms, queues, 0),
+        "the same with ten active triggers": idle(alarms, queues, 10),
+        "a million uploads that match no rule": million(started=False, memory=memory)[:1],
+        "a million uploads that the handler filters": million(started=False, memory=memory),
+        "a million uploads that start": million(started=True, memory=memory),
+    }
+    yield "| what | US dollars | of which |"
+    yield "| --- | --- | --- |"
+    for what, items in sums.items():
+        parts = ", ".join(f"{item.what} {item.dollars:.2f}" for item in items if item.count)
+        yield f"| {what} | {sum(item.dollars for item in items):.2f} | {parts} |"
+
+
+def prices() -> Iterator[str]:
+    """Return the prices as rows of a Markdown table."""
+    yield "| price of | US dollars | quoted by |"
+    yield "| --- | --- | --- |"
+    for what, (dollars, source) in PRICES.items():
+        yield f"| {what} | {dollars:.10f}".rstrip("0").rstrip(".") + f" | {source} |"

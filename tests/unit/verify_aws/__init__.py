@@ -1,0 +1,1 @@
+"""The logic of ``make verify-aws``: judgements, report and clean-up."""

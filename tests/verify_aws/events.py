@@ -1,0 +1,269 @@
+"""Probes of events: S3, CloudTrail, model packages, Scheduler, direct rules, endpoints."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from pipeline_triggers.account.home import Home
+from pipeline_triggers.errors import PipelineTriggersError
+from pipeline_triggers.events import eventbridge
+from pipeline_triggers.janitor import cleanups
+
+from tests.verify_aws.account import NAME, SOURCE, Account, NotSeen, error_of
+from tests.verify_aws.probe import Answers, Probe
+
+# A space, a plus, a percent sign, quotes, another script: what an encoding would change.
+KEY = "in/a b+c%20d/ü\"'.csv"
+PART = b"0" * 5 * 1024 * 1024
+
+
+def _uploads(account: Account) -> Answers:
+    bucket, s3 = account.bucket(), account.client("s3")
+    queue = account.listen("uploads", {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}})
+    # EventBridge learns of the bucket and the rule within minutes.
+    account.sleep(300)
+    s3.put_object(Bucket=bucket, Key=f"put/{KEY}", Body=b"1")
+    s3.copy_object(Bucket=bucket, Key=f"copy/{KEY}", CopySource={"Bucket": bucket, "Key": f"put/{KEY}"})
+    upload = s3.create_multipart_upload(Bucket=bucket, Key=f"multipart/{KEY}")["UploadId"]
+    same = {"Bucket": bucket, "Key": f"multipart/{KEY}", "UploadId": upload}
+    part = s3.upload_part(**same, PartNumber=1, Body=PART)
+    s3.complete_multipart_upload(**same, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key=f"versioned/{KEY}", Body=b"1")
+    ways = ("put", "copy", "multipart", "versioned")
+    found: Answers = {}
+    while len(found) < len(ways):
+        event = account.next_event(queue, lambda event: _key(event).partition("/")[0] in ways, 600)
+        found[_key(event).partition("/")[0]] = event
+    return found
+
+
+def _key(event: Any) -> str:
+    return str(event["detail"]["object"]["key"])
+
+
+def _uploads_difference(answers: Answers) -> str | None:
+    reasons = {
+        "put": "PutObject",
+        "copy": "CopyObject",
+        "multipart": "CompleteMultipartUpload",
+        "versioned": "PutObject",
+    }
+    for way, reason in reasons.items():
+        detail = answers[way]["detail"]
+        if _key(answers[way]) != f"{way}/{KEY}":
+            return f"the key is not as it was written: {_key(answers[way])}"
+        if detail["reason"] != reason:
+            return f"the reason of {way} is {detail['reason']}"
+        if not detail["object"].get("sequencer"):
+            return f"{way} has no sequencer"
+    if not answers["versioned"]["detail"]["object"].get("version-id"):
+        return "an object of a versioned bucket has no version-id"
+    return None
+
+
+def _deletion(account: Account) -> Answers:
+    pipeline = account.pipeline("-deleted")
+    pattern = {"source": ["aws.sagemaker"], "detail": {"eventName": ["DeletePipeline"]}}
+    queue = account.listen("deletions", pattern)
+    account.sleep(60)
+    account.client("sagemaker").delete_pipeline(PipelineName=pipeline, ClientRequestToken=uuid.uuid4().hex)
+    home = {"partition": account.partition, "account": account.id, "region": account.region}
+    event = account.next_event(queue, lambda event: pipeline in json.dumps(event), 1200)
+    return {"pipeline": pipeline, "home": home, "event": event}
+
+
+def _deletion_difference(answers: Answers) -> str | None:
+    try:
+        deleted = cleanups.deleted_pipeline(answers["event"], Home(**answers["home"]))
+    except PipelineTriggersError as error:
+        return f"the janitor does not read the record: {error}"
+    return None if deleted.name == answers["pipeline"] else f"the janitor reads the pipeline {deleted.name}"
+
+
+def _model_package(account: Account) -> Answers:
+    sagemaker = account.client("sagemaker")
+    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Model Package State Change"]}
+    queue = account.listen("packages", pattern)
+    sagemaker.create_model_package_group(ModelPackageGroupName=NAME)
+    package = sagemaker.create_model_package(
+        ModelPackageGroupName=NAME, ModelApprovalStatus="PendingManualApproval", ModelPackageDescription="a probe"
+    )["ModelPackageArn"]
+    sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Rejected")
+    rejected = lambda event: event["detail"].get("ModelApprovalStatus") == "Rejected"  # noqa: E731
+    return {"event": account.next_event(queue, rejected, 600)}
+
+
+def _model_package_difference(answers: Answers) -> str | None:
+    occurrence = eventbridge.read(answers["event"], "model_package")
+    if occurrence.identity[0] == "event":
+        return "the event has no LastModifiedTime, so repeated events of one approval count as several"
+    return None
+
+
+CONTEXT = ("scheduled-time", "execution-id", "attempt-number", "schedule-arn")
+
+
+def _scheduler(account: Account) -> Answers:
+    url, queue = account.queue("scheduled")
+    dead_url, dead = account.queue("undelivered")
+    allowed = {"Effect": "Allow", "Action": ["sqs:SendMessage", "sagemaker:StartPipelineExecution"], "Resource": "*"}
+    role = account.role("scheduler", "scheduler", [allowed])
+    account.sleep(15)
+    target = {"RoleArn": role, "DeadLetterConfig": {"Arn": dead}}
+    text = json.dumps({name: f"<aws.scheduler.{name}>" for name in CONTEXT})
+    account.schedule("context", {**target, "Arn": queue, "Input": text})
+    account.schedule("missing", {**target, "Arn": account.arn("sagemaker", f"pipeline/{NAME}-missing")})
+    answers: Answers = {"context": account.next_event(url, lambda _: True, 300)}
+    sqs = account.client("sqs")
+
+    def undelivered() -> Any:
+        received = sqs.receive_message(QueueUrl=dead_url, MessageAttributeNames=["All"]).get("Messages", [])
+        return received[0].get("MessageAttributes", {}) if received else None
+
+    try:
+        answers["missing_pipeline"] = account.wait_for("the dead letter", undelivered, 600)[0]
+    except NotSeen as error:
+        answers["missing_pipeline"] = {"not_seen": str(error)}
+    return answers
+
+
+def _scheduler_difference(answers: Answers) -> str | None:
+    unfilled = [name for name in CONTEXT if not answers["context"][name] or "<" in answers["context"][name]]
+    if unfilled:
+        return f"Scheduler does not fill in {', '.join(unfilled)}"
+    if "ERROR_CODE" not in answers["missing_pipeline"]:
+        return "a schedule of a missing pipeline has no dead letter with ERROR_CODE after ten minutes"
+    return None
+
+
+def _direct_rule(account: Account) -> Answers:
+    pipeline, events = account.pipeline(), account.client("events")
+    role = account.role(
+        "direct", "events", [{"Effect": "Allow", "Action": "sagemaker:StartPipelineExecution", "Resource": "*"}]
+    )
+    _, dead = account.queue("direct")
+    events.put_rule(Name=f"{NAME}-direct", EventPattern=json.dumps({"source": [SOURCE], "detail-type": ["direct"]}))
+    parameters = [
+        {"Name": "With_underscore", "Value": "$.detail.present"},
+        {"Name": "Text", "Value": "$.detail.missing"},
+    ]
+    target = {
+        "Id": "pipeline",
+        "Arn": account.arn("sagemaker", f"pipeline/{pipeline}"),
+        "RoleArn": role,
+        "DeadLetterConfig": {"Arn": dead},
+        "SageMakerPipelineParameters": {"PipelineParameterList": parameters},
+    }
+    refusal = error_of(events.put_targets, Rule=f"{NAME}-direct", Targets=[target])
+    if refusal:
+        return {"put_targets": refusal}
+    account.sleep(60)
+    before = len(_executions(account, pipeline))
+    detail = json.dumps({"present": "here"})
+    events.put_events(Entries=[{"Source": SOURCE, "DetailType": "direct", "Detail": detail}])
+
+    def new() -> list[str] | None:
+        found = _executions(account, pipeline)
+        return found if len(found) > before else None
+
+    try:
+        started = account.wait_for("the direct execution", new, 600)[0][0]
+    except NotSeen as error:
+        return {"put_targets": {}, "execution": str(error)}
+    listed = account.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=started)
+    return {"put_targets": {}, "parameters": {one["Name"]: one["Value"] for one in listed["PipelineParameters"]}}
+
+
+def _executions(account: Account, pipeline: str) -> list[str]:
+    listed = account.client("sagemaker").list_pipeline_executions(
+        PipelineName=pipeline, SortBy="CreationTime", SortOrder="Descending", MaxResults=100
+    )
+    return [one["PipelineExecutionArn"] for one in listed["PipelineExecutionSummaries"]]
+
+
+def _direct_rule_difference(answers: Answers) -> str | None:
+    if answers["put_targets"]:
+        return f"EventBridge refuses a parameter's name with _: {answers['put_targets']['message']}"
+    if "parameters" in answers:
+        return f"a missing path started the pipeline, with {answers['parameters']}"
+    return None
+
+
+def _endpoint(account: Account) -> Answers:
+    if not account.endpoint_config:
+        raise NotSeen("it costs an endpoint: name a configuration with ENDPOINT_CONFIG=…")
+    sagemaker = account.client("sagemaker")
+    types = ["SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"]
+    queue = account.listen("endpoints", {"source": ["aws.sagemaker"], "detail-type": types})
+    sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=account.endpoint_config)
+    in_service = lambda event: "SERVICE" in str(event["detail"].get("EndpointStatus", "")).upper()  # noqa: E731
+    return {"event": account.next_event(queue, in_service, 1800)}
+
+
+def _endpoint_difference(answers: Answers) -> str | None:
+    occurrence = eventbridge.read(answers["event"], "endpoint")
+    status = occurrence.bindings["endpoint"]["status"]
+    if status != "InService":
+        return f"the status is read as {status}"
+    return "the event does not say when its state changed" if occurrence.identity[0] == "event" else None
+
+
+PROBES = [
+    Probe(
+        "H",
+        "What are key, reason and sequencer of S3's events for a put, a copy, a multipart upload and a version?",
+        "Keys are raw; PutObject, CopyObject, CompleteMultipartUpload; each has a sequencer, a version its version-id.",
+        "language/sources/s3.py",
+        "Decode keys if they are encoded; take another identity if there is no sequencer.",
+        _uploads,
+        _uploads_difference,
+    ),
+    Probe(
+        "I",
+        "What does CloudTrail's record of DeletePipeline look like, as EventBridge delivers it?",
+        "detail.requestParameters.pipelineName is the name; the janitor reads it.",
+        "janitor/cleanups.py (deleted_pipeline), template.yaml (JanitorDeletedRule)",
+        "Read the field where it is; without a trail nothing comes, and only the sweep finds orphans.",
+        _deletion,
+        _deletion_difference,
+    ),
+    Probe(
+        "J",
+        "Do the events of a model package have LastModifiedTime?",
+        "They do: it tells one approval from the next.",
+        "language/sources/model_package.py",
+        "Without it, describe the package, or take the event's id for the identity.",
+        _model_package,
+        _model_package_difference,
+    ),
+    Probe(
+        "K",
+        "Does Scheduler fill in its context attributes, and what becomes of a schedule of a missing pipeline?",
+        "It fills them in; a schedule that can't start goes to the dead-letter queue with ERROR_CODE.",
+        "compile/targets.py, operations/redrive.py",
+        "Where the scheduled time is missing, schedules need another identity.",
+        _scheduler,
+        _scheduler_difference,
+    ),
+    Probe(
+        "L",
+        "Does a direct rule take a parameter whose name has _, and what if a path is missing from the event?",
+        "It takes the name; with a missing path the pipeline does not start.",
+        "documents/direct.py",
+        "Refuse _ in the parameters of direct rules; document what a missing path becomes.",
+        _direct_rule,
+        _direct_rule_difference,
+    ),
+    Probe(
+        "Q",
+        "What do the events of an endpoint look like?",
+        "EndpointStatus is IN_SERVICE, or spelt otherwise with the same letters; LastModifiedTime tells changes apart.",
+        "language/sources/endpoint.py",
+        "Read the status as it comes.",
+        _endpoint,
+        _endpoint_difference,
+    ),
+]
