@@ -1,0 +1,149 @@
+"""The functions' roles: each grant is for a call that the function's code makes, and each call is granted.
+
+The calls are read from the code, so a new call, a new function and a new grant are looked at without a change here.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import grimp
+import pytest
+from botocore import xform_name
+from pipeline_triggers.language.lookups import LOOKUPS
+from pipeline_triggers.language.sources import HANDLERS, SOURCES
+
+from tests.tools.iam import as_list
+from tests.tools.templates import with_parameters
+
+ALL_FEATURES = with_parameters(NotificationTopic="arn:aws:sns:eu-central-1:123456789012:reports")
+FUNCTIONS = {name: one for name, one in ALL_FEATURES.items() if one["Type"] == "AWS::Lambda::Function"}
+
+# What Lambda does with the function's role.
+BY_LAMBDA = {
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+}
+
+# Calls that IAM knows under other names, or that need no grant.
+OTHER_NAMES = {
+    "dynamodb:TransactWriteItems": {
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+    },
+    "s3:HeadObject": {"s3:GetObject"},
+    "sqs:SendMessageBatch": {"sqs:SendMessage"},
+    "sts:GetCallerIdentity": set(),
+}
+
+# Methods of something else with the name of a call.
+NOT_CALLS = {
+    "events:DescribeEndpoint",
+    "sagemaker:Search",  # of regular expressions
+    "scheduler:ListTagsForResource",
+    "sns:ListTagsForResource",
+}
+
+# Granted by the compiled stack, on what the documents name.
+GRANTS = [
+    *(grant for lookup in LOOKUPS.values() for grant in lookup.grants),
+    *(grant for source in SOURCES.values() for grant in source.grants),
+]
+BY_DOCUMENTS = {"sagemaker:StartPipelineExecution", "sagemaker:ListPipelineExecutions"} | {
+    action for grant in GRANTS for action in grant.actions
+}
+
+# What only others call in the modules that functions share: triggers restore reads the snapshots, on_batch writes lists
+# and manifests and moves many items, and only the triggers' handlers let events join.
+BY_OTHERS = {
+    "JanitorFunction": {"dynamodb:Query", "dynamodb:Scan"},
+    "OnBatchFunction": {"dynamodb:ConditionCheckItem"},
+    **{f"{handler}Function": {"dynamodb:BatchWriteItem", "s3:PutObject"} for handler in HANDLERS},
+}
+
+
+@cache
+def methods() -> dict[str, set[str]]:
+    """Return the calls of the services in use by the names of boto3's methods."""
+    session = botocore.session.get_session()
+    found: dict[str, set[str]] = {}
+    for service in ("cloudformation", "dynamodb", "events", "s3", "sagemaker", "scheduler", "sns", "sqs", "sts"):
+        for operation in session.get_service_model(service).operation_names:
+            found.setdefault(xform_name(operation), set()).add(f"{service}:{operation}")
+    return found
+
+
+@cache
+def graph() -> Any:
+    """Return which module imports which."""
+    return grimp.build_graph("functions", "pipeline_triggers")
+
+
+@cache
+def calls_of(module: str) -> frozenset[str]:
+    """Return the calls whose methods a module names."""
+    spec = importlib.util.find_spec(module)
+    assert spec
+    assert spec.origin
+    names = set()
+    for node in ast.walk(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # get_paginator("list_rules")
+            names.add(node.value)
+    return frozenset(call for name in names for call in methods().get(name, ()))
+
+
+def needed(function: str) -> set[str]:
+    """Return the actions that a function's role needs in the template."""
+    handler = f"functions.{FUNCTIONS[function]['Properties']['Handler'].partition('.')[0]}"
+    modules = graph().find_upstream_modules(handler) | {handler}
+    calls = {call for module in modules for call in calls_of(module)} - NOT_CALLS
+    actions = {action for call in calls for action in OTHER_NAMES.get(call, {call})}
+    if function != "JanitorFunction":
+        actions -= BY_DOCUMENTS | {"sagemaker:DescribePipeline"}
+    return BY_LAMBDA | (actions - BY_OTHERS.get(function, set()))
+
+
+def statements(function: str) -> list[dict[str, Any]]:
+    """Return the statements of a function's role."""
+    role = FUNCTIONS[function]["Properties"]["Role"]["Fn::GetAtt"][0]
+    policies = ALL_FEATURES[role]["Properties"]["Policies"]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_is_granted_exactly_what_its_function_calls(function: str) -> None:
+    """A grant that is taken out is missing here, and a grant that nothing uses is too much."""
+    granted = {action for statement in statements(function) for action in as_list(statement["Action"])}
+    assert granted == needed(function)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_reaches_its_function_s_own_resources_only(function: str) -> None:
+    """Queues, tables, bus and bucket are those that the function's environment names, and its log group."""
+    properties = FUNCTIONS[function]["Properties"]
+    own = {value["Ref"] for value in properties["Environment"]["Variables"].values() if isinstance(value, dict)}
+    own.add(properties["LoggingConfig"]["LogGroup"]["Ref"])
+    for statement in statements(function):
+        for resource in as_list(statement["Resource"]):
+            if isinstance(resource, dict) and "Fn::GetAtt" in resource:
+                assert resource["Fn::GetAtt"][0] in own, statement
+
+
+def test_a_call_that_is_not_granted_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that begins to read a table by query needs a grant for that."""
+    original = calls_of("pipeline_triggers.starts.ledger")
+    changed = {"pipeline_triggers.starts.ledger": original | {"dynamodb:Query"}}
+    monkeypatch.setitem(globals(), "calls_of", lambda module: changed.get(module) or frozenset[str]())
+    assert "dynamodb:Query" in needed("OnEventFunction")
