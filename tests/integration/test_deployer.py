@@ -6,6 +6,7 @@ makes with the deployer's rights; ``tests/unit/test_policies.py`` compares these
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def pattern(aws: LocalAws) -> str:
     return str(rule["EventPattern"])
 
 
+def create_key(aws: LocalAws) -> str:
+    """Create a customer-managed key, and return its ARN."""
+    return str(aws.client("kms").create_key()["KeyMetadata"]["Arn"])
+
+
+def create_boundary(aws: LocalAws) -> str:
+    """Create a permissions boundary that allows everything, and return its ARN."""
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    return str(aws.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"])
+
+
 def test_the_documented_policies_deploy_change_and_delete_the_stack(
     aws: LocalAws, new_project: Callable[[], Project]
 ) -> None:
@@ -52,7 +65,8 @@ def test_the_documented_policies_deploy_change_and_delete_the_stack(
     (project.path / "empty.yaml").write_text(EMPTY, encoding="utf-8")
     # As an administrator does once: the bucket for artifacts is sam's own.
     aws.sam("deploy", "--template-file", "empty.yaml", "--stack-name", "empty", "--resolve-s3", project=project.path)
-    deployer = aws.as_role("deployer", POLICIES / "deployer-1.json", POLICIES / "deployer-2.json")
+    names = ("deployer-1", "deployer-2", "deployer-options")
+    deployer = aws.as_role("deployer", *(POLICIES / f"{name}.json" for name in names))
     planner = aws.as_role("planner", POLICIES / "plan.json")
 
     project.compile(ONE.format(prefix="before"))
@@ -66,8 +80,14 @@ def test_the_documented_policies_deploy_change_and_delete_the_stack(
 
     project.compile(ONE.format(prefix="after"))
     template = aws.build(STACK, project.path)
-    deployer.deploy(STACK, template, "Stage=dev", project=project.path)
+    key, boundary = create_key(aws), create_boundary(aws)
+    deployer.deploy(STACK, template, f"KmsKeyArn={key}", f"PermissionsBoundary={boundary}", project=project.path)
     assert "after/" in pattern(aws)
+    queue = aws.physical_id(STACK, "OnEventQueue")
+    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert attributes["KmsMasterKeyId"] == key
+    role = aws.client("iam").get_role(RoleName=aws.physical_id(STACK, "OnEventRole"))["Role"]
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
 
     cloudformation = deployer.client("cloudformation")
     cloudformation.delete_stack(StackName=STACK)

@@ -324,6 +324,12 @@ GUARDS: tuple[Guard, ...] = (
         ("tests/unit/starts/test_definition.py::test_a_definition_that_changed_is_looked_at_again",),
     ),
     Guard(
+        "pinned version: values are held against its own definition",
+        "starts.definition:pinned",
+        returns("{}"),
+        ("tests/unit/starts/test_definition.py::test_each_version_is_remembered_with_its_own_definition",),
+    ),
+    Guard(
         "stale definition: what SageMaker refuses is looked at again",
         "starts.start:_execute_as_defined",
         always("fresh", "checked"),
