@@ -22,7 +22,8 @@ PROBES = [*executions.PROBES, *events.PROBES, *deployment.PROBES]
 
 def verify(account: Account, probes: list[Probe], directory: Path, *, keeps: bool = False) -> list[Finding]:
     """Remove what an earlier run left, run the probes, and remove everything, however this ends."""
-    clean_up(account) if not account.resumes else None
+    if not account.resumes:
+        clean_up(account)
     try:
         findings = list(_findings(account, probes))
         report.write(findings, account, directory)

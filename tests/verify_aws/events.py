@@ -92,7 +92,10 @@ def _model_package(account: Account) -> Answers:
         ModelPackageGroupName=NAME, ModelApprovalStatus="PendingManualApproval", ModelPackageDescription="a probe"
     )["ModelPackageArn"]
     sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Rejected")
-    rejected = lambda event: event["detail"].get("ModelApprovalStatus") == "Rejected"  # noqa: E731
+
+    def rejected(event: Any) -> bool:
+        return bool(event["detail"].get("ModelApprovalStatus") == "Rejected")
+
     return {"event": account.next_event(queue, rejected, 600)}
 
 
@@ -199,7 +202,10 @@ def _endpoint(account: Account) -> Answers:
     types = ["SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"]
     queue = account.listen("endpoints", {"source": ["aws.sagemaker"], "detail-type": types})
     sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=account.endpoint_config)
-    in_service = lambda event: "SERVICE" in str(event["detail"].get("EndpointStatus", "")).upper()  # noqa: E731
+
+    def in_service(event: Any) -> bool:
+        return "SERVICE" in str(event["detail"].get("EndpointStatus", "")).upper()
+
     return {"event": account.next_event(queue, in_service, 1800)}
 
 

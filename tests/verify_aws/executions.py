@@ -122,9 +122,12 @@ def _throttle(account: Account, pipeline: str) -> Answers:
     """Return SageMaker's refusal of too many calls at once; nothing when it refused none."""
     sagemaker = account.client("sagemaker")
     calls = round(CALLS_UNTIL_THROTTLED * account.pace) or 1
+
+    def describe(_: int) -> Answers:
+        return error_of(sagemaker.describe_pipeline, PipelineName=pipeline)
+
     with ThreadPoolExecutor(20) as threads:
-        one = lambda _: error_of(sagemaker.describe_pipeline, PipelineName=pipeline)  # noqa: E731
-        return next((refusal for refusal in threads.map(one, range(calls)) if refusal), {})
+        return next((refusal for refusal in threads.map(describe, range(calls)) if refusal), {})
 
 
 def _spellings_difference(answers: Answers) -> str | None:
@@ -147,8 +150,11 @@ def _status_event(account: Account) -> Answers:
     queue = account.listen("statuses", pattern)
     description = f"depth 3, identity {uuid.uuid4().hex}"
     execution = account.start(pipeline, uuid.uuid4().hex, description)
-    same = lambda event: event["detail"]["pipelineExecutionArn"].lower() == execution.lower()  # noqa: E731
-    return {"sent": description, "event": account.next_event(queue, same, 600)}
+
+    def concerns(event: Any) -> bool:
+        return bool(event["detail"]["pipelineExecutionArn"].lower() == execution.lower())
+
+    return {"sent": description, "event": account.next_event(queue, concerns, 600)}
 
 
 def _status_event_difference(answers: Answers) -> str | None:

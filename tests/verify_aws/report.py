@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.tools import costs
 from tests.verify_aws.account import Account
-from tests.verify_aws.probe import Finding, Result
+from tests.verify_aws.probe import Finding, Probe, Result
 
-# Upper bounds: the dearest request of those that probes make (S3's PUT), and the stack's alarms for a day.
-DOLLARS_PER_CALL, DOLLARS_PER_ALARM_AND_DAY, ALARMS = 0.0054 / 1000, 0.10 / 30, 12
+# An upper bound: the dearest request of those that probes make is S3's PUT.
+DOLLARS_PER_CALL = 0.0054 / 1000
 
 BEFORE = (
     "It costs a few cents: requests, and the stack's alarms for the time that they exist. Nothing else is left running."
@@ -18,8 +19,9 @@ BEFORE = (
 
 
 def dollars(calls: int) -> float:
-    """Return what a run has cost at most, as far as its requests and the stack's alarms say."""
-    return calls * DOLLARS_PER_CALL + ALARMS * DOLLARS_PER_ALARM_AND_DAY
+    """Return what a run has cost at most, as far as its requests and a day of the stack's alarms say."""
+    alarms, queues, _ = costs.stage()
+    return calls * DOLLARS_PER_CALL + sum(item.dollars for item in costs.idle(alarms, queues, 0)) / 30
 
 
 def markdown(findings: Iterable[Finding], where: str) -> str:
@@ -32,9 +34,19 @@ def markdown(findings: Iterable[Finding], where: str) -> str:
         probe = finding.probe
         lines += [f"## {probe.letter}: {finding.result}", "", probe.question, ""]
         lines += [f"- Assumed: {probe.assumption}", f"- Code: {probe.code}"]
-        lines += [f"- Seen on {finding.seen_at:%Y-%m-%d}: {finding.reason or 'as assumed'}"]
+        seen = f"Seen on AWS on {finding.seen_at:%Y-%m-%d}"
+        lines += [f"- {'Not seen' if finding.result == Result.NOT_SEEN else seen}: {finding.reason or 'as assumed'}"]
         lines += [f"- To do: {probe.consequence}"] if finding.result == Result.DIFFERS else []
         lines += [""]
+    return "\n".join(lines)
+
+
+def unseen(probes: Iterable[Probe]) -> str:
+    """Write the page for as long as nobody has run the probes."""
+    lines = ["# Assumed of AWS", "", "Nobody has run `make verify-aws` yet, which looks at these in an account.", ""]
+    for probe in sorted(probes, key=lambda probe: probe.letter):
+        lines += [f"## {probe.letter}: assumed", "", probe.question, ""]
+        lines += [f"- Assumed: {probe.assumption}", f"- Code: {probe.code}", f"- If not: {probe.consequence}", ""]
     return "\n".join(lines)
 
 
