@@ -209,9 +209,38 @@ def test_either_event_of_several_sources_may_be_the_first(tmp_path: Path) -> Non
         assert problems(tmp_path, HEAD + collect + f'    parameters: {{A: "{guarded}"}}\n') == []
 
 
+def test_the_names_of_parts_fit_into_one_item(tmp_path: Path) -> None:
+    """A thousand names of 64 letters are fine, unless each letter takes three bytes."""
+    for letter, found in (("a", []), ("€", ["has names of 186000 bytes; a batch holds 100000, so shorten them"])):
+        names = ", ".join(f"{number:03}{letter * 61}" for number in range(1000))
+        fields = f'part: "{REGION}", expect: [{names}], {DEADLINE}'
+        text = HEAD + UPLOAD + f"    collect: {{{fields}}}\n"
+        expected = [f"churn.yaml:8: triggers.retrain.collect.expect: {message}" for message in found]
+        assert problems(tmp_path, text) == expected
+
+
+def test_a_manifest_is_of_one_bucket(tmp_path: Path) -> None:
+    """Uploads that a topic reports may be in any bucket, and other sources have no objects at all."""
+    uses = '    start: churn-training\n    parameters: {A: "{% $batch.manifest %}"}\n'
+    topic = "sns: {topic: 'arn:aws:sns:eu-central-1:123456789012:uploads'}"
+    for when, refused_ in (
+        ("s3: {bucket: raw}", False),
+        (topic, True),
+        ("all: {a: {s3: {bucket: raw, key: a}}, b: {s3: {bucket: raw, key: b}}}", False),
+        ("all: {a: {s3: {bucket: raw}}, b: {s3: {bucket: other}}}", True),
+        ("all: {a: {s3: {bucket: raw}}, b: {model_package: {approval: approved}}}", True),
+    ):
+        deadline = DEADLINE if when.startswith("all") else ""
+        found = problems(tmp_path, HEAD + f"    when: {{{when}}}\n    collect: {{{deadline}}}\n{uses}")
+        assert ["uses $batch.manifest, which a complete batch does not have" in problem for problem in found] == (
+            [True] if refused_ else []
+        )
+
+
 LIMITS = [
     ("churn-a: {}", "limits.churn-a: is empty; fill it in: What a pipeline allows"),
     ("churn-a: {max_running: 0}", "limits.churn-a.max_running: is '0'; write a whole number, 1 or more"),
+    ("churn-a: {max_per_day: 5001}", "limits.churn-a.max_per_day: is 5001; write 5000 at most, or leave it out"),
     ("churn-a: {min_interval: soon}", "limits.churn-a.min_interval: is 'soon'; write a whole number of minutes, hours"),
     ("churn-a: {max_runing: 1}", "limits.churn-a.max_runing: is not a known field; did you mean max_running?"),
     ("ltv: {max_running: 1}", "limits.ltv: this file may not start ltv; add it to pipelines (churn-*)"),

@@ -80,6 +80,10 @@ def test_expect_gives_the_names_of_parts_or_their_number(written: Any, expected:
     [
         ("{% 0 %}", "expects 0 parts; a batch expects 1 to 1000"),
         ("{% 1001 %}", "expects 1001 parts; a batch expects 1 to 1000"),
+        (
+            "{% $map([1..1000], function($n) {$pad($string($n), 60, '€')}) %}",
+            "whose names have 174214 bytes",
+        ),
         ("{% 1.5 %}", "gives 1.5, which is neither names of parts nor how many there are"),
         ("{% true %}", "gives True, which is neither names of parts nor how many there are"),
         ("{% ['', 'b'] %}", "is empty on this event"),

@@ -36,7 +36,10 @@ def batch_samples(trigger: Trigger, events: Mapping[str, Occurrence | None]) -> 
     joins = expect is not None or (trigger.collect is not None and trigger.collect.part is not None)
     names = expect if isinstance(expect, tuple) else _PARTS[: expect or 3] if joins else ()
     variables = [_variables(event) for event in events.values()]
-    uris = [str(bound["object"]["uri"]) for bound in variables if "object" in bound]
+    views = trigger.views()
+    uploads = [view for view in views if view.when.source == "s3"]
+    uris = [str(event.bindings["object"]["uri"]) for view in uploads if (event := events.get(view.part))]
+    in_one_bucket = len(uploads) == len(views) and len({view.when.fields["bucket"] for view in uploads}) == 1
     whole = View(
         id=_ID,
         by=by,
@@ -49,7 +52,7 @@ def batch_samples(trigger: Trigger, events: Mapping[str, Occurrence | None]) -> 
         first=variables[0],
         last=variables[-1],
         depth=0,
-        manifest=f"{_FOLDER}manifest.json" if len(uris) == 1 else "",
+        manifest=f"{_FOLDER}manifest.json" if in_one_bucket else "",
         events=f"{_FOLDER}events.jsonl",
     )
     one = {"count": 1, "parts": names[:1], "first": variables[-1], "missing": _missing(expect, names[:1])}

@@ -14,7 +14,7 @@ from pipeline_triggers.documents.durations import seconds
 from pipeline_triggers.documents.schema_check import schema
 from pipeline_triggers.documents.section import Section
 from pipeline_triggers.language import values
-from pipeline_triggers.language.batch_values import MAX_EVENTS, MAX_EXPECTED
+from pipeline_triggers.language.batch_values import MAX_EVENTS, MAX_EXPECTED, MAX_EXPECTED_BYTES
 from pipeline_triggers.language.sources import takes_requests
 from pipeline_triggers.models import ALL, Collect, Occurrence, Part, When
 from pipeline_triggers.text import brief, did_you_mean
@@ -108,6 +108,9 @@ def _expect_problem(expect: str | list[str]) -> str | None:
     """Say why no batch can ever have what a literal ``expect`` names, or None."""
     if isinstance(expect, list):
         twice = [name for name in expect if expect.count(name) > 1]
+        size = sum(len(name.encode()) for name in expect)
+        if size > MAX_EXPECTED_BYTES:
+            return f"has names of {size} bytes; a batch holds {MAX_EXPECTED_BYTES}, so shorten them"
         return f"names {brief(twice[0])} twice; name each part once" if twice else None
     if expect.isdecimal():
         return None if 1 <= int(expect) <= MAX_EXPECTED else f"is {expect}; a batch expects 1 to {MAX_EXPECTED} parts"

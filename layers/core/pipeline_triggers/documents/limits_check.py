@@ -13,6 +13,9 @@ from pipeline_triggers.errors import Problem
 from pipeline_triggers.language.stages import Stages, resolve
 from pipeline_triggers.models import Limits
 
+# The time of each start of a day is kept in one item of the table, which has 400 KB at most.
+MAX_PER_DAY = 5000
+
 
 class Limited(NamedTuple):
     """The limits that a document gives a pipeline, whose name is as the document writes it."""
@@ -28,6 +31,9 @@ def read_limits(section: Section, allowed: Allowed) -> Iterator[Limited]:
     for name, fields in raw.items():
         path = ("limits", name)
         check_names(section, path, section.by_stage(path, name), allowed)
+        if int(fields.get("max_per_day", 1)) > MAX_PER_DAY:
+            message = f"is {fields['max_per_day']}; write {MAX_PER_DAY} at most, or leave it out"
+            section.problem((*path, "max_per_day"), message)
         limits = Limits(
             max_running=int(fields["max_running"]) if "max_running" in fields else None,
             min_interval=seconds(fields["min_interval"]) if "min_interval" in fields else None,

@@ -17,6 +17,7 @@ from pipeline_triggers.models import Deadline, Occurrence, Trigger
 MAX_BY_LENGTH = 256  # characters
 MAX_PART_LENGTH = 64  # characters
 MAX_EXPECTED = 1000  # parts of a batch, and batches of a deadline
+MAX_EXPECTED_BYTES = 100_000  # of the names of parts, as the item of an open batch holds them twice
 MAX_EVENTS = 100_000  # of a batch
 
 # The fields of ``$batch`` that it always has; the others are left out where they are empty.
@@ -78,6 +79,8 @@ def expected(source: str, value: Any) -> tuple[str, ...] | int:
     count = parts if isinstance(parts, int) else len(parts)
     if not 1 <= count <= MAX_EXPECTED:
         raise Rejected(f"{source} expects {count} parts; a batch expects 1 to {MAX_EXPECTED}")
+    if not isinstance(parts, int) and (size := sum(len(name.encode()) for name in parts)) > MAX_EXPECTED_BYTES:
+        raise Rejected(f"{source} expects parts whose names have {size} bytes; a batch holds {MAX_EXPECTED_BYTES}")
     return parts
 
 
