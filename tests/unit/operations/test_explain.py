@@ -127,6 +127,14 @@ def test_a_denied_lookup_gives_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_matching")
+def test_an_unmet_condition_names_what_is_missing() -> None:
+    """A mistyped path is found before the deployed trigger filters everything."""
+    (explanation,) = explain([replace(UPLOADS, condition="{% detial.x = 'a' %}")], S3, {})
+    reason = "condition not met: {% detial.x = 'a' %}; detial.x is missing on this event"
+    assert (explanation.outcome, explanation.reason) == ("FILTERED", reason)
+
+
+@pytest.mark.usefixtures("_matching")
 def test_values_are_checked_as_the_handler_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that lacks a parameter would not start."""
 
