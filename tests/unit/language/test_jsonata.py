@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import Any
@@ -178,6 +179,14 @@ def test_runaway_expressions_are_ended(source: str, reason: str) -> None:
             },
         )
     assert reason in str(rejected.value)
+
+
+@pytest.mark.parametrize("work", ["$keys(deep)", "$spread(deep)", "deep.*"])
+def test_lists_within_lists_are_work(work: str) -> None:
+    """A function that looks into each of them takes longer than their number says."""
+    deep = json.loads("[" * 90 + "1" + "]" * 90)
+    with pytest.raises(Rejected, match=TOO_MUCH):
+        evaluate(f"$map([1..30], function($i) {{ $count({work}) }})", {"deep": [deep] * 500})
 
 
 def test_a_list_of_the_event_is_not_copied() -> None:

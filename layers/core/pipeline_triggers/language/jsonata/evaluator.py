@@ -118,6 +118,7 @@ class Evaluator(Jsonata):  # type: ignore[misc]  # no type information published
     def evaluate_wildcard(self, _expr: Node, input: Any, _environment: Any = None) -> Any:  # noqa: A002
         """Return all fields or items, and the items of those that are lists."""
         values = list(input.values()) if isinstance(input, dict) else input if isinstance(input, list) else []
+        self.budget.spend(sum(self.budget.size(value) for value in values if isinstance(value, list)))
         found = []
         for value in values:
             found.extend(self.flatten(value, None)) if isinstance(value, list) else found.append(value)

@@ -133,13 +133,18 @@ def _merge(objects: list[Mapping[str, Any]]) -> Any:
     return ordered({name: item for each in objects for name, item in each.items()})
 
 
-@FUNCTIONS.add("spread", "<x-:a<o>>")
-def _spread(value: Any) -> Any:
+@FUNCTIONS.add("spread", "<x-:a<o>>", runs=True)
+def _spread(evaluator: Any, value: Any) -> Any:
+    evaluator.budget.spend(evaluator.budget.size(value) if isinstance(value, list) else 0)
+    return _spread_out(value)
+
+
+def _spread_out(value: Any) -> Any:
     match value:
         case dict():
             return sequence(*({name: item} for name, item in value.items()))
         case list():
-            parts = [each for each in map(_spread, value) if each is not None]
+            parts = [each for each in map(_spread_out, value) if each is not None]
             return appended([sequence(), *parts])
         case _:
             return value
