@@ -134,6 +134,9 @@ def test_a_deadline_in_the_gap_of_a_clock_change_is_warned_of(tmp_path: Path) ->
     )
     found = warned(tmp_path, "sales/*/*/_SUCCESS", due(DAY, cron="30 2 * * ? *", zone="Europe/Berlin"))
     assert found == [f"collect.deadline.cron: {message}; write another time"]
+    often = due(DAY, "{% $scheduled.date %}", cron="* * * * ? *", zone="America/Havana")
+    (found_at_midnight,) = warned(tmp_path, "sales/*/*/_SUCCESS", often)
+    assert "does not fire on 2026-03-08, when the clocks of America/Havana go forward" in found_at_midnight
     for cron in ("30 3 * * ? *", "30 2 ? * MON-FRI *"):
         assert warned(tmp_path, "sales/*/*/_SUCCESS", due(DAY, cron=cron, zone="Europe/Berlin")) == []
 
@@ -144,6 +147,40 @@ def test_a_deadline_that_never_fires_is_warned_of(tmp_path: Path) -> None:
     assert (
         warning == "collect.deadline.cron: never fires: no month that it names has 31 days; write another day or month"
     )
+
+
+def test_plain_documents_are_not_warned_of(tmp_path: Path) -> None:
+    """Part files of a day, a marker for each region of a day, approval and data."""
+    (tmp_path / "stages.yaml").write_text(STAGES, encoding="utf-8")
+    by = "{% $split($object.key, '/')[1] %}"
+    deadline = 'deadline: {cron: "0 8 ? * MON-FRI *", timezone: Europe/Berlin, due: "{% $scheduled.days %}"}'
+    join = f'by: "{by}", part: "{REGION}", expect: [emea, apac, amer], {deadline}'
+    (tmp_path / "sales.yaml").write_text(
+        f"""\
+version: 1
+owner: sales
+pipelines: [sales-*]
+triggers:
+  train-on-a-day:
+    when: {{s3: {{bucket: raw, key: "sales/*/part-*.parquet"}}}}
+    collect: {{by: "{by}", quiet: 5 minutes}}
+    start: sales-training
+    parameters: {{Manifest: "{{% $batch.manifest %}}", Files: "{{% $batch.count %}}"}}
+  daily-report:
+    when: {{s3: {{bucket: raw, key: "sales/*/*/_SUCCESS"}}}}
+    collect: {{{join}}}
+    start: sales-report
+    parameters: {{Data: "{{% $batch.prefix %}}", Revision: "{{% $batch.revision %}}"}}
+  deploy-with-data:
+    when: {{all: {{data: {{s3: {{bucket: raw}}}}, approval: {{model_package: {{approval: approved}}}}}}}}
+    collect: {{deadline: {{after: 7 days}}}}
+    start: sales-deploy
+limits:
+  sales-training: {{max_running: 1, min_interval: 6 hours, max_per_day: 10}}
+""",
+        encoding="utf-8",
+    )
+    assert warnings(loader.load(tmp_path), frozenset()) == []
 
 
 def test_skip_without_a_limit_is_warned_of(tmp_path: Path) -> None:

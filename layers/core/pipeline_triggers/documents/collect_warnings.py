@@ -146,8 +146,14 @@ def _days() -> Iterator[date]:
 def _skipped(expression_: str, zone: str) -> date | None:
     """Return a day on which a cron has a time that a clock change leaves out."""
     times = cron.times_of_day(expression_)
-    changes = (day for day in _days() if any(not cron.exists(datetime.combine(day, at), zone) for at in times))
-    return next((day for day in changes if cron.fires_on(expression_, day)), None)
+    forward = (day for day in _days() if _offset(day, zone) < _offset(day + timedelta(days=1), zone))
+    fires = (day for day in forward if cron.fires_on(expression_, day))
+    return next((day for day in fires if any(not cron.exists(datetime.combine(day, at), zone) for at in times)), None)
+
+
+def _offset(day: date, zone: str) -> timedelta:
+    """Return how far a zone's clock is ahead of UTC when a day begins."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).utcoffset() or timedelta()
 
 
 def _never_equal(trigger: Trigger, deadline: Deadline) -> tuple[str, str] | None:
