@@ -62,6 +62,13 @@ def deployed(empty_account: None, monkeypatch: pytest.MonkeyPatch) -> OnBatch:  
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
     )
+    for name in ("report", "train"):
+        boto3.client("sagemaker").create_pipeline(
+            PipelineName=name,
+            PipelineDefinition="{}",
+            RoleArn="arn:aws:iam::123456789012:role/x",
+            ClientRequestToken="t" * 32,
+        )
     sqs = boto3.client("sqs")
     queue = sqs.create_queue(QueueName="on-batch")["QueueUrl"]
     stack = Stack("pipeline-triggers-dev", {"Stage": "dev"}, {"BatchTable": "batches", "OnBatchQueue": queue})

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from pipeline_triggers.batches import items
-from pipeline_triggers.batches.models import Batch, Phase, Rules, Target, Turn
+from pipeline_triggers.batches.door import SageMaker
+from pipeline_triggers.batches.models import Batch, Execution, Listing, Phase, Rules, Target, Turn
 from pipeline_triggers.cli import main
 from pipeline_triggers.operations import stacks
 from pipeline_triggers.operations.batches import Batches
@@ -120,6 +121,14 @@ def test_what_waits_for_a_limit_says_which(deployed: OnBatch, documents: Path) -
     deployed.queue_up("three")
     reasons = [entry["reason"] for entry in listed(documents)]
     assert reasons == ["1 running, max_running is 1: arn:running", "behind 1 of the same trigger"]
+
+
+def test_what_others_run_is_in_the_way(deployed: OnBatch, documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SageMaker lists it."""
+    listing = Listing(0, (Execution("arn:foreign", "Executing", 0),))
+    monkeypatch.setattr(SageMaker, "executions", lambda *_: listing)
+    deployed.queue_up("one")
+    assert [entry["reason"] for entry in listed(documents)] == ["1 running, max_running is 1: arn:foreign"]
 
 
 def test_a_start_on_its_way_is_listed(deployed: OnBatch, documents: Path) -> None:

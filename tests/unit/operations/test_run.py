@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.events.envelope import from_rule
 from pipeline_triggers.events.sns import from_topic
-from pipeline_triggers.models import Occurrence, Outcome, Start, Trigger, Verdict, When
+from pipeline_triggers.models import Occurrence, Outcome, Part, Start, Trigger, Verdict, When
 from pipeline_triggers.operations import run
 from pipeline_triggers.operations.run import Sent, are_final
 from pipeline_triggers.operations.stacks import Stack
@@ -98,6 +98,24 @@ def test_a_message_is_run_for_one_of_its_topic_s_triggers() -> None:
 def test_it_is_over_when_each_pipeline_has_its_verdict(verdicts: list[tuple[Outcome, str]], final: bool) -> None:
     """Or when one verdict is for all of them; WAITING is not final."""
     assert are_final([logged(*verdict) for verdict in verdicts], TRIGGER) is final
+
+
+def test_what_waits_for_its_turn_is_final_for_the_event() -> None:
+    """Its batch has the verdict that follows; an event that is collected has none per pipeline."""
+    waits = logged(Outcome.WAITING, "a")
+    assert not are_final([waits, logged(Outcome.STARTED, "b")], TRIGGER)
+    in_line = replace(waits, verdict=replace(waits.verdict, batch="b1"))
+    assert are_final([in_line, logged(Outcome.STARTED, "b")], TRIGGER)
+    assert are_final([logged(Outcome.COLLECTED, None)], TRIGGER)
+
+
+def test_a_part_of_several_sources_says_which_it_is() -> None:
+    """As the rule of that source does."""
+    several = replace(TRIGGER, all_of={"data": Part(TRIGGER.when), "approval": Part(TRIGGER.when)})
+    view = several.view("approval")
+    assert view
+    body = json.loads(run.message(Stack("s", {}, {}), view, {"id": "e"}, again=False))
+    assert body == {"trigger": TRIGGER.id, "event": {"id": "e"}, "part": "approval"}
 
 
 def test_of_a_request_s_pipelines_one_is_enough() -> None:

@@ -17,7 +17,16 @@ from pipeline_triggers.cli import output
 from pipeline_triggers.cli.deployed import Deployed, deployed
 from pipeline_triggers.cli.options import complete_trigger, documents_option, json_option, stack_option
 from pipeline_triggers.operations import pause as pausing
-from pipeline_triggers.operations.batches import SHOWN_ID, Batches, Ended, Entry, iso, pause_text
+from pipeline_triggers.operations.batches import (
+    SHOWN_ID,
+    Batches,
+    Ended,
+    Entry,
+    entry_json,
+    iso,
+    pause_text,
+    state_of,
+)
 from pipeline_triggers.operations.pause import Subject
 from pipeline_triggers.text import did_you_mean, span
 
@@ -50,7 +59,7 @@ def batches_command(trigger: str | None, directory: Path, stack: str, as_json: b
     pauses = pausing.holding(batches, now)
     if as_json:
         paused = [{"state": "pause", **pausing.as_json(one)} for one in pauses]
-        output.data([*paused, *map(_entry_json, entries)])
+        output.data([*paused, *map(entry_json, entries)])
         return
     for one in pauses:
         output.labelled("pause", pause_text(one), f"since {iso(one.since)}, by {one.who}")
@@ -191,10 +200,6 @@ def resume_command(
             output.note(f"{subject} is not free yet: {pause_text(one)}")
 
 
-def _entry_json(entry: Entry) -> dict[str, object]:
-    return {**asdict(entry), "since": iso(entry.since)}
-
-
 def _rows(entries: Sequence[Entry], now: float) -> Iterator[tuple[str, ...]]:
     """Give a row for each batch, and one for what follows the first few of the same trigger in the same state."""
     numbers: Counter[tuple[str, str, str]] = Counter()
@@ -203,25 +208,18 @@ def _rows(entries: Sequence[Entry], now: float) -> Iterator[tuple[str, ...]]:
         numbers[place] += 1
         if numbers[place] <= SHOWN:
             events = "sealed" if entry.events is None else str(entry.events)
-            yield entry.batch[:SHOWN_ID], entry.trigger, events, span(now - entry.since), _state(entry)
+            yield entry.batch[:SHOWN_ID], entry.trigger, events, span(now - entry.since), state_of(entry)
     for (trigger, state, pipeline), number in numbers.items():
         if number > SHOWN:
             where = f" at {pipeline}" if pipeline else ""
             yield "…", trigger, "", "", f"{number - SHOWN} more {state}{where}; --json lists all"
 
 
-def _state(entry: Entry) -> str:
-    about = f"{entry.by}: " if entry.by else ""
-    revision = f", revision {entry.revision}" if entry.revision > 1 else ""
-    where = f" at {entry.pipeline}" if entry.pipeline else ""
-    return f"{about}{entry.state}{revision}{where}: {entry.reason}"
-
-
 def _show(batch: str, waiting: Sequence[Entry], ended: Sequence[Ended], as_json: bool) -> None:
     """Print what became of a batch: where it waits, and its verdicts."""
     if as_json:
         verdicts = [{"batch": batch, "state": "ended", **asdict(one)} for one in ended]
-        output.data([*verdicts, *map(_entry_json, waiting)])
+        output.data([*verdicts, *map(entry_json, waiting)])
         return
     output.labelled("batch", batch)
     for one in ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,10 +28,11 @@ from pipeline_triggers.cli.options import (
 )
 from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Limits, Outcome
-from pipeline_triggers.operations import describe, run, stacks
-from pipeline_triggers.operations.batches import Batches
+from pipeline_triggers.models import Limits, Outcome, Trigger
+from pipeline_triggers.operations import describe, run, stacks, wording
+from pipeline_triggers.operations.batches import SHOWN_ID, Batches, entry_json, state_of
 from pipeline_triggers.operations.check_account import triggers_of
+from pipeline_triggers.operations.describe import Deployed
 from pipeline_triggers.operations.explain import check_shape, explain
 from pipeline_triggers.operations.stacks import NotDeployed
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
@@ -84,16 +86,46 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     """Show a trigger as it is deployed, what it starts, and its last verdicts."""
     here = deployed(directory, stack)
     trigger = here.trigger(name)
-    found = describe.deployed(here.stack, trigger)
-    log_group = describe.log_group(here.stack, trigger)
-    last = deque(verdicts(log_group, datetime.now(UTC) - LOOKED_BACK, trigger=trigger.id), maxlen=SHOWN)
+    found = {view.part: describe.deployed(here.stack, view) for view in trigger.views()}
+    logs = dict.fromkeys(describe.log_group(here.stack, view) for view in trigger.views())
+    since = datetime.now(UTC) - LOOKED_BACK
+    events = sorted((one for log in logs for one in verdicts(log, since, trigger=trigger.id)), key=lambda one: one.at)
+    of_batches = verdicts(here.stack.resources[describe.BATCH_LOG], since, trigger=trigger.id)
+    last, ends = deque(events, maxlen=SHOWN), deque(of_batches, maxlen=SHOWN)
+    batches = Batches(here.stack, here.limits)
+    now = time.time()
+    waiting = [entry for entry in batches.entries(now) if entry.trigger == trigger.id]
     if as_json:
         about = {"trigger": trigger.id, "description": trigger.description, "direct": trigger.direct}
         starts = [{"pipeline": start.pipeline, "parameters": dict(start.parameters)} for start in trigger.start]
-        logged = [verdict.as_json() for verdict in last]
-        output.data([{**about, **asdict(found), "starts": starts, "verdicts": logged}])
+        parts = {part: asdict(one) for part, one in found.items()}
+        where = {"parts": parts} if trigger.all_of else parts[""]
+        logged = {"verdicts": [one.as_json() for one in last], "batch_verdicts": [one.as_json() for one in ends]}
+        output.data([{**about, **where, "starts": starts, "batches": list(map(entry_json, waiting)), **logged}])
         return
     output.labelled("trigger", f"{trigger.id}: {trigger.description}".rstrip(": "))
+    for part, one in found.items():
+        _show_deployed(part, one)
+    # The handlers' own copy can't be read.
+    for start in trigger.start:
+        parameters = (f"  {parameter} = {source}" for parameter, source in start.parameters.items())
+        output.labelled("document", f"starts {start.pipeline}", *parameters)
+    if words := wording.batch_and_limits(trigger, here.limits):
+        output.labelled("batch, limits", words)
+    shown = [f"{entry.batch[:SHOWN_ID]} {state_of(entry)}" for entry in waiting[:SHOWN]]
+    if more := len(waiting) - len(shown):
+        shown.append(f"{more} more; triggers batches --trigger {trigger.id}")
+    if shown:
+        output.labelled("now", *shown)
+    none = "none: AWS starts it itself" if trigger.direct else f"none in {LOOKED_BACK.days} days"
+    output.labelled("verdicts", *(map(_verdict_line, last) if last else (none,)))
+    if ends:
+        output.labelled("of batches", *map(_verdict_line, ends))
+
+
+def _show_deployed(part: str, found: Deployed) -> None:
+    if part:
+        output.labelled("part", part)
     output.labelled(found.kind, found.arn)
     output.labelled("state", found.state)
     for label, value in found.fires.items():
@@ -101,12 +133,6 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     output.labelled("targets", *found.targets)
     if found.role:
         output.labelled("role", found.role)
-    # The handlers' own copy can't be read.
-    for start in trigger.start:
-        parameters = (f"  {parameter} = {source}" for parameter, source in start.parameters.items())
-        output.labelled("document", f"starts {start.pipeline}", *parameters)
-    none = "none: AWS starts it itself" if trigger.direct else f"none in {LOOKED_BACK.days} days"
-    output.labelled("verdicts", *(map(_verdict_line, last) if last else (none,)))
 
 
 @click.command("run")
@@ -117,20 +143,30 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     type=event_type,
     help="A JSON file with an event as EventBridge or SNS delivers it; a schedule needs none.",
 )
+@click.option("--part", default="", help="With when.all: the part whose event it is.")
 @click.option("--again", is_flag=True, help="Start even what this event has started before.")
 @click.option("--wait", "patience", type=click.IntRange(min=0), default=60, show_default=True, help="Seconds to wait.")
 @documents_option
 @stack_option
 @json_option
 def run_command(
-    name: str, path: Path | None, again: bool, patience: int, directory: Path, stack: str, as_json: bool
+    name: str,
+    path: Path | None,
+    part: str,
+    again: bool,
+    patience: int,
+    directory: Path,
+    stack: str,
+    as_json: bool,
 ) -> None:
     """Start a trigger by hand: its handler gets the event as if its rule had matched it.
 
-    Prints the verdicts; exits with 1 when one is REJECTED, or when not all come in time.
+    Prints the verdicts; exits with 1 when one is REJECTED, or when not all come in time. What is COLLECTED or waits for
+    its turn is in triggers batches.
     """
     here = deployed(directory, stack)
-    deployed_stack, trigger, triggers = here.stack, here.trigger(name), here.triggers
+    deployed_stack, triggers = here.stack, here.triggers
+    trigger = _view(here.trigger(name), part)
     if trigger.direct:
         raise output.usage_error(f"{trigger.id} is delivered directly, without a handler; start its pipeline yourself")
     if trigger.when.source != "schedule" and path is None:
@@ -157,6 +193,15 @@ def run_command(
         output.line(f"{trigger.id}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items())}")
     if outcomes[Outcome.REJECTED]:
         raise click.exceptions.Exit(1)
+
+
+def _view(trigger: Trigger, part: str) -> Trigger:
+    """Return a trigger as its source sees it, or the source of a part; end the command where that is not clear."""
+    if view := trigger.view(part):
+        return view
+    if not trigger.all_of:
+        raise output.usage_error(f"{trigger.id} has one source; leave out --part")
+    raise output.usage_error(f"{trigger.id} has several sources; name one with --part: {', '.join(trigger.all_of)}")
 
 
 def _open_batches(stack: str, limits: Mapping[str, Limits]) -> Batches | None:
@@ -189,5 +234,6 @@ def _read_event(path: Path) -> dict[str, Any]:
 
 def _verdict_line(logged: LoggedVerdict) -> str:
     verdict = logged.verdict
-    known = (verdict.outcome, verdict.pipeline, verdict.reason, verdict.execution_arn)
+    batch = f"batch {verdict.batch[:SHOWN_ID]}" if verdict.batch else None
+    known = (verdict.outcome, verdict.pipeline, batch, verdict.reason, verdict.execution_arn)
     return " ".join((logged.at.isoformat(timespec="seconds"), *filter(None, known)))

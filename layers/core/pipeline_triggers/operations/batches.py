@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from pipeline_triggers import aws
 from pipeline_triggers.batches import decision, rules
 from pipeline_triggers.batches.decision import Situation
+from pipeline_triggers.batches.door import SageMaker
 from pipeline_triggers.batches.models import CORRECTION_QUIET, Batch, Pause, Phase, Pipeline, Slot, Target, Ticket
 from pipeline_triggers.batches.records import Records
 from pipeline_triggers.batches.store import Store
@@ -21,6 +23,8 @@ from pipeline_triggers.operations.stacks import NotDeployed, Stack
 from pipeline_triggers.text import span
 
 SHOWN_ID = 8  # characters of a batch's id; enough for close and drop
+
+TIME_TO_LIST = 60  # seconds, more than the pages of a pipeline's executions take
 
 POLLED_EVERY = 1.0  # seconds between two looks at the table
 
@@ -113,7 +117,13 @@ class Batches:
             heads.setdefault(ticket.trigger, ticket)
         limits = self._limits.get(pipeline.name, Limits())
         turns = self.store.turns(pipeline.name)
-        return Situation(pipeline, turns, list(heads.values()), pauses, limits, lambda _: True, now)
+        situation = Situation(pipeline, turns, list(heads.values()), pauses, limits, lambda _: True, now)
+        if limits.max_running is None:
+            return situation
+        since = pipeline.ended_before or int(now - decision.LONGEST_EXECUTION)
+        return replace(
+            situation, listing=SageMaker({}, time.time, lambda: TIME_TO_LIST).executions(pipeline.name, since)
+        )
 
     def held(self, trigger: str, pipeline: str, now: float) -> tuple[str, str] | None:
         """Return whether another start of a trigger at a pipeline would be paused or be waiting, and for what.
@@ -193,6 +203,19 @@ class Batches:
     def _tickets(self) -> Iterator[Ticket]:
         for pipeline in self.store.pipelines():
             yield from self.store.tickets(pipeline.name)
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """Return an entry as the commands print it for machines."""
+    return {**asdict(entry), "since": iso(entry.since)}
+
+
+def state_of(entry: Entry) -> str:
+    """Return an entry's state in words: of what, where, and what it waits for."""
+    about = f"{entry.by}: " if entry.by else ""
+    revision = f", revision {entry.revision}" if entry.revision > 1 else ""
+    where = f" at {entry.pipeline}" if entry.pipeline else ""
+    return f"{about}{entry.state}{revision}{where}: {entry.reason}"
 
 
 def iso(seconds: float) -> str:

@@ -33,7 +33,7 @@ class Deployed:
 
 
 def deployed(stack: Stack, trigger: Trigger) -> Deployed:
-    """Ask AWS what a deployed stack holds of a trigger.
+    """Ask AWS what a deployed stack holds of a trigger, or of one of its sources (``Trigger.views``).
 
     Raises:
         NotDeployed: it holds nothing of this trigger.
@@ -65,13 +65,16 @@ def log_group(stack: Stack, trigger: Trigger) -> str:
     return stack.resources[f"{SOURCES[trigger.when.source].handler}LogGroup"]
 
 
+BATCH_LOG = "OnBatchLogGroup"  # holds the verdicts of batches, and of what waited for its turn
+
+
 def _compiled(stack: Stack) -> Mapping[str, str]:
     # CloudFormation accepts a stack's ARN as its name.
     return stacks.stack(stack.resources["TriggersStack"]).resources
 
 
 def _physical(trigger: Trigger, kind: str, stack: Stack, compiled: Mapping[str, str]) -> str:
-    physical_id = compiled.get(logical_id(trigger.id, kind))
+    physical_id = compiled.get(logical_id(trigger.view_id, kind))
     if physical_id is None:
         over = "; a schedule that is over is not deployed again" if kind == "Schedule" else ""
         raise NotDeployed(f"stack {stack.name} holds no {kind.lower()} of {trigger.id}; deploy it{over}")

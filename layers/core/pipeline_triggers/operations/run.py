@@ -18,7 +18,7 @@ from pipeline_triggers.events.envelope import from_rule
 from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import sources
 from pipeline_triggers.language.sources import SOURCES
-from pipeline_triggers.models import Outcome, Trigger
+from pipeline_triggers.models import Trigger
 from pipeline_triggers.operations import describe
 from pipeline_triggers.operations.explain import check_shape, judge
 from pipeline_triggers.operations.stacks import Stack
@@ -40,13 +40,18 @@ class Sent:
 def message(stack: Stack, trigger: Trigger, event: Mapping[str, Any], *, again: bool) -> str:
     """Return the message by which the trigger's handler gets an event, as the trigger's rule or topic would send it.
 
+    A trigger with several sources is given as one of them sees it (``Trigger.views``).
+
     An event that has started the trigger's pipelines before is a DUPLICATE. With ``again`` it counts as another event,
     and the executions' descriptions say so.
     """
     if trigger.when.source == "sns":
         # A stored envelope may come from another stack's topic.
         event = {**event, "TopicArn": sources.topic(trigger.when) or stack.resources["RequestsTopic"]}
-    return json.dumps({"trigger": trigger.id, "event": event, **({"again": str(uuid.uuid4())} if again else {})})
+    extra = {"part": trigger.part, "again": str(uuid.uuid4()) if again else ""}
+    return json.dumps(
+        {"trigger": trigger.id, "event": event, **{name: value for name, value in extra.items() if value}}
+    )
 
 
 def check(stack: Stack, trigger: Trigger, triggers: Iterable[Trigger], body: str) -> None:
@@ -120,7 +125,7 @@ def wait(sent: Sent, trigger: Trigger, patience: float) -> list[LoggedVerdict]:
 
 def are_final(logged: list[LoggedVerdict], trigger: Trigger) -> bool:
     """Whether no verdict is missing: each pipeline has its own, or there is one for all of them."""
-    final = [one.verdict for one in logged if one.verdict.outcome is not Outcome.WAITING]
+    final = [one.verdict for one in logged if one.verdict.is_final]
     pipelines = {start.pipeline for start in trigger.start}
     decided = {verdict.pipeline for verdict in final}
     return None in decided or (bool(decided) if trigger.one_of else decided >= pipelines)
