@@ -60,14 +60,14 @@ thorough: setup .venv-sdk/ready ## run all tests with many more examples, as CI 
 coverage: setup ## report which lines the unit tests run, also in htmlcov/index.html
 	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html tests/unit
 
-faults: setup ## inject a fault into every call to AWS, then play random histories; count what is lost or repeated
+faults: setup ## inject a fault into every call to AWS, then play random histories of events and of batches; count what is lost or repeated
 	@$(BIN)/python -m tests.simulation.run_faults --histories $(or $(HISTORIES),2000)
 	@$(BIN)/python -m tests.simulation.batch_faults --histories $(or $(HISTORIES),2000)
 
 faults-nightly: HISTORIES := 20000
 faults-nightly: faults ## the same with ten times as many random histories
 
-burst: setup ## upload 100,000 objects at once against SageMaker's limits, and count lost events
+burst: setup ## upload 100,000 objects at once against SageMaker's limits, then into batches; count lost events and calls
 	@$(BIN)/python -m tests.simulation.burst
 	@$(BIN)/python -m tests.simulation.batch_burst --uploads 10000
 	@$(BIN)/python -m tests.simulation.batch_burst --uploads 100000 --paused 0
