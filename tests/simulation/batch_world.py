@@ -126,7 +126,7 @@ class Task:
         self.world = world
         self.deliver_again = deliver_again
         self.ends_by = world.now + time_out
-        self.skew = world.chance.uniform(-CLOCKS, CLOCKS)
+        self.skew = world.chance.uniform(-world.clocks, world.clocks)
         self.keys: dict[str, Any] = {}  # what it adds to each line of its log
         self.is_over = False
         self.failure: BaseException | None = None
@@ -192,6 +192,7 @@ class World:
         self.current: Task | None = None
         self.tasks: set[Task] = set()
         self.table = MemoryTable(lambda: self.now, lambda: self.happens(self.faults.conflict))
+        self.clocks: float = CLOCKS  # seconds that they are off at most
         self.state = Table(lambda: self.now)
         self.triggers: dict[str, Trigger] = {}
         self.limits: dict[str, Limits] = {}
