@@ -147,3 +147,38 @@ def test_a_call_that_is_not_granted_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     changed = {"pipeline_triggers.starts.ledger": original | {"dynamodb:Query"}}
     monkeypatch.setitem(globals(), "calls_of", lambda module: changed.get(module) or frozenset[str]())
     assert "dynamodb:Query" in needed("OnEventFunction")
+
+
+# Schedules of triggers, deadlines of batches, and the daily sweep.
+QUEUES_OF_SCHEDULES = {"ScheduleRole": {"OnEventQueue", "OnBatchQueue"}, "JanitorSweepRole": {"JanitorQueue"}}
+
+
+def role_of(service: str) -> list[str]:
+    """Return the roles that a service assumes."""
+    roles = {name: one["Properties"] for name, one in ALL_FEATURES.items() if one["Type"] == "AWS::IAM::Role"}
+    trusted = {"Service": f"{service}.amazonaws.com"}
+    return [
+        name for name, one in roles.items() if one["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == trusted
+    ]
+
+
+def test_every_role_is_a_function_s_or_scheduler_s() -> None:
+    """So the tests here look at each."""
+    roles = {name for name, one in ALL_FEATURES.items() if one["Type"] == "AWS::IAM::Role"}
+    of_functions = {one["Properties"]["Role"]["Fn::GetAtt"][0] for one in FUNCTIONS.values()}
+    assert of_functions == set(role_of("lambda"))
+    assert roles == of_functions | set(role_of("scheduler"))
+
+
+@pytest.mark.parametrize("role", role_of("scheduler"))
+def test_scheduler_sends_to_queues_and_their_dead_letter_queues(role: str) -> None:
+    """Nothing else: a schedule's target names the role, so whoever may make a schedule in the group uses it."""
+    (policy,) = ALL_FEATURES[role]["Properties"]["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "sqs:SendMessage")
+    granted = {resource["Fn::GetAtt"][0] for resource in statement["Resource"]}
+    assert granted == {
+        f"{name.removesuffix('Queue')}{kind}"
+        for name in QUEUES_OF_SCHEDULES[role]
+        for kind in ("Queue", "DeadLetterQueue")
+    }
