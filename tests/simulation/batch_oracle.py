@@ -267,7 +267,7 @@ def _order(history: History) -> Iterator[str]:
         end = ready.get(batch, {}).get("ends", {}).get(key)
         if end and end["outcome"] == "STARTED":
             started = next(one for one in world.executions if one.arn == end["execution"])
-            if started.arn not in _at_once(history):  # it waited
+            if started.created_at > at - 2 * CLOCKS:  # else it was started at once, before it waited
                 due[ready[batch]["trigger"], key].append((at, started.created_at))
     for times in due.values():
         for at, created in times:

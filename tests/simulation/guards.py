@@ -785,6 +785,12 @@ BATCH_GUARDS = (
         (f"{DECISION}a_start_on_its_way_and_any_execution_count",),
     ),
     Guard(
+        "limit: an unanswered start hides no execution of others",
+        "batches.decision:in_the_way",
+        always("execution"),
+        (f"{DECISION}an_unanswered_start_hides_no_execution_of_others",),
+    ),
+    Guard(
         "limit: our executions count until they have ended",
         "batches.turns:_finish",
         argument("finish", "track", "False"),

@@ -86,6 +86,13 @@ def test_an_execution_of_ours_counts_once() -> None:
     assert next_step(_situation(turns=turns, listing=listing, limits=Limits(max_running=3))).do is Do.BEGIN
 
 
+def test_an_unanswered_start_hides_no_execution_of_others() -> None:
+    """It has no execution yet, and they have no token of ours."""
+    listing = _listing(_going("arn:7"), _going("arn:8"))
+    turns = (replace(BEGUN, ticket=OTHER),)
+    assert next_step(_situation(turns=turns, listing=listing, limits=Limits(max_running=3))).do is Do.NOTHING
+
+
 @pytest.mark.parametrize("status", ["Succeeded", "Failed", "Stopped", "CompletedWithFailures", "SomethingNew"])
 def test_an_execution_that_ended_does_not_count(status: str) -> None:
     """Ours is forgotten, others are left aside."""

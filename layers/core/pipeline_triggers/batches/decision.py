@@ -180,7 +180,8 @@ def why_not_now(situation: Situation, *, forced: bool = False) -> str:
 def in_the_way(situation: Situation) -> list[str]:
     """Return what counts against ``max_running``: starts on their way, executions of ours, and all others listed."""
     ours = [turn for turn in situation.turns if turn.phase is not Phase.ENDING]
-    known = {turn.execution for turn in ours} | {token(turn.ticket) for turn in ours}
+    # An execution of others has no token, and a start on its way no execution yet: neither stands for the other.
+    known = {turn.execution for turn in ours if turn.execution} | {token(turn.ticket) for turn in ours}
     listed = situation.listing.executions if situation.listing else ()
     foreign = [one.arn for one in listed if one.is_going and not known & {one.arn, one.token}]
     return [turn.execution or f"the start of batch {turn.ticket.batch}" for turn in ours] + foreign
