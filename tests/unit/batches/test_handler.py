@@ -45,13 +45,15 @@ def ended(execution: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_three_uploads_start_once_with_a_manifest(world: World) -> None:
-    """The verdict of the start says the batch and how many events it has."""
+    """The verdict of the start says the batch, what it was collected by, and how many events it has."""
+    world.trigger = replace(THREE, collect=Collect(by="a day", max_events=3))
     world.deliver(*(world.upload(key) for key in ("c", "a", "b")))
     world.take_steps()
     (execution,) = world.sagemaker.executions
     (parameter,) = execution["PipelineParameters"]
     assert json.loads(world.objects[parameter["Value"]]) == [{"prefix": "s3://raw/"}, "a", "b", "c"]
     assert ends(world) == [("STARTED", 3)]
+    assert world.log[-1]["subject"] == "a day"
     assert world.sagemaker.invalid == []
     assert f"event {world.log[-1]['batch']}, identity " in execution["PipelineExecutionDescription"]
 

@@ -177,6 +177,7 @@ def ticket(item: Item) -> Ticket:
         trigger=item["trigger"],
         batch=item["batch"],
         ready_ms=int(item["ready_ms"]),
+        by=item.get("by", ""),
         slot=item.get("slot", ""),
         run=json.loads(item["run"]) if "run" in item else None,
         skip=bool(item.get("skip", False)),

@@ -181,6 +181,7 @@ class Ticket:
     trigger: str
     batch: str
     ready_ms: int
+    by: str = ""
     slot: str = ""
     run: Mapping[str, Any] | None = None
     skip: bool = False

@@ -98,6 +98,7 @@ def tickets_of(slot: Slot, targets: Sequence[Target], now: float) -> list[Ticket
             slot.trigger,
             slot.id,
             ready_ms=int(now * 1000),
+            by=slot.by,
             slot=slot.key,
             dry_run=slot.rules.dry_run,
             gone_since=slot.gone_since,

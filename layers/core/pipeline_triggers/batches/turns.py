@@ -186,7 +186,8 @@ def conclude(turn: Turn, services: Services) -> None:
 
 def _notice(ticket: Ticket, outcome: str, *, reason: str = "", execution: str = "") -> Notice:
     pipeline = ticket.target.pipeline
-    return Notice(str(outcome), ticket.trigger, ticket.batch, pipeline=pipeline, reason=reason, execution=execution)
+    about = (ticket.trigger, ticket.batch, ticket.by)
+    return Notice(str(outcome), *about, pipeline=pipeline, reason=reason, execution=execution)
 
 
 def _end_waiting(ticket: Ticket, ending: Ending, reason: str, services: Services) -> None:
