@@ -203,5 +203,5 @@ def _deploy(history: History, chance: random.Random) -> None:
 def _otherwise(one: Trigger) -> Trigger:
     """Return a trigger whose events are batched otherwise, or not collected any more."""
     if one.collect is None or one.all_of:
-        return trigger(one.id, one.start[0].pipeline)
+        return trigger(one.id, one.start[0].pipeline, max_starts=one.max_starts)
     return replace(one, collect=replace(one.collect, by=PART, part=BY, expect=("d0", "d1"), deadline=CRON))

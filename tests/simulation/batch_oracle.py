@@ -174,7 +174,7 @@ def _manifests(history: History) -> Iterator[str]:
     table = history.world.table
     uploads = {upload.id: upload for upload in history.uploads}
     by_batch = defaultdict(set)
-    for event, batches in _joined(history).items():
+    for event, batches in _members(history).items():
         for batch in batches:
             by_batch[batch].add(event)
     for execution in history.world.executions:
