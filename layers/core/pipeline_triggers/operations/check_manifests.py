@@ -29,12 +29,14 @@ class Reader(NamedTuple):
 
 
 def warnings(documents: Documents, stage: str) -> list[Problem]:
-    """Return what is to be seen to where a pipeline gets the manifest of a batch.
+    """Return what to look after where a pipeline gets the manifest of a batch.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: no account answers at all.
 
     """
+    if not any(trigger.collect for trigger in documents.triggers):
+        return []
     written = {trigger.id: trigger for trigger in documents.triggers}
     problems = []
     for trigger in triggers_of(documents, stage, home.current().pseudo_parameters()):
@@ -47,7 +49,7 @@ def warnings(documents: Documents, stage: str) -> list[Problem]:
 
 
 def _of_start(trigger: Trigger, start: Start) -> Iterator[tuple[str, str]]:
-    """Give (a parameter that is a manifest, what is to be seen to)."""
+    """Yield (a parameter that is a manifest, what to look after)."""
     names = [name for name, value in start.parameters.items() if _MANIFEST.search(expression(value) or "")]
     if not names:
         return
@@ -83,7 +85,7 @@ def readers(definition: str, parameter: str, pipeline_role: str) -> list[Reader]
 
 
 def _steps(steps: Any) -> Iterator[Mapping[str, Any]]:
-    """Give all steps, those in the branches of conditions, too."""
+    """Yield all steps, those in the branches of conditions, too."""
     for step in steps if isinstance(steps, list) else ():
         if isinstance(step, dict):
             yield step
@@ -93,7 +95,7 @@ def _steps(steps: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _sources(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Give what reads from S3 in a step's arguments, apart from the steps in its branches."""
+    """Yield what reads from S3 in a step's arguments, apart from the steps in its branches."""
     match value:
         case {"S3DataType": str()}:
             yield value
