@@ -107,7 +107,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "lease: of two that take it over, one wins",
         "starts.ledger:_take_over",
-        without_element("lease", "eq"),
+        argument("update_item", "ConditionExpression", '"attribute_not_exists(execution)"'),
         (f"{FAULTS}of_two_that_take_over_a_start_one_wins",),
     ),
     Guard(
@@ -296,7 +296,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "cap: max_starts in an hour",
         "starts.ledger:count",
-        argument("update_item", "ConditionExpression", 'Attr("x").not_exists()'),
+        argument("update_item", "ConditionExpression", '"attribute_not_exists(x)"'),
         (f"{DELIVERY}more_starts_than_a_trigger_may_make_wait",),
     ),
     Guard(

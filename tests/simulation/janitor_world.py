@@ -35,6 +35,7 @@ from samcli.yamlhelper import yaml_parse
 
 from functions import janitor as function
 from tests import PROJECT
+from tests.clients import forget_clients
 from tests.localaws import ACCOUNT, REGION
 from tests.localaws.local_aws import deletion
 from tests.simulation.invocation import ENVIRONMENT, context, record, sleeping
@@ -183,13 +184,13 @@ class Account:
         with ExitStack() as stack:
             stack.enter_context(patch.dict(os.environ, {**ENVIRONMENT, **JANITOR}))
             stack.enter_context(mock_aws())
-            for cached in (settings, janitor_settings, *clients, aws.table):
-                cached.cache_clear()
-                stack.callback(cached.cache_clear)
+            for forget in (settings.cache_clear, janitor_settings.cache_clear, forget_clients):
+                forget()
+                stack.callback(forget)
             answer: Any = self._answer
             for client in clients:
                 client().meta.events.register_first("before-send", answer)
-            aws.table("snapshots").meta.client.meta.events.register_first("before-send", answer)
+            aws.dynamodb().meta.events.register_first("before-send", answer)
             for target, name, instead in (
                 (aws, "cloudformation", lambda: self.cloudformation),
                 (aws, "sqs", lambda: self.queues),

@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError, ClientError
 from pipeline_triggers import aws
 
+from tests.clients import forget_clients
 from tests.simulation.invocation import ENVIRONMENT
 from tests.simulation.network import MISHAPS, with_retries
 
@@ -64,7 +65,8 @@ def answer(error: ClientError | None = None) -> AWSResponse:
 def really(client: Any, sequence: tuple[str, ...]) -> tuple[int, str]:
     """Let botocore itself make the call; return how many requests it makes, and what the call comes to."""
     name, arguments = CALLS[client]
-    made = getattr(aws, client).__wrapped__(*["state"] * (client in ("table", "counters")))
+    forget_clients()
+    made = getattr(aws, client)(*["state"] * (client in ("table", "counters")))
     requests: list[str] = []
 
     def send(request: Any, **_: Any) -> AWSResponse:
@@ -84,7 +86,7 @@ def really(client: Any, sequence: tuple[str, ...]) -> tuple[int, str]:
 def modelled(client: Any, sequence: tuple[str, ...]) -> tuple[int, str]:
     """Let the model make the call."""
     name, _ = CALLS[client]
-    made = getattr(aws, client).__wrapped__(*["state"] * (client in ("table", "counters")))
+    made = getattr(aws, client)(*["state"] * (client in ("table", "counters")))
     meta = made.meta.client.meta if hasattr(made.meta, "client") else made.meta
     requests: list[str] = []
 

@@ -1,19 +1,20 @@
-"""The one maker of boto3 clients."""
+"""The one maker of clients: botocore's, since importing boto3 would slow down cold starts."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 # botocore's, not Python's: of what could not be reached, such as EndpointConnectionError.
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError  # noqa: A004
 
+from pipeline_triggers.tables import Table, take_python_values
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
 
-# boto3 waits 60 s for a connection and 60 s for an answer, each of up to five times: longer than a function
+# botocore waits 60 s for a connection and 60 s for an answer, each of up to five times: longer than a function
 # may run. These calls answer within a second or two, and SQS repeats what fails altogether.
 _CONFIG = Config(
     connect_timeout=3,
@@ -74,33 +75,51 @@ _PASSING = RATES | {
 
 
 @cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+def _client(service: str, config: Config, region: str | None = None) -> Any:
+    return _session().create_client(service, region_name=region, config=config)
+
+
+@cache
 def sagemaker() -> SageMakerClient:
     """Return the client that describes pipelines and lists their executions."""
-    return boto3.client("sagemaker", config=_CONFIG)
+    client: SageMakerClient = _client("sagemaker", _CONFIG)
+    return client
 
 
 @cache
 def patient_sagemaker() -> SageMakerClient:
     """Return the client that asks whether pipelines are there, many of them one after another."""
-    return boto3.client("sagemaker", config=_PATIENT)
+    client: SageMakerClient = _client("sagemaker", _PATIENT)
+    return client
 
 
 @cache
 def starter() -> SageMakerClient:
     """Return the client that starts pipelines: without retries, since a call that got no answer may have worked."""
-    return boto3.client("sagemaker", config=_CONFIG.merge(Config(retries=_ONCE)))
+    client: SageMakerClient = _client("sagemaker", _CONFIG.merge(Config(retries=_ONCE)))
+    return client
+
+
+@cache
+def dynamodb() -> Any:
+    """Return the client of DynamoDB, which takes and gives Python values; a call that got no answer is made again."""
+    return take_python_values(_client("dynamodb", _QUICK))
 
 
 @cache
 def table(name: str) -> Table:
-    """Return a table, for writes that may be made twice, since a call that got no answer is made again."""
-    return boto3.resource("dynamodb", config=_QUICK).Table(name)
+    """Return a table, for writes that may be made twice."""
+    return Table(dynamodb(), name)
 
 
 @cache
 def counters(name: str) -> Table:
     """Return a table, for writes that must not be made twice: without retries."""
-    return boto3.resource("dynamodb", config=_QUICK.merge(Config(retries=_ONCE))).Table(name)
+    return Table(take_python_values(_client("dynamodb", _QUICK.merge(Config(retries=_ONCE)))), name)
 
 
 def passes(error: Exception) -> bool:
@@ -149,52 +168,60 @@ def _status(error: ClientError) -> int:
 @cache
 def sqs() -> SQSClient:
     """Return the client that hides messages and sends to queues."""
-    return boto3.client("sqs", config=_QUICK)
+    client: SQSClient = _client("sqs", _QUICK)
+    return client
 
 
 @cache
 def s3() -> S3Client:
     """Return the client that looks at buckets' notification settings."""
-    return boto3.client("s3", config=_CONFIG)
+    client: S3Client = _client("s3", _CONFIG)
+    return client
 
 
 @cache
 def sts() -> STSClient:
     """Return the client that knows which account this is."""
-    return boto3.client("sts", config=_CONFIG)
+    client: STSClient = _client("sts", _CONFIG)
+    return client
 
 
 @cache
 def sns(region: str) -> SNSClient:
     """Return the client that looks at topics of a Region."""
-    return boto3.client("sns", region_name=region, config=_CONFIG)
+    client: SNSClient = _client("sns", _CONFIG, region)
+    return client
 
 
 @cache
 def events() -> EventBridgeClient:
     """Return the client that lists, removes and restores rules, and says whether a pattern matches an event."""
-    return boto3.client("events", config=_PATIENT)
+    client: EventBridgeClient = _client("events", _PATIENT)
+    return client
 
 
 @cache
 def cloudformation() -> CloudFormationClient:
     """Return the client that knows the deployed stack, and what belongs to any stack."""
-    return boto3.client("cloudformation", config=_PATIENT)
+    client: CloudFormationClient = _client("cloudformation", _PATIENT)
+    return client
 
 
 @cache
 def scheduler() -> EventBridgeSchedulerClient:
     """Return the client that lists, removes and restores schedules."""
-    return boto3.client("scheduler", config=_PATIENT)
+    client: EventBridgeSchedulerClient = _client("scheduler", _PATIENT)
+    return client
 
 
 @cache
 def logs() -> CloudWatchLogsClient:
     """Return the client that reads the functions' logs."""
-    return boto3.client("logs", config=_PATIENT)
+    client: CloudWatchLogsClient = _client("logs", _PATIENT)
+    return client
 
 
 @cache
 def cloudtrail(region: str | None = None) -> Any:
     """Return the client that knows the trails of a Region (None: the usual one), and the history of its events."""
-    return boto3.client("cloudtrail", region_name=region, config=_PATIENT)
+    return _client("cloudtrail", _PATIENT, region)

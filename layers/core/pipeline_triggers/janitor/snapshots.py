@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from boto3.dynamodb.conditions import Key
-
 from pipeline_triggers import aws
 from pipeline_triggers.janitor.cleanups import Orphan
 
@@ -50,7 +48,12 @@ def get(table: str, orphan: Orphan) -> Snapshot | None:
 
 def of_pipeline(table: str, name: str) -> Iterator[Snapshot]:
     """Yield all snapshots of what pointed at a pipeline."""
-    yield from _all(aws.table(table).query, KeyConditionExpression=Key("pipeline").eq(name.lower()))
+    yield from _all(
+        aws.table(table).query,
+        KeyConditionExpression="#pipeline = :pipeline",
+        ExpressionAttributeNames={"#pipeline": "pipeline"},
+        ExpressionAttributeValues={":pipeline": name.lower()},
+    )
 
 
 def everything(table: str) -> Iterator[Snapshot]:
@@ -73,5 +76,4 @@ def _key(orphan: Orphan) -> dict[str, Any]:
 
 
 def _snapshot(item: Mapping[str, Any]) -> Snapshot:
-    was = json.loads(json.dumps(item["was"], default=int))
-    return Snapshot(Orphan(**item["orphan"]), item["cleanup"], int(item["taken_at"]), was)
+    return Snapshot(Orphan(**item["orphan"]), item["cleanup"], int(item["taken_at"]), item["was"])

@@ -72,7 +72,7 @@ class Batches:
         self._stack = stack
         self._limits = limits
         name = stack.resources["BatchTable"]
-        table = Table(aws.table(name).meta.client, name)
+        table = Table(aws.dynamodb(), name)
         self.store = Store(table)
         self.records = Records(table)
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws
@@ -61,7 +60,7 @@ def begin(token: str, trigger: str, message: str, occurrence: str) -> Entry:
     item = {"id": _start(token), "trigger": trigger, "message": message, "occurrence": occurrence, "nonce": nonce}
     times = {"begun_at": entry.begun_at, "lease": math.ceil(now) + LEASE, "expires": int(now) + KEPT}
     try:
-        _table().put_item(Item={**item, **times}, ConditionExpression=Attr("id").not_exists())
+        _table().put_item(Item={**item, **times}, ConditionExpression="attribute_not_exists(id)")
     except ClientError as error:
         if not _condition_failed(error):
             raise
@@ -110,8 +109,9 @@ def _take_over(item: Mapping[str, Any], new: Entry, occurrence: str) -> Entry:
         _table().update_item(
             Key={"id": _start(new.token)},
             UpdateExpression="SET lease = :lease, nonce = :nonce, message = :message, occurrence = :occurrence",
-            ConditionExpression=Attr("lease").eq(lease) & Attr("execution").not_exists(),
+            ConditionExpression="lease = :before AND attribute_not_exists(execution)",
             ExpressionAttributeValues={
+                ":before": lease,
                 ":lease": math.ceil(now) + LEASE,
                 ":nonce": new.nonce,
                 ":message": new.message,
@@ -161,17 +161,17 @@ def release(entry: Entry) -> None:
 
     What an earlier delivery began stays, so that its execution is looked for again.
     """
-    is_ours = Attr("nonce").eq(entry.nonce)
+    key, is_ours, nonce = {"id": _start(entry.token)}, "nonce = :nonce", {":nonce": entry.nonce}
     try:
         if entry.resumed:
             _table().update_item(
-                Key={"id": _start(entry.token)},
+                Key=key,
                 UpdateExpression="SET lease = :over",
                 ConditionExpression=is_ours,
-                ExpressionAttributeValues={":over": 0},
+                ExpressionAttributeValues={**nonce, ":over": 0},
             )
         else:
-            _table().delete_item(Key={"id": _start(entry.token)}, ConditionExpression=is_ours)
+            _table().delete_item(Key=key, ConditionExpression=is_ours, ExpressionAttributeValues=nonce)
     except ClientError as error:
         # It was given back before, by botocore's first request.
         if not _condition_failed(error):
@@ -192,8 +192,8 @@ def count(trigger: str, max_starts: int) -> str:
         _counters().update_item(
             Key={"id": hour},
             UpdateExpression="ADD starts :one SET expires = :expires",
-            ConditionExpression=Attr("starts").not_exists() | Attr("starts").lt(max_starts),
-            ExpressionAttributeValues={":one": 1, ":expires": now + 2 * 3600},
+            ConditionExpression="attribute_not_exists(starts) OR starts < :most",
+            ExpressionAttributeValues={":one": 1, ":most": max_starts, ":expires": now + 2 * 3600},
         )
     except ClientError as error:
         if _condition_failed(error):

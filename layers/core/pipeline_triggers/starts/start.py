@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import boto3
+import botocore
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from pipeline_triggers import aws
@@ -195,8 +195,8 @@ def _execute(run: Run) -> str:
             **run.options,
         )
     except ParamValidationError as error:
-        # Such as an argument that the runtime's boto3 is too old for.
-        raise Rejected(f"boto3 {boto3.__version__} can't make this call: {error}") from error
+        # Such as an argument that this botocore is too old for.
+        raise Rejected(f"botocore {botocore.__version__} can't make this call: {error}") from error
     except ClientError as error:
         details = error.response["Error"]
         if details["Code"] in aws.PERMANENT:
