@@ -118,10 +118,11 @@ build: compile
 	$(BIN)/sam build --config-env $(CONFIG)
 
 requirements: ## pin the dependencies of pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
-		--output-file layers/core/requirements.txt
 	uv pip compile pyproject.toml --extra cli --group dev --universal --python-version 3.11 --generate-hashes --quiet \
 		--output-file requirements-dev.txt
+	@# The layer carries what the tests ran with.
+	uv pip compile pyproject.toml --constraint requirements-dev.txt --universal --python-version 3.11 \
+		--generate-hashes --quiet --output-file layers/core/requirements.txt
 	uv pip compile tests/sdk/requirements.in --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --quiet --output-file tests/sdk/requirements.txt
 

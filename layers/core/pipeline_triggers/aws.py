@@ -83,6 +83,15 @@ def _client(service: str, config: Config, region: str | None = None) -> Any:
     return _session().create_client(service, region_name=region, config=config)
 
 
+def _with_connections_of(other: Any, client: Any) -> Any:
+    """Let a client use the connections of another: to read the certificates anew for each takes 20 ms of a processor.
+
+    botocore has no public way; the layer's botocore is pinned, and a test counts the connections.
+    """
+    client._endpoint.http_session = other._endpoint.http_session
+    return client
+
+
 @cache
 def sagemaker() -> SageMakerClient:
     """Return the client that describes pipelines and lists their executions."""
@@ -101,7 +110,7 @@ def patient_sagemaker() -> SageMakerClient:
 def starter() -> SageMakerClient:
     """Return the client that starts pipelines: without retries, since a call that got no answer may have worked."""
     client: SageMakerClient = _client("sagemaker", _CONFIG.merge(Config(retries=_ONCE)))
-    return client
+    return _with_connections_of(sagemaker(), client)
 
 
 @cache
@@ -119,7 +128,8 @@ def table(name: str) -> Table:
 @cache
 def counters(name: str) -> Table:
     """Return a table, for writes that must not be made twice: without retries."""
-    return Table(take_python_values(_client("dynamodb", _QUICK.merge(Config(retries=_ONCE)))), name)
+    client = _with_connections_of(dynamodb(), _client("dynamodb", _QUICK.merge(Config(retries=_ONCE))))
+    return Table(take_python_values(client), name)
 
 
 def passes(error: Exception) -> bool:
