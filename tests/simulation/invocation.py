@@ -138,9 +138,12 @@ def calling(call: Callable[..., Any]) -> Iterator[None]:
         yield
 
 
+CLIENTS = ("dynamodb", "sagemaker", "starter", "sqs", "s3")
+
+
 @cache
 def _clients() -> Mapping[str, Any]:
     """Make the handlers' clients once: that takes longer than all else."""
     with patch.dict(os.environ, ENVIRONMENT):
         tables = {name: getattr(aws, name).__wrapped__("state") for name in ("table", "counters")}
-        return {**tables, **{name: getattr(aws, name).__wrapped__() for name in ("sagemaker", "starter", "sqs", "s3")}}
+        return {**tables, **{name: getattr(aws, name).__wrapped__() for name in CLIENTS}}

@@ -78,7 +78,7 @@ def really(client: Any, sequence: tuple[str, ...]) -> tuple[int, str]:
             return answer(error)
         raise error
 
-    meta = made.meta.client.meta if hasattr(made.meta, "client") else made.meta
+    meta = made.client.meta if client in ("table", "counters") else made.meta
     meta.events.register("before-send", send)
     return outcome(lambda: getattr(made, name)(**arguments), requests)
 
@@ -87,7 +87,7 @@ def modelled(client: Any, sequence: tuple[str, ...]) -> tuple[int, str]:
     """Let the model make the call."""
     name, _ = CALLS[client]
     made = getattr(aws, client)(*["state"] * (client in ("table", "counters")))
-    meta = made.meta.client.meta if hasattr(made.meta, "client") else made.meta
+    meta = made.client.meta if client in ("table", "counters") else made.meta
     requests: list[str] = []
 
     def request(attempt: int) -> None:

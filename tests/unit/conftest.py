@@ -73,6 +73,6 @@ def deployed(empty_account: None, monkeypatch: pytest.MonkeyPatch) -> OnBatch:  
     queue = sqs.create_queue(QueueName="on-batch")["QueueUrl"]
     stack = Stack("pipeline-triggers-dev", {"Stage": "dev"}, {"BatchTable": "batches", "OnBatchQueue": queue})
     monkeypatch.setattr(stacks, "stack", lambda _: stack)
-    on_batch = OnBatch(sqs, queue, Table(aws.table("batches").meta.client, "batches"))
+    on_batch = OnBatch(sqs, queue, Table(aws.dynamodb(), "batches"))
     monkeypatch.setattr(time, "sleep", on_batch.work)
     return on_batch

@@ -73,3 +73,15 @@ def test_a_start_is_never_called_again_by_botocore() -> None:
     """It does not distinguish a refused start from one that got no answer."""
     config: Any = aws.starter().meta.config
     assert config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.usefixtures("new_clients")
+def test_clients_of_a_service_share_their_connections() -> None:
+    """A handler has one connection to SageMaker and one to DynamoDB: each reads all certificates anew."""
+
+    def connections(client: Any) -> Any:
+        return client._endpoint.http_session
+
+    assert connections(aws.starter()) is connections(aws.sagemaker())
+    assert connections(aws.counters("state").client) is connections(aws.dynamodb())
+    assert connections(aws.dynamodb()) is not connections(aws.sagemaker())

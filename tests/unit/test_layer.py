@@ -28,6 +28,7 @@ PACKAGES = re.search(r"^PACKAGES := (.*)$", (LAYER / "Makefile").read_text(encod
 NOT_CALLED = {
     *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),  # Lambda's poller
     *("logs:CreateLogStream", "logs:PutLogEvents"),  # Lambda's log
+    "dynamodb:ConditionCheckItem",  # a part of TransactWriteItems
     *(
         "s3:GetObjectVersion",
         "s3:GetObjectVersionTagging",
@@ -66,8 +67,8 @@ def granted() -> Iterator[str]:
             for statement in _statements(policy["PolicyDocument"]["Statement"]):
                 yield from [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
     yield from _START
-    for entry in (*LOOKUPS.values(), *SOURCES.values()):
-        yield from (action for grant in entry.grants for action in grant.actions)
+    lists = [*(entry.grants for entry in LOOKUPS.values()), *(source.grants for source in SOURCES.values())]
+    yield from (action for grants in lists for grant in grants for action in grant.actions)
 
 
 def _statements(written: list[Any]) -> Iterator[dict[str, Any]]:

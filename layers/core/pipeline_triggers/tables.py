@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ class Table:
     def __init__(self, client: BaseClient, name: str) -> None:
         self.client = client
         self.name = name
-        self.meta = SimpleNamespace(client=client)  # as boto3's tables have it
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         """Return an operation, such as ``put_item``."""

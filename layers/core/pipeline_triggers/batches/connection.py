@@ -19,8 +19,7 @@ from pipeline_triggers.starts import deployed
 
 def connected(time_left: Callable[[], float]) -> Services:
     """Return the services of this function; ``time_left`` as ``Services`` says."""
-    # The ledger's client serves any table, and making another one would take a moment of each cold start.
-    table = Table(aws.table(settings().state_table).meta.client, settings().batch_table)
+    table = Table(aws.dynamodb(), settings().batch_table)
     triggers = deployed.triggers()
     return Services(
         store=Store(table),

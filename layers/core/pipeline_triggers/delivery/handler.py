@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline_triggers import aws
+from pipeline_triggers import aws, sqs
 from pipeline_triggers.batches.connection import connected
 from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.delivery import attempts, collecting
@@ -20,11 +20,11 @@ from pipeline_triggers.delivery.decision import Decision, Delivery, Read, decide
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
+from pipeline_triggers.sqs import Failures, Message
 from pipeline_triggers.starts import deployed
 from pipeline_triggers.telemetry import logger, report
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # Seconds that a message waits: twice as long each time, up to the most.
@@ -33,26 +33,26 @@ FIRST_WAIT, LONGEST_WAIT = 30, 900
 MAX_NOTES = 3  # calls to note the end of a delivery, each with botocore's own retries
 
 
-def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> PartialItemFailureResponse:
+def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> Failures:
     """Handle an SQS batch; ``read`` reads the handler's kind of message. Only failed messages come back."""
 
     def remaining() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
     messages = _Messages(read)
-    for record in batch["Records"]:
-        messages.begin(_delivery(record, remaining))
+    for message in sqs.messages(batch):
+        messages.begin(_delivery(message, remaining))
     messages.collect()
-    return {"batchItemFailures": [{"itemIdentifier": message} for message in messages.failed]}
+    return sqs.failures(messages.failed)
 
 
-def _delivery(record: dict[str, Any], remaining: Callable[[], float]) -> Delivery:
+def _delivery(message: Message, remaining: Callable[[], float]) -> Delivery:
     return Delivery(
-        message=record["messageId"],
-        body=record["body"],
-        receipt=record["receiptHandle"],
-        receives=int(record["attributes"]["ApproximateReceiveCount"]),
-        age=time.time() - int(record["attributes"]["SentTimestamp"]) / 1000,
+        message=message.id,
+        body=message.body,
+        receipt=message.receipt,
+        receives=message.receives,
+        age=time.time() - message.sent_at,
         remaining=remaining,
     )
 

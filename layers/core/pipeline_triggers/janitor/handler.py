@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline_triggers import aws, dead_letters
@@ -20,11 +19,10 @@ from pipeline_triggers.errors import Filtered, Rejected, Waiting
 from pipeline_triggers.janitor import claims, cleanups, removal, report
 from pipeline_triggers.janitor.cleanups import Cleanup, Policy
 from pipeline_triggers.settings import janitor_settings, settings
+from pipeline_triggers.sqs import Failures, Message, process_each
 from pipeline_triggers.telemetry import logger
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 # What a page or a removal may take when AWS answers slowly: it must end before the function's time does.
@@ -36,23 +34,22 @@ REST, REST_AFTER_FAILURE = 60, 900  # seconds
 MAX_FAILURES = 4  # in a row
 
 
-def handle(batch: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handle(batch: dict[str, Any], context: LambdaContext) -> Failures:
     """Handle an SQS batch: begin clean-ups, or go on with them."""
 
-    def work(record: SQSRecord) -> None:
-        logger.append_keys(message_id=record.message_id)
+    def work(message: Message) -> None:
+        logger.append_keys(message_id=message.id)
         try:
-            _work(record, context)
+            _work(message, context)
         except Filtered as reason:
             logger.info("nothing to clean up", extra={"reason": str(reason)})
         except Rejected as error:
-            _quarantine(record.body, str(error))
+            _quarantine(message.body, str(error))
         except Exception:
             logger.exception("will be retried")
             raise
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=batch, record_handler=work, processor=processor, context=context)
+    return process_each(batch, work)
 
 
 def _policy() -> Policy:
@@ -67,15 +64,15 @@ def _policy() -> Policy:
     )
 
 
-def _work(record: SQSRecord, context: LambdaContext) -> None:
+def _work(message: Message, context: LambdaContext) -> None:
     """Go on with a clean-up until it is done and reported, or a message says how far it is."""
     policy = _policy()
-    begun = cleanups.read(record.body, record.message_id, int(time.time()), policy.home)
+    begun = cleanups.read(message.body, message.id, int(time.time()), policy.home)
     step = removal.find_orphans if begun.position else removal.remove_orphans
     cleanup = begun
     try:
-        _claim(begun, record, policy)
-        if _was_interrupted_for_too_long(record):
+        _claim(begun, message, policy)
+        if _was_interrupted_for_too_long(message):
             _give_up(begun, policy, "the function crashed or timed out each time; its log may say why")
             return
         for progress in step(begun, policy):
@@ -84,7 +81,7 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
                 break
         if cleanup.done(policy.max_removals):
             report.publish(cleanup, policy.max_removals)
-            claims.claim(policy.snapshot_table, begun.id, begun.step + 1, record.message_id)
+            claims.claim(policy.snapshot_table, begun.id, begun.step + 1, message.id)
             return
     except (Filtered, Rejected):
         raise
@@ -102,7 +99,7 @@ def _work(record: SQSRecord, context: LambdaContext) -> None:
         _send(cleanup, delay=0)
 
 
-def _claim(begun: Cleanup, record: SQSRecord, policy: Policy) -> None:
+def _claim(begun: Cleanup, message: Message, policy: Policy) -> None:
     """Claim a clean-up's step for its message.
 
     Raises:
@@ -110,16 +107,16 @@ def _claim(begun: Cleanup, record: SQSRecord, policy: Policy) -> None:
         botocore.exceptions.ClientError, BotoCoreError: the table can't be asked now.
 
     """
-    claims.claim(policy.snapshot_table, begun.id, begun.step, record.message_id)
-    is_first = int(record.attributes.approximate_receive_count) == 1
+    claims.claim(policy.snapshot_table, begun.id, begun.step, message.id)
+    is_first = message.receives == 1
     if not is_first and claims.is_claimed(policy.snapshot_table, begun.id, begun.step + 1):
         raise Filtered("an earlier delivery of the message has done this step of the clean-up")
 
 
-def _was_interrupted_for_too_long(record: SQSRecord) -> bool:
+def _was_interrupted_for_too_long(message: Message) -> bool:
     """Whether SQS delivers a message again after so long: no delivery of it has ended, else another one would go on."""
-    age = time.time() - int(record.attributes.sent_timestamp) / 1000
-    return int(record.attributes.approximate_receive_count) > 1 and age >= settings().give_up_after
+    age = time.time() - message.sent_at
+    return message.receives > 1 and age >= settings().give_up_after
 
 
 def _wait(cleanup: Cleanup, error: Exception, policy: Policy) -> None:

@@ -137,7 +137,7 @@ def known(tokens: Sequence[str]) -> dict[str, Entry]:
     waiting: list[dict[str, Any]] = [{"id": _start(token)} for token in dict.fromkeys(tokens)]
     while waiting:
         request: Any = {settings().state_table: {"Keys": waiting[:MAX_BATCH_GET], "ConsistentRead": True}}
-        response: dict[str, Any] = _table().meta.client.batch_get_item(RequestItems=request)
+        response: dict[str, Any] = aws.dynamodb().batch_get_item(RequestItems=request)
         for item in response["Responses"].get(settings().state_table, []):
             token = item["id"].removeprefix(_start(""))
             begun_at, message = int(item["begun_at"]), item["message"]
