@@ -198,7 +198,10 @@ class History:
             unfinished
             or messages
             or any(True for _ in table.items("queue#"))
-            or any(not items.slot(item).rules.is_join or item.get("previous") for item in table.items("open"))
+            or any(
+                not items.slot(item).rules.is_join or item.get("previous") or item["gone_since"]
+                for item in table.items("open")
+            )
         )
 
 
