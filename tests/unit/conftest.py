@@ -71,7 +71,9 @@ def deployed(empty_account: None, monkeypatch: pytest.MonkeyPatch) -> OnBatch:  
         )
     sqs = boto3.client("sqs")
     queue = sqs.create_queue(QueueName="on-batch")["QueueUrl"]
-    stack = Stack("pipeline-triggers-dev", {"Stage": "dev"}, {"BatchTable": "batches", "OnBatchQueue": queue})
+    dead = sqs.create_queue(QueueName="on-batch-dead")["QueueUrl"]
+    resources = {"BatchTable": "batches", "OnBatchQueue": queue, "OnBatchDeadLetterQueue": dead}
+    stack = Stack("pipeline-triggers-dev", {"Stage": "dev"}, resources)
     monkeypatch.setattr(stacks, "stack", lambda _: stack)
     on_batch = OnBatch(sqs, queue, Table(aws.dynamodb(), "batches"))
     monkeypatch.setattr(time, "sleep", on_batch.work)

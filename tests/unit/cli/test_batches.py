@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from pipeline_triggers.batches import items
+from pipeline_triggers.batches import items, resources
 from pipeline_triggers.batches.door import SageMaker
 from pipeline_triggers.batches.models import Batch, Execution, Listing, Phase, Rules, Target, Turn
 from pipeline_triggers.cli import main
@@ -351,3 +351,29 @@ def test_drop_comes_too_late_for_a_start_on_its_way(deployed: OnBatch, documents
     assert done.exit_code == 1
     assert done.stderr == "Error: too late for report: its turn had come\n"
     assert items.batch(deployed.table.get(f"batch#{batch}", "batch") or {}).ends["report#0"]["outcome"] == "STARTED"
+
+
+# ---- redrive
+
+
+def test_redrive_lets_a_rejected_start_wait_again(deployed: OnBatch, documents: Path) -> None:
+    """Its dead letter is the message by which on_batch takes the rejection back."""
+    batch = deployed.queue_up("one")
+    store = deployed.services().store
+    turn = Turn(
+        next(iter(store.tickets("report"))), Phase.ENDING, 1, "n", ending="REJECTED", reason="no such parameter"
+    )
+    store.end_ticket(turn, time.time())
+    dead = stacks.stack("").resources["OnBatchDeadLetterQueue"]
+    attributes = {"reason": turn.reason, "trigger": turn.ticket.trigger, "event_id": batch}
+    deployed.sqs.send_message(
+        QueueUrl=dead,
+        MessageBody=resources.dump(turn),
+        MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
+    )
+    assert listed(documents) == []
+    done = run(documents, "redrive", "--reason", "no such parameter", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert [(letter["trigger"], letter["left"]) for letter in json.loads(done.stdout)] == [("team/nightly", "")]
+    deployed.work()
+    assert [entry["batch"] for entry in listed(documents)] == [batch]

@@ -86,15 +86,14 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     """Show a trigger as it is deployed, what it starts, and its last verdicts."""
     here = deployed(directory, stack)
     trigger = here.trigger(name)
+    batches = Batches(here.stack, here.limits)
     found = {view.part: describe.deployed(here.stack, view) for view in trigger.views()}
     logs = dict.fromkeys(describe.log_group(here.stack, view) for view in trigger.views())
     since = datetime.now(UTC) - LOOKED_BACK
     events = sorted((one for log in logs for one in verdicts(log, since, trigger=trigger.id)), key=lambda one: one.at)
     of_batches = verdicts(here.stack.resources[describe.BATCH_LOG], since, trigger=trigger.id)
     last, ends = deque(events, maxlen=SHOWN), deque(of_batches, maxlen=SHOWN)
-    batches = Batches(here.stack, here.limits)
-    now = time.time()
-    waiting = [entry for entry in batches.entries(now) if entry.trigger == trigger.id]
+    waiting = [entry for entry in batches.entries(time.time()) if entry.trigger == trigger.id]
     if as_json:
         about = {"trigger": trigger.id, "description": trigger.description, "direct": trigger.direct}
         starts = [{"pipeline": start.pipeline, "parameters": dict(start.parameters)} for start in trigger.start]
@@ -207,7 +206,9 @@ def _view(trigger: Trigger, part: str) -> Trigger:
 def _open_batches(stack: str, limits: Mapping[str, Limits]) -> Batches | None:
     """Return what is open and waits in the stack, None where it is not deployed or can't be read."""
     try:
-        return Batches(stacks.stack(stack), limits)
+        batches = Batches(stacks.stack(stack), limits)
+        batches.records.pauses()  # whether the table may be read
+        return batches
     except (NotDeployed, BotoCoreError) as error:
         output.note(f"open batches and what waits are not known: {error}")
     except ClientError as error:
