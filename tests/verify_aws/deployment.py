@@ -81,10 +81,12 @@ def _deployer_keys(account: Account) -> Mapping[str, str]:
 
 def _sam(project: Path, environment: Mapping[str, str], *arguments: str) -> str:
     """Run sam, and return what it printed if it failed."""
+    bin_ = Path(sys.executable).parent
+    path = os.pathsep.join([str(bin_), os.environ["PATH"]])  # the layers' makefiles run triggers
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "sam"), *arguments],
+        [str(bin_ / "sam"), *arguments],
         cwd=project,
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0", **environment},
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0", **environment, "PATH": path},
         capture_output=True,
         text=True,
         check=False,
