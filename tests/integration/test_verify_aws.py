@@ -22,14 +22,14 @@ from tests.verify_aws.probe import Result, chosen
 
 @pytest.fixture
 def account(aws: LocalAws) -> Account:
-    """The embedded AWS as an account, where a wait of a minute takes half a second."""
+    """The embedded AWS as an account, where a minute passes in half a second, and nothing is late within twenty."""
     environment = aws.environment
     options = {
         "endpoint_url": environment["AWS_ENDPOINT_URL"],
         "verify": environment["AWS_CA_BUNDLE"],
         "config": Config(proxies={}),
     }
-    return Account(aws.session, environment, options, pace=0.01)
+    return Account(aws.session, environment, options, pace=0.01, patience=20)
 
 
 def test_probes_see_what_the_engine_does(account: Account, tmp_path: Path) -> None:

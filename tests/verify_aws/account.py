@@ -53,12 +53,17 @@ def error_of(call: Callable[..., Any], *arguments: Any, **named: Any) -> dict[st
 
 @dataclass
 class Account:
-    """An account and Region. ``options`` are for each client; ``pace`` shortens all waiting, for the tests."""
+    """An account and Region.
+
+    ``options`` are for each client. ``pace`` shortens all waiting, for the tests, but what is looked for has at least
+    ``patience`` seconds to come.
+    """
 
     session: boto3.Session
     environment: Mapping[str, str] = field(default_factory=dict)  # for sam and the clients of other credentials
     options: Mapping[str, Any] = field(default_factory=dict)
     pace: float = 1.0
+    patience: float = 0
     resumes: bool = False  # whether a day has passed since the run that began
     endpoint_config: str = ""  # for the probe with an endpoint
     calls: int = 0
@@ -95,10 +100,11 @@ class Account:
 
         """
         begin = time.monotonic()
-        while time.monotonic() - begin < seconds * self.pace or self.pace == 0:
+        end = begin + max(seconds * self.pace, self.patience)
+        while True:
             if (found := look()) is not None:
                 return found, time.monotonic() - begin
-            if self.pace == 0:
+            if time.monotonic() >= end:
                 break
             self.sleep(min(5, seconds / 20))
         raise NotSeen(f"{what} did not come within {seconds:.0f} s")

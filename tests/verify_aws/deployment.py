@@ -227,10 +227,17 @@ def _hidden(account: Account) -> Answers:
         EventSourceArn=queue, FunctionName=function, BatchSize=1, FunctionResponseTypes=["ReportBatchItemFailures"]
     )
     account.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+
+    def receives() -> list[str] | None:
+        refused = error_of(logs.filter_log_events, **lines)  # before the first delivery there is no such group
+        found = [] if refused else [one["message"].strip() for one in logs.filter_log_events(**lines)["events"]]
+        return found or None
+
+    logs, lines = account.client("logs"), {"logGroupName": f"/aws/lambda/{function}", "filterPattern": "hidden"}
+    account.wait_for("the first delivery", receives, 300)
     # Shorter than it is hidden, and far longer than the queue's own 30 seconds.
     account.sleep(HIDDEN_FOR / 2)
-    events = account.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{function}", filterPattern="hidden")
-    return {"receives": [event["message"].strip() for event in events["events"]]}
+    return {"receives": receives() or []}
 
 
 def _hidden_difference(answers: Answers) -> str | None:
