@@ -14,7 +14,7 @@ import click
 from pipeline_triggers import aws
 from pipeline_triggers.batches.models import Pause
 from pipeline_triggers.cli import output
-from pipeline_triggers.cli.deployed import Deployed, deployed
+from pipeline_triggers.cli.deployed import DeployedTriggers, deployed
 from pipeline_triggers.cli.options import complete_trigger, documents_option, json_option, stack_option
 from pipeline_triggers.operations import pause as pausing
 from pipeline_triggers.operations.batches import (
@@ -246,7 +246,7 @@ def _until(until: str | None, indefinitely: bool) -> float | None:
 
 
 def _subjects(
-    names: Sequence[str], pipelines: Sequence[str], everything: bool, here: Deployed, batches: Batches
+    names: Sequence[str], pipelines: Sequence[str], everything: bool, here: DeployedTriggers, batches: Batches
 ) -> list[Subject]:
     """Return what is to be paused; end the command when that does not exist."""
     _check_choice(names, pipelines, everything)

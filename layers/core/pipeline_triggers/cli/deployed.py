@@ -18,7 +18,7 @@ from pipeline_triggers.operations.stacks import Stack
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployedTriggers:
     """A deployed stack, with the triggers and the pipelines' limits of the documents on this disk."""
 
     stack: Stack
@@ -34,7 +34,7 @@ class Deployed:
         return named[0]
 
 
-def deployed(directory: Path, stack: str) -> Deployed:
+def deployed(directory: Path, stack: str) -> DeployedTriggers:
     """Read a deployed stack and the documents; end the command when they do not fit."""
     deployed_stack = stacks.stack(stack)
     loaded = loader.load(directory)
@@ -42,7 +42,7 @@ def deployed(directory: Path, stack: str) -> Deployed:
     if stage not in loaded.stages:
         raise output.Failed(f"{stack} has the stage {stage}, which stages.yaml lacks")
     values = home.current().pseudo_parameters()
-    return Deployed(deployed_stack, triggers_of(loaded, stage, values), limits_of(loaded, stage, values))
+    return DeployedTriggers(deployed_stack, triggers_of(loaded, stage, values), limits_of(loaded, stage, values))
 
 
 def limits_of(documents: Documents, stage: str, values: Mapping[str, str]) -> dict[str, Limits]:

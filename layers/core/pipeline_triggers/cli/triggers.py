@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline_triggers import aws
 from pipeline_triggers.account import home
 from pipeline_triggers.cli import output
-from pipeline_triggers.cli.deployed import deployed, limits_of
+from pipeline_triggers.cli.deployed import DeployedTriggers, deployed, limits_of
 from pipeline_triggers.cli.options import (
     check_stage,
     documents_option,
@@ -164,20 +164,8 @@ def run_command(
     its turn is in triggers batches.
     """
     here = deployed(directory, stack)
-    deployed_stack, triggers = here.stack, here.triggers
     trigger = _view(here.trigger(name), part)
-    if trigger.direct:
-        raise output.usage_error(f"{trigger.id} is delivered directly, without a handler; start its pipeline yourself")
-    if trigger.when.source != "schedule" and path is None:
-        remedy = "write it to a file, like those in events/, and name that with --event"
-        raise output.usage_error(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
-    event = _read_event(path) if path else run.scheduled_now(deployed_stack, trigger)
-    message = run.message(deployed_stack, trigger, event, again=again)
-    try:
-        run.check(deployed_stack, trigger, triggers, message)
-    except Rejected as error:
-        raise output.Failed(f"not sent, because {trigger.id} would reject it: {error}") from error
-    sent = run.send(deployed_stack, trigger, message)
+    sent = run.send(here.stack, trigger, _checked_message(here, trigger, path, again=again))
     logged = run.wait(sent, trigger, patience)
     if as_json:
         output.data([{"message_id": sent.message_id, **verdict.as_json()} for verdict in logged])
@@ -192,6 +180,22 @@ def run_command(
         output.line(f"{trigger.id}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items())}")
     if outcomes[Outcome.REJECTED]:
         raise click.exceptions.Exit(1)
+
+
+def _checked_message(here: DeployedTriggers, trigger: Trigger, path: Path | None, *, again: bool) -> str:
+    """Return the message for a trigger's handler, or end the command with what the handler would reject."""
+    if trigger.direct:
+        raise output.usage_error(f"{trigger.id} is delivered directly, without a handler; start its pipeline yourself")
+    if trigger.when.source != "schedule" and path is None:
+        remedy = "write it to a file, like those in events/, and name that with --event"
+        raise output.usage_error(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
+    event = _read_event(path) if path else run.scheduled_now(here.stack, trigger)
+    message = run.message(here.stack, trigger, event, again=again)
+    try:
+        run.check(here.stack, trigger, here.triggers, message)
+    except Rejected as error:
+        raise output.Failed(f"not sent, because {trigger.id} would reject it: {error}") from error
+    return message
 
 
 def _view(trigger: Trigger, part: str) -> Trigger:
