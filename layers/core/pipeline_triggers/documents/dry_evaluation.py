@@ -9,7 +9,7 @@ from pipeline_triggers.errors import Rejected
 from pipeline_triggers.language.jsonata import Expression, Scope, compile_expression
 from pipeline_triggers.language.jsonata.data import WrongType
 from pipeline_triggers.language.jsonata.rules import FUNCTIONS
-from pipeline_triggers.language.jsonata.tree import Node, children, text, walk
+from pipeline_triggers.language.jsonata.tree import Node, children, text
 from pipeline_triggers.language.lookups import LOOKUPS, FieldName, named_in
 
 # Under these, an event holds what a team names itself: nobody can tell what is not there.
@@ -40,31 +40,31 @@ def problem_on_sample(
     """
     expression = compile_expression(source)
     # By another way than by its name, a looked-up field is not there.
-    hidden = LOOKUPS.keys() - named_in(expression.tree)
+    hidden = LOOKUPS.keys() - named_in(expression.nodes)
     available = {
         variable: {name: value for name, value in fields.items() if (variable, name) not in hidden}
         for variable, fields in bindings.items()
     }
-    if problem := _problem_of_names(expression.tree, event, bindings, available):
+    if problem := _problem_of_names(expression, event, bindings, available):
         return problem
     return _problem_of_value(source, expression, Scope(event, available), unusable, condition=condition)
 
 
 def _problem_of_names(
-    ast: Node, event: Mapping[str, Any], bindings: Mapping[str, Any], available: Mapping[str, Any]
+    expression: Expression, event: Mapping[str, Any], bindings: Mapping[str, Any], available: Mapping[str, Any]
 ) -> str | None:
     """Say which name such an event does not have; ``available`` are the bindings that the expression gets."""
-    for variable, field in sorted(named_in(ast)):
+    for variable, field in sorted(named_in(expression.nodes)):
         if variable in bindings and field not in bindings[variable]:
             return f"uses ${variable}.{field}, which is not available for such an event; leave it out"
-    if hidden := _named_otherwise(ast, available):
+    if hidden := _named_otherwise(expression.nodes, available):
         variable, field = hidden
         return f"does not name {field} as ${variable}.{field}; write exactly that"
-    if unknown := _unknown_variables(ast, available):
+    if unknown := _unknown_variables(expression.nodes, available):
         names = " or ".join(f"${name}" for name in available)
         remedy = f"use {names}" if names else "no variables are available here"
         return f"uses ${unknown[0]}, which is not a variable here; {remedy}"
-    if missing := _missing_paths(ast, event, available):
+    if missing := _missing_paths(expression.tree, event, available):
         return f"uses {missing[0]}, which such an event does not have; {_remedy(missing[0], bindings)}"
     return None
 
@@ -74,14 +74,14 @@ def _problem_of_value(
 ) -> str | None:
     """Say why the expression's value on the sample can't be used, or why there is none."""
     constant = is_constant(source)
-    free = any(node.type == "name" and node.value in FREE | _OPEN for node in walk(expression.tree))
+    free = any(node.type == "name" and node.value in FREE | _OPEN for node in expression.nodes)
     try:
         result = expression.judge(scope)[0] if condition else expression.evaluate(scope)
         if constant and result in (None, ""):
             return "resolves to nothing on any event; write a value"
         if result is not None:
             return None if free else unusable(result)
-        if _is_plain_path(expression.tree) and not free:
+        if _is_plain_path(expression.nodes) and not free:
             return "resolves to nothing on such an event; see the samples in events/, or guard it with $exists"
     except Rejected as error:
         if constant:
@@ -103,7 +103,7 @@ def _remedy(missing: str, bindings: Mapping[str, Any]) -> str:
 
 def is_constant(source: str) -> bool:
     """Whether an expression gives the same on every event."""
-    nodes = list(walk(compile_expression(source).tree))
+    nodes = compile_expression(source).nodes
     own = {argument.value for node in nodes if node.type == "lambda" for argument in node.arguments}
     own |= {node.lhs.value for node in nodes if node.type == "bind"}
     of_event = ("name", "wildcard", "descendant")
@@ -111,9 +111,8 @@ def is_constant(source: str) -> bool:
     return not variables and not any(node.type in of_event for node in nodes)
 
 
-def _is_plain_path(ast: Node) -> bool:
+def _is_plain_path(nodes: Collection[Node]) -> bool:
     """Whether an expression only follows names, so that nothing of an event decides whether it finds something."""
-    nodes = list(walk(ast))
     plain = ("path", "name", "variable", "block", "bind", "number", "filter", "index", "wildcard", "descendant")
     # How long a list is differs from event to event.
     further = any(node.type == "number" and node.value > 0 for node in nodes)
@@ -121,9 +120,8 @@ def _is_plain_path(ast: Node) -> bool:
     return (of_resources or not further) and all(node.type in plain for node in nodes)
 
 
-def _named_otherwise(ast: Node, bindings: Mapping[str, Any]) -> FieldName | None:
+def _named_otherwise(nodes: Collection[Node], bindings: Mapping[str, Any]) -> FieldName | None:
     """Return a field that would have to be asked for, and is named apart from its variable."""
-    nodes = list(walk(ast))
     used = {node.value for node in nodes if node.type == "variable"}
     kinds = ("name", "string") if "lookup" in used else ("name",)
     words = {node.value for node in nodes if node.type in kinds}
@@ -133,14 +131,14 @@ def _named_otherwise(ast: Node, bindings: Mapping[str, Any]) -> FieldName | None
     return None
 
 
-def _unknown_variables(ast: Node, known: Collection[str]) -> list[str]:
+def _unknown_variables(nodes: Collection[Node], known: Collection[str]) -> list[str]:
     bound = {*known, *FUNCTIONS, "", "$"}
-    for node in walk(ast):
+    for node in nodes:
         if node.type == "lambda":
             bound |= {argument.value for argument in node.arguments}
         elif node.type == "bind":
             bound.add(node.lhs.value)
-    return [node.value for node in walk(ast) if node.type == "variable" and node.value not in bound]
+    return [node.value for node in nodes if node.type == "variable" and node.value not in bound]
 
 
 def _missing_paths(ast: Node, event: Mapping[str, Any], bindings: Mapping[str, Any]) -> list[str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.language.jsonata import compile_expression
-from pipeline_triggers.language.jsonata.tree import Node, walk
+from pipeline_triggers.language.jsonata.tree import Node
 from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.language.sources.sagemaker import ARN
 from pipeline_triggers.language.sources.source import Grant
@@ -188,23 +189,31 @@ _ENTRIES = (
 LOOKUPS: Mapping[FieldName, Lookup] = {(entry.variable, entry.field): entry for entry in _ENTRIES}
 
 
-def named_in(ast: Node) -> set[FieldName]:
-    """Return the looked-up fields that an expression names."""
-    steps = [node.steps[:2] for node in walk(ast) if node.type == "path" and len(node.steps) > 1]
+def named_in(nodes: Iterable[Node]) -> set[FieldName]:
+    """Return the looked-up fields that the nodes of an expression name."""
+    steps = [node.steps[:2] for node in nodes if node.type == "path" and len(node.steps) > 1]
     fields = {
         (first.value, second.value) for first, second in steps if (first.type, second.type) == ("variable", "name")
     }
     return fields & LOOKUPS.keys()
 
 
-def named_by(values: Iterable[str]) -> set[FieldName]:
+def named_by(values: Iterable[str]) -> frozenset[FieldName]:
     """Return the looked-up fields that values, as a document writes them, name."""
+    return _named_by(tuple(values))
+
+
+@lru_cache(maxsize=4096)
+def _named_by(values: tuple[str, ...]) -> frozenset[FieldName]:
+    """Remember it: each event of a trigger asks for the same values."""
     # What a stage puts into an expression is a value, and names no field.
     expressions = (expression(REFERENCE.sub("0", value)) for value in values)
-    return {field for text in expressions if text is not None for field in named_in(compile_expression(text).tree)}
+    return frozenset(
+        field for text in expressions if text is not None for field in named_in(compile_expression(text).nodes)
+    )
 
 
-def needed(trigger: Trigger) -> set[FieldName]:
+def needed(trigger: Trigger) -> frozenset[FieldName]:
     """Return the looked-up fields that the expressions of a trigger, or of a view of it, name."""
     options, collect = trigger.options, trigger.collect
     values = [trigger.condition, trigger.dedupe, options.display_name, options.source_execution]

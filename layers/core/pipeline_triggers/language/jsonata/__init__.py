@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
@@ -18,7 +18,7 @@ from pipeline_triggers.language.jsonata.data import MAX_NESTING, NULL, Failure, 
 from pipeline_triggers.language.jsonata.evaluator import Evaluator
 from pipeline_triggers.language.jsonata.parser import parse
 from pipeline_triggers.language.jsonata.rules import Check, ExpressionError, is_comparison, typed_otherwise
-from pipeline_triggers.language.jsonata.tree import Node
+from pipeline_triggers.language.jsonata.tree import Node, walk
 
 MAX_LENGTH = 4096  # characters of an expression
 
@@ -105,6 +105,11 @@ class Expression:
     tree: Node
     operands: Mapping[int, str]
     compared: Container[int]
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes of the tree."""
+        return tuple(walk(self.tree))
 
     def evaluate(self, scope: Scope) -> Any:
         """Compute the value: a JSON value, or None when it resolves to nothing or to null.
