@@ -82,8 +82,8 @@ verify-aws: setup ## VERIFY_AWS=1: check in your own account what the code assum
 	@$(BIN)/python -m tests.verify_aws $(if $(PROBES),--probes $(PROBES)) $(if $(KEEP),--keep) $(if $(RESUME),--resume) \
 		$(if $(CLEAN),--clean) $(if $(YES),--yes) $(if $(ENDPOINT_CONFIG),--endpoint-config $(ENDPOINT_CONFIG))
 
-benchmark: setup ## measure the cost of 300 triggers
-	@$(BIN)/python -m tests.tools.benchmark
+benchmark: setup ## measure cold starts, warm events and commands, and write docs/performance.md
+	@$(BIN)/python -m tests.benchmark
 
 check: setup ## check format, lint, import direction, types, templates and compiled files
 	@$(MAKE) --jobs=2 --keep-going --output-sync --no-print-directory $(CHECKS)
