@@ -86,13 +86,13 @@ def references(node: Any) -> list[str]:
 
 
 def undocumented(node: Any) -> Any:
-    """Return a model without its documentation."""
+    """Return a model without its documentation, but for that of client context parameters, which botocore reads."""
     if isinstance(node, list):
         return [undocumented(item) for item in node]
     if not isinstance(node, dict):
         return node
     return {
-        name: undocumented(item)
+        name: item if name == "clientContextParams" else undocumented(item)
         for name, item in node.items()
         if not (name == "documentation" and isinstance(item, str))
     }

@@ -127,3 +127,16 @@ def test_the_layer_has_the_bytecode_of_the_functions_python() -> None:
     template = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
     (runtime,) = re.findall(r"^RUNTIME := (.*)$", (LAYER / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert template["Globals"]["Function"]["Runtime"] == f"python{runtime}"
+
+
+def test_a_client_of_s3_can_be_used(trimmed: Path) -> None:
+    """Its model's context parameters keep their documentation, which botocore reads when it looks for an endpoint."""
+    script = (
+        "from pipeline_triggers import aws; client = aws.s3();"
+        " parameters = client._ruleset_resolver._get_client_context_params(); print(len(parameters) > 0)"
+    )
+    environment = {"PYTHONPATH": str(trimmed), "AWS_DEFAULT_REGION": "eu-central-1"}
+    packages = Path(botocore.__file__).parent.parent
+    environment["PYTHONPATH"] += f":{packages}"
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr
