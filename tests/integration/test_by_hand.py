@@ -279,6 +279,7 @@ def test_a_filtered_upload_says_which_condition(deployed: Deployed, tmp_path: Pa
 
 def test_a_disabled_rule_is_the_cause_and_its_command_enables_it(deployed: Deployed) -> None:
     """Somebody disabled it by hand."""
+    upload(deployed, "quiet-dev", "in/b.csv")
     events = deployed.aws.client("events")
     (rule,) = deployed.json("describe", "quiet")
     name = rule["arn"].rpartition("/")[2]

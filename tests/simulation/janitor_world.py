@@ -31,14 +31,13 @@ from pipeline_triggers import aws
 from pipeline_triggers.account.home import Home
 from pipeline_triggers.settings import janitor_settings, settings
 from pipeline_triggers.telemetry import logger
-from samcli.yamlhelper import yaml_parse
 
 from functions import janitor as function
-from tests import PROJECT
 from tests.clients import forget_clients
 from tests.localaws import ACCOUNT, REGION
 from tests.localaws.local_aws import deletion
 from tests.simulation.invocation import ENVIRONMENT, context, record, sleeping
+from tests.tools.templates import written
 
 HOME = Home("aws", ACCOUNT, REGION)
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/"
@@ -315,7 +314,7 @@ def _client(service: str) -> Any:
 
 @cache
 def _snapshot_table() -> dict[str, Any]:
-    template = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
+    template = written()
     properties = template["Resources"]["SnapshotTable"]["Properties"]
     return {name: properties[name] for name in ("AttributeDefinitions", "KeySchema", "BillingMode")}
 

@@ -174,7 +174,7 @@ class Player:
                 (sys, "stdout", StringIO()),  # where metrics go
                 (deployed, "triggers", lambda: self.triggers),
                 (deployed, "limits", lambda: self.limits),
-                (definition, "fit", lambda _, values: dict(values)),
+                (definition, "fit", lambda _, values, __: dict(values)),
                 (logger.registered_handler, "emit", self._note),
                 (time, "time", lambda: self.now),
                 (time, "sleep", lambda _: None),

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, cast
+from unittest.mock import patch
 
 import yaml
 from samcli.yamlhelper import yaml_parse
@@ -34,9 +35,16 @@ _ACCEPTED = {
 COMPILED_STACK = PROJECT / "layers" / "triggers" / "compiled" / "stack.yaml"
 
 
+def written() -> dict[str, Any]:
+    """Return ``template.yaml`` as it is written."""
+    # sam's reader changes PyYAML's own for everybody: what is read later would have ordered mappings.
+    with patch.object(yaml.SafeLoader, "yaml_constructors", dict(yaml.SafeLoader.yaml_constructors)):
+        return cast("dict[str, Any]", yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8")))
+
+
 @cache
 def _written() -> dict[str, Any]:
-    return cast("dict[str, Any]", yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8")))
+    return written()
 
 
 def table_keys(name: str) -> dict[str, Any]:

@@ -17,9 +17,9 @@ import pytest
 from pipeline_triggers.compile.policies import _START
 from pipeline_triggers.language.lookups import LOOKUPS
 from pipeline_triggers.language.sources import SOURCES
-from samcli.yamlhelper import yaml_parse
 
 from tests import PROJECT
+from tests.tools.templates import written
 
 LAYER = PROJECT / "layers" / "core"
 PACKAGES = re.search(r"^PACKAGES := (.*)$", (LAYER / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()  # type: ignore[index]
@@ -59,7 +59,7 @@ def operations(folder: Path) -> set[str]:
 
 def granted() -> Iterator[str]:
     """Return the actions that the functions' roles allow."""
-    resources = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))["Resources"]
+    resources = written()["Resources"]
     functions = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Serverless::Function"]
     roles = {function["Role"]["Fn::GetAtt"][0] for function in functions}
     for role in roles:
@@ -124,7 +124,7 @@ def test_the_layer_carries_the_versions_that_the_tests_run_with() -> None:
 
 def test_the_layer_has_the_bytecode_of_the_functions_python() -> None:
     """Another Python would compile everything anew at each cold start."""
-    template = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
+    template = written()
     (runtime,) = re.findall(r"^RUNTIME := (.*)$", (LAYER / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert template["Globals"]["Function"]["Runtime"] == f"python{runtime}"
 

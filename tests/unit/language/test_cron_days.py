@@ -55,7 +55,8 @@ def on_day_of_month(text: str, day: date) -> bool:
         weekdays = [one for one in days if one.isoweekday() < 6]
         if text == "LW":  # the nearest weekday to the last day is the last weekday, as no later one is in the month
             return day == weekdays[-1]
-        return day == days[-1 - int(text[2:] or 0)]
+        before = int(text[2:] or 0)
+        return before < len(days) and day == days[-1 - before]
     if text.endswith("W"):
         wanted = days[int(text[:-1]) - 1]
         return day == min((one for one in days if one.isoweekday() < 6), key=lambda one: abs((one - wanted).days))
