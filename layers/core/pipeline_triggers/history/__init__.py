@@ -1,1 +1,0 @@
-"""What became of every event and every run: one record for each final verdict, kept in HistoryTable."""
