@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from pipeline_triggers.compile.cloudformation import Intrinsic, Resource, logical_id, stage_text
 from pipeline_triggers.compile.targets import deadline_target, description, schedule_target, state
@@ -22,19 +23,14 @@ def schedules(triggers: Iterable[Trigger], policies: list[str], past: frozenset[
 def deadlines(triggers: Iterable[Trigger], policies: list[str]) -> dict[str, Resource]:
     """Return the schedules of the deadlines with a cron, each made after the policies."""
     return {
-        logical_id(trigger.id, "Deadline"): {
-            "Type": "AWS::Scheduler::Schedule",
-            "DependsOn": policies,
-            "Properties": {
-                "GroupName": {"Ref": "ScheduleGroup"},
-                "Description": description(trigger),
-                "State": state(trigger),
-                "ScheduleExpression": _expression("cron", deadline.cron),
-                "ScheduleExpressionTimezone": stage_text(deadline.timezone),
-                "FlexibleTimeWindow": {"Mode": "OFF"},
-                "Target": deadline_target(trigger),
-            },
-        }
+        logical_id(trigger.id, "Deadline"): _resource(
+            trigger,
+            policies,
+            deadline_target(trigger),
+            ScheduleExpression=_expression("cron", deadline.cron),
+            ScheduleExpressionTimezone=stage_text(deadline.timezone),
+            FlexibleTimeWindow={"Mode": "OFF"},
+        )
         for trigger in triggers
         if trigger.collect and (deadline := trigger.collect.deadline) and deadline.cron
     }
@@ -54,17 +50,19 @@ def _schedule(trigger: Trigger, policies: list[str], past: frozenset[str]) -> Re
         if name in fields and f"{trigger.view_id}.{name}" not in past
     }
     window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": int(fields["jitter"])} if "jitter" in fields else None
-    return {
-        "Type": "AWS::Scheduler::Schedule",
-        "DependsOn": policies,
-        "Properties": {
-            "GroupName": {"Ref": "ScheduleGroup"},
-            "Description": description(trigger),
-            "State": state(trigger),
-            "ScheduleExpression": _expression(kind, fields[kind]),
-            **zone,
-            **bounds,
-            "FlexibleTimeWindow": window or {"Mode": "OFF"},
-            "Target": schedule_target(trigger),
-        },
-    }
+    return _resource(
+        trigger,
+        policies,
+        schedule_target(trigger),
+        ScheduleExpression=_expression(kind, fields[kind]),
+        **zone,
+        **bounds,
+        FlexibleTimeWindow=window or {"Mode": "OFF"},
+    )
+
+
+def _resource(trigger: Trigger, policies: list[str], target: Any, **timing: Any) -> Resource:
+    """Return a schedule of a trigger; ``timing`` are the properties that say when it fires."""
+    about = {"GroupName": {"Ref": "ScheduleGroup"}, "Description": description(trigger), "State": state(trigger)}
+    properties = {**about, **timing, "Target": target}
+    return {"Type": "AWS::Scheduler::Schedule", "DependsOn": policies, "Properties": properties}
