@@ -21,6 +21,7 @@ from pipeline_triggers.language import sources
 from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Occurrence, Trigger
 from pipeline_triggers.operations.batches import Batches
+from pipeline_triggers.operations.examples import asked
 from pipeline_triggers.operations.joining import joins
 from pipeline_triggers.starts import definition
 from pipeline_triggers.starts.plan import plan
@@ -184,4 +185,4 @@ def _matches(trigger: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapp
     pattern = sources.pattern(trigger.when, lambda text: resolve(text, pseudo_parameters))
     if pattern is None:
         return False
-    return aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
+    return asked(pattern, event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,11 @@ from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Outcome, Trigger, When
 from pipeline_triggers.operations import describe
 from pipeline_triggers.operations.check_account import switch_on_command
+from pipeline_triggers.operations.examples import asked
 from pipeline_triggers.operations.stacks import NotDeployed, Stack
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
-# The subjects of handlers' verdicts, and of those about batches.
+# Where verdicts are: the handlers' log groups, and that of batches.
 _LOGS = ("OnS3UploadLogGroup", "OnEndpointStatusLogGroup", "OnSnsMessageLogGroup", "OnEventLogGroup", "OnBatchLogGroup")
 
 SHOWN = 3  # of the triggers that came nearest
@@ -35,7 +35,7 @@ SHOWN = 3  # of the triggers that came nearest
 class Link:
     """One link of the way: what was looked at, what was seen, and whether the way goes on behind it.
 
-    ``fix`` is the command that mends it, or what to do, "" where nothing is wrong.
+    ``fix`` is the command that fixes it, or what to do, "" where nothing is wrong.
     """
 
     name: str
@@ -133,7 +133,7 @@ def _matches(view: Trigger, bucket: str, key: str) -> bool:
         return False
     pattern = sources.pattern(view.when, lambda text: resolve(text, home.current().pseudo_parameters()))
     event = _event(view.when, bucket, key)
-    return aws.events().test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
+    return pattern is not None and asked(pattern, event)
 
 
 def _event(when: When, bucket: str, key: str) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _logged(question: Question, **conditions: str) -> list[LoggedVerdict]:
 def _fix_of(outcome: Outcome, trigger: str) -> str:
     match outcome:
         case Outcome.REJECTED:
-            return f"mend what the reason says, then: triggers redrive --trigger {trigger}"
+            return f"fix what the reason says, then: triggers redrive --trigger {trigger}"
         case Outcome.FILTERED:
             return "nothing, if that is meant; else change the trigger's when or if"
         case _:
