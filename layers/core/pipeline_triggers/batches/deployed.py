@@ -59,7 +59,7 @@ class Deployed:
 
 
 def targets(trigger: Trigger) -> tuple[Target, ...]:
-    """Return what a trigger starts; entries that name the same pipeline are told apart by their number."""
+    """Return what a trigger starts; entries that name the same pipeline differ in their number."""
     pipelines = [start.pipeline for start in trigger.start]
     return tuple(Target(name, pipelines[:position].count(name)) for position, name in enumerate(pipelines))
 

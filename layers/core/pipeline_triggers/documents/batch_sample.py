@@ -63,7 +63,7 @@ def batch_samples(trigger: Trigger, events: Mapping[str, Occurrence | None]) -> 
 
 
 def sample_by(trigger: Trigger, events: Mapping[str, Occurrence | None]) -> str:
-    """Return the ``by`` of an event; "" where there is none, or it can't be told."""
+    """Return the ``by`` of an event; "" where there is none, or it can't be computed."""
     view = trigger.views()[0]
     event = events.get(view.part)
     try:

@@ -178,7 +178,7 @@ def changed(event: Mapping[str, Any], name: str, value: Any, places: Mapping[str
     part changes.
 
     Raises:
-        Rejected: ``name`` is none of these.
+        Rejected: ``name`` is not one of these.
 
     """
     if message := _no_field(name, event, places):
