@@ -24,6 +24,7 @@ settings.register_profile(THOROUGH, max_examples=2000, deadline=None, print_blob
 settings.load_profile(QUICK)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist notes the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave thorough tests to the thorough profile; keep tests of one embedded AWS, and of one stack, together."""
     skipped = [item for item in items if item.get_closest_marker("thorough")]
