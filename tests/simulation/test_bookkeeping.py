@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from pipeline_triggers.delivery.decision import MAX_CRASHES, TIME_TO_DECIDE
+from pipeline_triggers.delivery.decision import MAX_CRASHES, TIME_TO_DECIDE, UNKNOWN
 from pipeline_triggers.errors import Undecided
 from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.starts import ledger
 from pipeline_triggers.starts.ledger import LEASE, LISTING_BOUND
 
 from tests.simulation.delivery_world import World
-from tests.simulation.faults import BEGIN, COUNT, ONE, READ, START, TAKE_OVER, WHEN, Scenario, played, wrong
+from tests.simulation.faults import BEGIN, COUNT, KEY, ONE, READ, START, TAKE_OVER, WHEN, Scenario, played, wrong
 from tests.simulation.invocation import TIME_OUT, VISIBILITY
 
 HOUR = 3600
@@ -71,9 +71,42 @@ def test_a_message_that_kills_the_function_takes_no_other_along() -> None:
             world.deliver(*[message for message in messages if message in world.sqs.queue])
     reported = set(outcomes(world))
     assert reported == {*((message, "STARTED") for message in messages[:9]), ("m9", "REJECTED")}
-    assert [sent["MessageAttributes"]["reason"]["StringValue"] for sent in world.sqs.quarantined] == [
-        f"the function crashed or timed out {MAX_CRASHES} times; its log may say why"
-    ]
+    (sent,) = world.sqs.quarantined
+    assert sent["MessageAttributes"]["reason"]["StringValue"] == UNKNOWN
+
+
+def test_what_crashed_deliveries_started_keeps_its_verdict() -> None:
+    """Though the first searches for it crash as well: each may time out while AWS is slow."""
+    world = World(replace(ONE, start=tuple(Start(name, KEY) for name in "abc")))
+    searches = range(1 + MAX_CRASHES, 5 + MAX_CRASHES)
+
+    def kill(name: str) -> str:
+        is_third = name == START and len(world.sagemaker.executions) == 2
+        is_search = name == READ and world.crashes.get("m0") in searches
+        return "killed before" if is_third or is_search else ""
+
+    world.weather = kill
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+    assert world.crashes["m0"] == searches.stop
+    verdicts = sorted((verdict["pipeline"], verdict["outcome"]) for verdict in world.final_verdicts())
+    assert verdicts == [("a", "STARTED"), ("b", "STARTED"), ("c", "REJECTED")]
+
+
+def test_a_message_whose_searches_crash_for_hours_is_given_up_with_what_to_do() -> None:
+    """Nobody knows what it has started; a redrive finds that, and starts the rest."""
+    world = World(ONE, lasting={READ: "killed before"}, faults={(START, 1): "killed after"})
+    with world.installed():
+        world.upload("in/x")
+        world.drain()
+        (sent,) = world.sqs.quarantined
+        world.lasting = {}
+        world.redrive()
+        world.drain()
+    assert sent["MessageAttributes"]["reason"]["StringValue"] == UNKNOWN
+    assert [outcome for _, outcome in outcomes(world)] == ["REJECTED", "STARTED"]
+    assert len(world.sagemaker.executions) == 1
 
 
 def test_filtered_messages_of_a_crashing_batch_stay_filtered() -> None:

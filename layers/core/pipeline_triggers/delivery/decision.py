@@ -29,7 +29,7 @@ Read = Callable[[str, Mapping[str, Trigger]], list[Arrival]]
 # counted in a row: a delivery that waits begins anew.
 MAX_FAILURES = 4
 MAX_CRASHES = 6
-MAX_LOOKS = 3  # deliveries beyond these that only look for what was started before, as long as even that crashes
+MAX_LOOKS = 12  # deliveries beyond these that only look for what was started before, as long as even that crashes
 
 # How long an event waits beyond the age at which it is given up, when its pipeline may have been started.
 TIME_TO_DECIDE = 24 * 3600  # seconds
@@ -43,6 +43,10 @@ TIME_TO_FINISH = 45  # seconds
 _KNOWN = frozenset({Outcome.STARTED, Outcome.COLLECTED})
 
 CRASHED = f"the function crashed or timed out {MAX_CRASHES} times; its log may say why"
+UNKNOWN = (
+    f"the function crashed or timed out {MAX_CRASHES + MAX_LOOKS} times, even while it looked for what it had started; "
+    "redrive the message: that starts only what was not started"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +238,7 @@ def decide(delivery: Delivery, read: Read, triggers: Callable[[], Mapping[str, T
     decision = Decision(delivery)
     try:
         if delivery.before.crashes >= MAX_CRASHES + MAX_LOOKS:
-            raise Rejected(CRASHED)
+            raise Rejected(UNKNOWN)
         decision.deployed = triggers()
         arrivals = read(delivery.body, decision.deployed)
     except Exception as error:
