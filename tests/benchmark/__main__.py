@@ -74,6 +74,7 @@ def main() -> None:
             cases.write(folder / str(count), count, cases.COLLECTED + cases.OTHERS)
             cases.compiled(folder / str(count))
             cases.write(folder / f"documents-{count}", count)
+        cases.write(folder / "examples", 100, upload=cases.UPLOAD + cases.EXAMPLES)
         for number in range(arguments.rounds):
             for job, work in jobs(folder, arguments.events):
                 add(results, job, invoked(work, environment))
@@ -136,6 +137,7 @@ def measure_commands(folder: Path, spent: dict[str, list[float]]) -> None:
         for command in ("check", "compile"):
             seconds = run_command(command, "--documents", str(folder / f"documents-{count}"))
             spent.setdefault(f"{command}, {count:,} triggers", []).append(seconds)
+    spent.setdefault("test, 300 examples", []).append(run_command("test", "--documents", str(folder / "examples")))
 
 
 def run_command(*arguments: str) -> float:

@@ -50,13 +50,21 @@ OTHERS = f"""\
     start: orders-training
     parameters: {{Date: "{{% $scheduled.date %}}"}}
 """
+EXAMPLES = """\
+    examples:
+      - event: {{key: orders/{number}/dt=2026-11-01/a.parquet}}
+        starts: {{orders-training-{number}: {{Date: 2026-11-01}}}}
+      - event: {{key: orders/{number}/dt=2026-11-01/a.parquet, size: 6000000000, sequencer: 0A}}
+        starts: {{orders-training-{number}: {{InstanceType: ml.m5.4xlarge}}}}
+      - {{event: {{key: orders/{number}/dt=2026-11-01/a.csv}}, ignored: true}}
+"""
 HEAD = 'version: 1\nowner: benchmark\npipelines: ["*"]\ntriggers:\n'
 
 
-def write(folder: Path, uploads: int, others: str = "") -> None:
+def write(folder: Path, uploads: int, others: str = "", *, upload: str = UPLOAD) -> None:
     """Write documents with so many triggers on uploads."""
     folder.mkdir()
-    triggers = "".join(UPLOAD.format(number=number) for number in range(uploads))
+    triggers = "".join(upload.format(number=number) for number in range(uploads))
     (folder / "orders.yaml").write_text(HEAD + triggers + others, encoding="utf-8")
     (folder / "stages.yaml").write_text("dev: {RawBucket: raw-dev}\nprod: {RawBucket: raw-prod}\n", encoding="utf-8")
 

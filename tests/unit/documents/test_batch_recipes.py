@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
@@ -12,10 +11,10 @@ from pipeline_triggers.documents import loader
 from pipeline_triggers.language import triggers_json
 from pipeline_triggers.models import Trigger
 
-from tests import PROJECT
 from tests.effort import CFN_LINT
 from tests.simulation.player import Player
 from tests.tools.templates import findings
+from tests.unit.documents import recipes
 
 pytestmark = CFN_LINT
 
@@ -26,10 +25,7 @@ TEAM = "batch-recipes"
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The compiled triggers of all recipes."""
     directory = tmp_path_factory.mktemp("recipes")
-    text = (PROJECT / "docs" / "triggers.md").read_text(encoding="utf-8")
-    (recipes,) = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if f"owner: {TEAM}" in block]
-    (directory / f"{TEAM}.yaml").write_text(recipes, encoding="utf-8")
-    (directory / "stages.yaml").write_text("dev:\n", encoding="utf-8")
+    recipes.write(directory, TEAM)
     files = compiler.compile_documents(loader.load(directory))
     assert findings(files["stack.yaml"]) == []
     return files["triggers.json"]

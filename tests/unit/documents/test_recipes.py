@@ -1,180 +1,71 @@
-"""The recipes of ``docs/triggers.md``: each compiles, and computes what it says."""
+"""The recipes of ``docs/triggers.md``: each compiles, and its examples say what it computes."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from pipeline_triggers.compile import stack as compiler
-from pipeline_triggers.delivery.admission import match_fields, meet_condition
-from pipeline_triggers.delivery.requests import targets
 from pipeline_triggers.documents import loader
+from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.documents.sample import sample
-from pipeline_triggers.errors import Filtered
-from pipeline_triggers.events import eventbridge
-from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import triggers_json
-from pipeline_triggers.models import Occurrence, Trigger
+from pipeline_triggers.models import Trigger
+from pipeline_triggers.operations import examples
+from pipeline_triggers.operations.examples import Result
 from pipeline_triggers.starts.plan import plan
 
 from tests import PROJECT
 from tests.effort import CFN_LINT
-from tests.localaws.scenarios import ALARM
 from tests.tools.templates import findings
+from tests.unit.documents import recipes
 
 pytestmark = CFN_LINT
 
 ACCOUNT = {"AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
-MONTH_CLOSED = {"id": "i", "detail-type": "Month closed", "source": "acme.shop", "detail": {"month": 3, "orders": 7}}
-
-# Recipe → what is changed in the source's sample, and the values per pipeline.
-EXPECTED: dict[str, tuple[dict[str, Any], dict[str, dict[str, str]]]] = {
-    "date-partition": (
-        {"key": "orders/dt=2026-10-31/part-0.parquet"},
-        {"orders": {"Date": "2026-10-31", "Prefix": "s3://raw/orders/dt=2026-10-31/"}},
-    ),
-    "instance-by-size": ({"key": "big/a/b", "size": 6_000_000_000}, {"train": {"InstanceType": "ml.m5.4xlarge"}}),
-    "success-marker": ({"key": "jobs/17/_SUCCESS"}, {"train": {"Folder": "s3://raw/jobs/17"}}),
-    "only-real-uploads": ({"key": "in/x.csv"}, {"train": {"InputDataUrl": "s3://raw/in/x.csv"}}),
-    "day-and-hour": ({"key": "hourly/x"}, {"train": {"Day": "2026-11-01", "Hour": "04"}}),
-    "versioned": ({"key": "models/m.tar.gz", "version-id": None}, {"train": {"Version": "unversioned"}}),
-    "train-and-report": (
-        {"key": "monthly/october.csv"},
-        {"train": {"InputDataUrl": "s3://raw/monthly/october.csv"}, "report": {"Name": "OCTOBER"}},
-    ),
-    "smoke-test": ({}, {"smoke-test": {"Endpoint": "churn-prod", "Config": "churn-prod-2026-11"}}),
-    "failed-training": (
-        {},
-        {"post-mortem": {"Job": "churn-2026-10", "Reason": "ClientError: the data could not be read"}},
-    ),
-    "deploy-approved": (
-        {},
-        {
-            "deploy": {
-                "ModelPackageArn": "arn:aws:sagemaker:eu-central-1:123456789012:model-package/churn/7",
-                "Version": "7",
-            }
-        },
-    ),
-    "evaluate-after-training": (
-        {},
-        {
-            "evaluate": {
-                "Execution": "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/churn-training"
-                "/execution/u6m0hbf4ttq2"
-            }
-        },
-    ),
-    "retrain-on-drift": ({}, {"train": {"Endpoint": "churn-prod", "Reason": "Threshold crossed: 0.31 > 0.1"}}),
-    "retrain-on-violations": (
-        {},
-        {
-            "train": {
-                "Violations": "s3://acme-monitoring/churn-prod/2026/11/01/03/constraint_violations.json",
-                "Count": "2",
-            }
-        },
-    ),
-    "drift-by-topic": ({}, {"train": {"Schedule": "churn-prod", "Reason": "Threshold crossed: 0.31 > 0.1"}}),
-    "one-per-environment": (
-        {"key": "in/x.csv"},
-        {"train-dev": {"InputDataUrl": "s3://acme-dev-raw/in/x.csv", "Environment": "dev"}},
-    ),
-    "once-per-content": ({"key": "drop/x"}, {"train": {"InputDataUrl": "s3://raw/drop/x"}}),
-    "requests": (
-        {},
-        {
-            "train": {
-                "InstanceType": "ml.m5.large",
-                "RequestId": "c1d7a4be-2f3a-5c91-9a52-f0a1b7f3d6a9",
-                "InputDataUrl": "s3://raw/churn/2026-10/data.csv",
-            }
-        },
-    ),
-    "upload-by-topic": ({}, {"train": {"InputDataUrl": "s3://acme-raw-dev/churn/2026-10/März 100%.csv"}}),
-    "evaluate-again": ({"key": "tests/x.csv"}, {"train": {"TestDataUrl": "s3://raw/tests/x.csv"}}),
-    "order-closed": ({}, {"orders": {"Month": "03"}}),
-    "straight": ({"key": "straight/x"}, {"train": {"Key": "straight/x", "InstanceType": "ml.m5.large"}}),
-    "nightly": ({}, {"train": {"Date": "2026-10-31"}}),
-    "last-friday": ({}, {"report": {"Name": "2026-11"}}),
-}
+SHIPPED = "shipped"
 
 
 @pytest.fixture(scope="module")
-def recipes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Trigger]:
-    """The recipes' triggers by name."""
-    directory = tmp_path_factory.mktemp("recipes")
-    text = (PROJECT / "docs" / "triggers.md").read_text(encoding="utf-8")
-    (recipes,) = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "owner: recipes" in block]
-    (directory / "recipes.yaml").write_text(recipes, encoding="utf-8")
-    (directory / "stages.yaml").write_text("dev: {Environment: dev}\n", encoding="utf-8")
-    compiled = compiler.compile_documents(loader.load(directory))
-    assert findings(compiled["stack.yaml"]) == []
-    loaded = triggers_json.load(compiled["triggers.json"], "dev", ACCOUNT)
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Documents]:
+    """The recipes' documents by their owner, and those that the project ships."""
+    loaded = {SHIPPED: loader.load(PROJECT / "layers" / "triggers")}
+    for team in recipes.STAGES:
+        directory = tmp_path_factory.mktemp(team)
+        recipes.write(directory, team)
+        loaded[team] = loader.load(directory)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def compiled(documents: Mapping[str, Documents]) -> Mapping[str, Trigger]:
+    """The recipes' triggers by name, as the handlers read them."""
+    files = compiler.compile_documents(documents["recipes"])
+    assert findings(files["stack.yaml"]) == []
+    loaded = triggers_json.load(files["triggers.json"], "dev", ACCOUNT)
     return {name.partition("/")[2]: trigger for name, trigger in loaded.items()}
 
 
-def happened(trigger: Trigger, changes: Mapping[str, Any]) -> Occurrence:
-    """Return the sample of the trigger's source, with changes to the uploaded object, or what a publisher asks for."""
-    found = sample(trigger.when)
-    if found is None:
-        return eventbridge.read(MONTH_CLOSED, "event")
-    if found.request:
-        requested = {"InputDataUrl": "s3://raw/churn/2026-10/data.csv"}
-        return replace(found, request=replace(found.request, pipeline="train", parameters=requested))
-    if trigger.id == "recipes/drift-by-topic":
-        arn = trigger.when.fields["topic"]
-        notification = {"Type": "Notification", "MessageId": "m", "TopicArn": arn, "Message": json.dumps(ALARM)}
-        return from_topic("own", json.dumps(notification), {trigger.id: trigger})[0].occurrence()
-    event = json.loads(json.dumps(found.event))
-    if trigger.when.source != "s3":
-        return found
-    event["detail"]["bucket"]["name"] = trigger.when.fields["bucket"]
-    event["detail"]["reason"] = changes.get("reason", event["detail"]["reason"])
-    s3_object = event["detail"]["object"] | dict(changes)
-    event["detail"]["object"] = {name: value for name, value in s3_object.items() if value is not None}
-    return eventbridge.read(event, "s3")
+@pytest.mark.parametrize("team", [SHIPPED, *recipes.STAGES])
+def test_every_trigger_has_an_example_that_it_meets(documents: Mapping[str, Documents], team: str) -> None:
+    """In the recipes and in the documents that the project ships; at least one example starts something."""
+    played: dict[str, list[Result]] = {trigger.id: [] for trigger in documents[team].triggers}
+    for result in examples.play(documents[team], "dev", examples.offline()):
+        played[result.example.trigger].append(result)
+    assert {result.difference for results in played.values() for result in results} == {""}
+    without = {name for name, results in played.items() if not any(one.came.outcome == "starts" for one in results)}
+    assert without == {"batch-recipes/hours-of-a-day"} & played.keys()  # it starts with 24 events
 
 
-def test_every_recipe_is_tested(recipes: Mapping[str, Trigger]) -> None:
-    """There are at least ten."""
-    assert recipes.keys() == EXPECTED.keys()
-    assert len(recipes) >= 10
-
-
-@pytest.mark.parametrize("name", EXPECTED)
-def test_a_recipe_computes_what_it_says(recipes: Mapping[str, Trigger], name: str) -> None:
-    """On an event that fires it."""
-    changes, expected = EXPECTED[name]
-    trigger = recipes[name]
-    occurrence = happened(trigger, changes)
-    match_fields(trigger, occurrence)
-    meet_condition(trigger, occurrence)
-    runs = [plan(trigger, target, occurrence, "stack") for target in targets(trigger, occurrence)]
-    assert {run.pipeline: dict(run.parameters) for run in runs} == expected
-
-
-def test_only_real_uploads_filters_the_others(recipes: Mapping[str, Trigger]) -> None:
-    """Empty files, and copies."""
-    trigger = recipes["only-real-uploads"]
-    empty = happened(trigger, {"key": "in/x.csv", "size": 0})
-    copied = happened(trigger, {"key": "in/x.csv", "reason": "CopyObject"})
-    for occurrence in (empty, copied):
-        with pytest.raises(Filtered, match="condition not met"):
-            meet_condition(trigger, occurrence)
-
-
-def test_evaluate_again_runs_one_step_on_a_known_execution(recipes: Mapping[str, Trigger]) -> None:
+def test_evaluate_again_runs_one_step_on_a_known_execution(compiled: Mapping[str, Trigger]) -> None:
     """The options reach the call."""
-    trigger = recipes["evaluate-again"]
-    options = plan(trigger, 0, happened(trigger, {"key": "tests/x.csv"}), "stack").options
+    trigger = compiled["evaluate-again"]
+    occurrence = sample(trigger.when)
+    assert occurrence
+    options = plan(trigger, 0, occurrence, "stack").options
     known = (
         f"arn:aws:sagemaker:{ACCOUNT['AWS::Region']}:{ACCOUNT['AWS::AccountId']}:pipeline/train/execution/u6m0hbf4ttq2"
     )
     selected = [{"StepName": "Evaluate"}]
     assert options["SelectiveExecutionConfig"] == {"SelectedSteps": selected, "SourcePipelineExecutionArn": known}
-    assert options["PipelineExecutionDisplayName"] == "evaluation-of-x-csv"
+    assert options["PipelineExecutionDisplayName"] == "evaluation-of-2026-10-csv"

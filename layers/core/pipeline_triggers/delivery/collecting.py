@@ -95,7 +95,7 @@ def event_of(trigger: Trigger, occurrence: Occurrence, message: str) -> Event:
 
     """
     by = batch_values.by(trigger, occurrence)
-    data = _kept(trigger, occurrence)
+    data = kept(trigger, occurrence)
     size = len(json.dumps(data))
     if size > MAX_EVENT_BYTES:
         raise Rejected(f"the event has {size} bytes; a batch keeps {MAX_EVENT_BYTES} of an event")
@@ -135,9 +135,9 @@ def rules_of(trigger: Trigger, by: str) -> Rules:
     )
 
 
-def _kept(trigger: Trigger, occurrence: Occurrence) -> Mapping[str, Any]:
+def kept(trigger: Trigger, occurrence: Occurrence) -> Mapping[str, Any]:
     """Return what a batch keeps of an event: ``$object`` of an upload, else all variables and the event itself."""
     if trigger.when.source == "s3":
-        kept: Mapping[str, Any] = occurrence.bindings["object"]
-        return kept
+        bound: Mapping[str, Any] = occurrence.bindings["object"]
+        return bound
     return {**occurrence.bindings, "event": occurrence.event}

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline_triggers.documents.document import FieldPath
 from pipeline_triggers.documents.section import Section
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.sources import SOURCES
+from pipeline_triggers.language.sources import SOURCES, takes_requests
 from pipeline_triggers.models import Trigger, When
 from pipeline_triggers.text import brief, did_you_mean
 
@@ -125,8 +125,8 @@ def _data(section: Section, value: Any) -> Any:
             return value
 
 
-def event_of(example: Example, given: Any, when: When) -> dict[str, Any]:
-    """Return the whole event of an example, as EventBridge or SNS delivers it.
+def event_of(example: Example, given: Any, trigger: Trigger) -> dict[str, Any]:
+    """Return the whole event of an example, as EventBridge or SNS delivers it; ``trigger`` as its source sees it.
 
     Raises:
         Rejected: the file can't be read, or the changes name what such an event does not have.
@@ -134,10 +134,10 @@ def event_of(example: Example, given: Any, when: When) -> dict[str, Any]:
     """
     if isinstance(given, str):
         return _of_file(example.folder / given)
-    event = _sample(when)
+    when, event = trigger.when, _sample(trigger.when)
     if event is None:
         return {"id": "example", "time": "2026-11-01T04:12:09Z", "resources": [], "detail": {}, **given}
-    for place, value in {**_named(when), **given}.items():
+    for place, value in {**_named(trigger), **given}.items():
         event = changed(event, place, value, SOURCES[when.source].places)
     return event
 
@@ -152,8 +152,12 @@ def _sample(when: When) -> dict[str, Any] | None:
     return event if when.source == "sns" else dict(source.fit(event, when.fields))
 
 
-def _named(when: When) -> dict[str, str]:
-    """Return what a ``when`` says outright of its events, so that an example need not repeat it."""
+def _named(trigger: Trigger) -> dict[str, Any]:
+    """Return what a trigger says outright of its events, so that an example need not repeat it."""
+    when = trigger.when
+    if takes_requests(when):
+        first = {"pipeline": trigger.start[0].pipeline} if trigger.one_of else {}
+        return {"text": json.dumps({"trigger": trigger.id, **first})}
     firsts = {name: value[0] if isinstance(value, list) else value for name, value in when.fields.items()}
     places = SOURCES[when.source].places
     return {name: value for name, value in firsts.items() if name in places and "*" not in value}

@@ -14,7 +14,7 @@ from pipeline_triggers.documents import typography, yaml_errors
 from pipeline_triggers.documents.document import Document, FieldPath
 
 # Under these, null is a value that an event may hold.
-_MAY_BE_NULL = frozenset({"pattern", "attributes", "body"})
+_MAY_BE_NULL = frozenset({"pattern", "attributes", "body", "examples"})
 _NULLS = frozenset({"null", "Null", "NULL", "~"})
 
 # Texts for people may hold any character.

@@ -5,15 +5,18 @@ Whether a rule matches is the embedded AWS's word, or EventBridge's own; all els
 
 from __future__ import annotations
 
+import http
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline_triggers import aws
+from pipeline_triggers.batches.deployed import variables
 from pipeline_triggers.batches.manifest import files, newest, view
 from pipeline_triggers.batches.models import Batch, Member
 from pipeline_triggers.delivery.admission import match_fields, meet_condition
+from pipeline_triggers.delivery.collecting import kept
 from pipeline_triggers.delivery.requests import targets
 from pipeline_triggers.documents.examples import Example, event_of, view_of
 from pipeline_triggers.documents.loader import Documents
@@ -67,8 +70,11 @@ def offline() -> Matches:
 
     def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
         request = {"EventPattern": json.dumps(pattern), "Event": json.dumps(event)}
-        _, _, body = engine._test_event_pattern(request)
-        return bool(json.loads(body)["Result"])
+        status, _, body = engine._test_event_pattern(request)
+        answer = json.loads(body)
+        if status != http.HTTPStatus.OK:
+            raise Rejected(f"EventBridge would refuse the pattern: {answer['message']}")
+        return bool(answer["Result"])
 
     return matches
 
@@ -126,7 +132,7 @@ def _arrived(
 
     """
     seen, changes = view_of(trigger, resolve_all(given, values))
-    occurrence = _occurrence(seen, event_of(example, changes, seen.when), matches, values)
+    occurrence = _occurrence(seen, event_of(example, changes, seen), matches, values)
     match_fields(seen, occurrence)
     meet_condition(seen, occurrence)
     return seen, occurrence
@@ -150,14 +156,16 @@ def _batch(trigger: Trigger, arrived: Sequence[tuple[Trigger, Occurrence]]) -> O
             part=batch_values.part(seen, occurrence),
             at=str(occurrence.event.get("time", "")),
             depth=occurrence.depth,
-            data=occurrence.bindings.get("object", {"event": occurrence.event}),
+            data=kept(seen, occurrence),
         )
         for seen, occurrence in arrived
     ]
     batch = Batch("example", trigger.id, by, targets=(), expect=batch_values.expect(trigger, by))
-    kept = newest(members)
-    made = {name: f"s3://examples/{file.key}" for name, file in files(batch, kept).items()}
-    of_batch = batch_values.of_batch(asdict(view(batch, kept)) | made)
+    in_order = newest(members)
+    made = {name: f"s3://examples/{file.key}" for name, file in files(batch, in_order).items()}
+    seen_as = view(batch, in_order)
+    ends = {"first": variables(seen_as.first), "last": variables(seen_as.last)}
+    of_batch = batch_values.of_batch(asdict(seen_as) | made | ends)
     if missing := of_batch.bindings["batch"]["missing"]:
         raise Filtered(f"the batch waits; it lacks {missing if isinstance(missing, int) else ', '.join(missing)}")
     if not batch_values.starts(trigger, of_batch):
