@@ -201,6 +201,24 @@ GUARDS: tuple[Guard, ...] = (
         (f"{BOOKKEEPING}a_started_event_is_not_rejected_when_delivered_again",),
     ),
     Guard(
+        "verdicts: what was started is not given up by age, behind another pipeline that takes all the time",
+        "delivery.decision:Target.decide",
+        never("is_refused"),
+        (f"{BOOKKEEPING}what_was_started_keeps_its_verdict_though_another_pipeline_takes_all_the_time",),
+    ),
+    Guard(
+        "verdicts: a pipeline that takes all the time does not keep the others from their turn",
+        "delivery.decision:_in_turn",
+        returns("targets"),
+        (f"{BOOKKEEPING}what_was_started_keeps_its_verdict_though_another_pipeline_takes_all_the_time",),
+    ),
+    Guard(
+        "crashes: what was started is looked for, though that crashes",
+        "delivery.decision:decide",
+        condition("MAX_LOOKS", instead="delivery.before.crashes >= MAX_CRASHES"),
+        (f"{BOOKKEEPING}what_crashed_deliveries_started_keeps_its_verdict",),
+    ),
+    Guard(
         "verdicts: what is refused is no duplicate of another with its business key",
         "starts.ledger:resume",
         never("occurrence"),

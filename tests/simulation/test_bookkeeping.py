@@ -94,6 +94,21 @@ def test_what_crashed_deliveries_started_keeps_its_verdict() -> None:
     assert verdicts == [("a", "STARTED"), ("b", "STARTED"), ("c", "REJECTED")]
 
 
+def test_what_was_started_keeps_its_verdict_though_another_pipeline_takes_all_the_time() -> None:
+    """The second start is throttled for three days, so that no delivery has time to look at the third one again."""
+    faults = {(START, 2): "conflict", (START, 3): "no reply"}
+    world = World(replace(ONE, start=tuple(Start(name, KEY) for name in "abc")), faults=faults)
+    with world.installed():
+        world.upload("in/x")
+        world.deliver("m0")
+        assert [one["PipelineName"] for one in world.sagemaker.executions] == ["a", "c"]
+        world.lasting = {START: "throttled"}
+        world.latency = lambda: 0.5
+        world.drain()
+    verdicts = sorted((verdict["pipeline"], verdict["outcome"]) for verdict in world.final_verdicts())
+    assert verdicts == [("a", "STARTED"), ("b", "REJECTED"), ("c", "STARTED")]
+
+
 def test_a_message_whose_searches_crash_for_hours_is_given_up_with_what_to_do() -> None:
     """Nobody knows what it has started; a redrive finds that, and starts the rest."""
     world = World(ONE, lasting={READ: "killed before"}, faults={(START, 1): "killed after"})

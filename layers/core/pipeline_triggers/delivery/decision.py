@@ -107,7 +107,6 @@ def verdict_for(error: Exception, delivery: Delivery, known: Mapping[str, Any]) 
     else:
         if delivery.before.failures + 1 < MAX_FAILURES:
             return None
-        logger.exception("given up", extra={"pipeline": known.get("pipeline")})
         reason = f"failed {MAX_FAILURES} times: {reason}"
     return Verdict(Outcome.REJECTED, reason=reason, **known)
 
@@ -150,6 +149,8 @@ class Decision:
             count_max_starts()
         if verdict := verdict_for(error, self.delivery, known):
             self.verdicts.append(verdict)
+            if not is_transient(error) and not isinstance(error, Filtered | Rejected):
+                logger.error("given up", extra={"pipeline": known.get("pipeline")}, exc_info=error)
         else:
             self.failures.append(error)
 
@@ -186,8 +187,10 @@ class Target:
         """Start the pipeline unless it was started before; what an earlier delivery has started is not refused."""
         try:
             return self._start()
-        except Rejected:
-            if started := self.started_before():
+        except Exception as error:
+            verdict = verdict_for(error, self.delivery, self.about)
+            is_refused = verdict is not None and verdict.outcome is Outcome.REJECTED
+            if is_refused and (started := self.started_before()):
                 return started
             raise
 
@@ -265,11 +268,17 @@ def _decide_arrival(arrival: Arrival, decision: Decision) -> None:
     if trigger.collect and targets:
         decision.collecting.append(targets)
         return
-    for target in targets:
+    for target in _in_turn(targets, decision.delivery.receives):
         try:
             decision.verdicts.append(target.decide())
         except Exception as error:
             decision.settle(error, target.about)
+
+
+def _in_turn(targets: list[Target], receives: int) -> list[Target]:
+    """Begin with another pipeline at each delivery: retries of one may take all the time of a function."""
+    first = (receives - 1) % max(1, len(targets))
+    return targets[first:] + targets[:first]
 
 
 def _deployed_trigger(arrival: Arrival, occurrence: Occurrence, decision: Decision) -> Trigger:
