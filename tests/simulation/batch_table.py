@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 MAX_TRANSACTION = 100
-MAX_ITEM_BYTES = 400_000
+MAX_ITEM_BYTES = 409_600
 
 Item = dict[str, Any]
 
@@ -171,10 +171,21 @@ class MemoryTable:
 
 def _checked(item: Item) -> Item:
     """Return an item that DynamoDB would take."""
+    if _size(item) > MAX_ITEM_BYTES:
+        raise error("ValidationException", "TransactWriteItems")
     for value in item.values():
         assert not isinstance(value, float | frozenset | tuple), item
         assert not (isinstance(value, set) and not value), item
     return item
+
+
+def _size(value: Any) -> int:
+    """Return about how many bytes DynamoDB counts for a value."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, Mapping):
+        return sum(len(name) + _size(one) for name, one in value.items())
+    return sum(map(_size, value)) if isinstance(value, set | list) else 1
 
 
 @cache

@@ -174,6 +174,22 @@ def test_the_last_part_asks_for_a_look_at_its_batch(services: Services, counting
     assert counting.sent == [{"slot": slot_key("t/a", "day")}]
 
 
+@pytest.mark.parametrize("expect", [("amer", "emea"), 2, 3], ids=str)
+def test_a_slot_stays_small_whatever_parts_come(services: Services, expect: tuple[str, ...] | int) -> None:
+    """Parts that are not expected join, and the item keeps none of them: DynamoDB takes 400 KB."""
+    rules = replace(JOIN, expect=expect)
+    for number, part in enumerate(("amer", "emea")):
+        collect(_events(1, rules, part=part, first=100_000 + number), services)
+    for first in range(0, 9000, 45):
+        events = [replace(event, part=f"{event.mark:*<64}") for event in _events(45, rules, first=first)]
+        assert set(_what(collect(events, services))) == {"COLLECTED"}
+    slot = services.store.slot(slot_key("t/a", "day"))
+    assert slot
+    assert slot.count == 9002
+    assert slot.parts >= {"amer", "emea"}
+    assert len(slot.parts) <= 2 + 45
+
+
 def _complete(services: Services, rules: Rules) -> str:
     collect(_events(1, rules, part="amer"), services)
     (joined,) = collect(_events(1, rules, part="emea", first=1), services)

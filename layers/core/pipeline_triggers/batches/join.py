@@ -122,7 +122,7 @@ class _Group:
         now = self._services.now()
         corrects = last if last and chunk[0].rules.late is Late.ALL else None
         opening = chunk[0].rules
-        slot = Slot(
+        opened = Slot(
             key=self._key,
             # The same for each attempt of this event, and of no other.
             id=rules.digest("batch", chunk[0].mark),
@@ -131,13 +131,14 @@ class _Group:
             rules=replace(opening, expect=corrects.expect) if corrects else opening,
             count=len(chunk),
             stored=sum(event.size for event in chunk),
-            parts=frozenset(event.part for event in chunk if event.part),
+            parts=frozenset(),
             opened_at=int(now),
             last_at=int(now),
             revision=corrects.revision + 1 if corrects else 1,
             previous=corrects.id if corrects else "",
             inherited=corrects.parts if corrects else frozenset(),
         )
+        slot = replace(opened, parts=rules.expected(opened, chunk))
         self._services.store.open(slot, last, chunk, now)
         self._joined(chunk, slot)
 
@@ -145,7 +146,7 @@ class _Group:
         chunk = self._chunk(rules.room(slot))
         now = self._services.now()
         self._services.store.join(slot, chunk, rules.most(slot), now)
-        parts = slot.parts | {event.part for event in chunk if event.part}
+        parts = slot.parts | rules.expected(slot, chunk)
         size = slot.stored + sum(event.size for event in chunk)
         count = slot.count + len(chunk)
         self._joined(chunk, replace(slot, count=count, stored=size, parts=parts, last_at=int(now)))

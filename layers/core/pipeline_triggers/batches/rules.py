@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
-from pipeline_triggers.batches.models import CORRECTION_QUIET, MAX_EVENTS, MAX_STORED_BYTES, Batch, Slot
+from pipeline_triggers.batches.models import CORRECTION_QUIET, MAX_EVENTS, MAX_STORED_BYTES, Batch, Event, Slot
 
 # A deadline is judged this much later, so that a backlog of events makes no false alarm.
 DEADLINE_GRACE = 60  # seconds
@@ -64,6 +65,13 @@ def is_full(slot: Slot) -> bool:
 def missing(slot: Slot) -> tuple[str, ...] | int:
     """Return the names of the parts that have not come, or their number where the document gives a number."""
     return lacking(slot.rules.expect, slot.parts | slot.inherited)
+
+
+def expected(slot: Slot, events: Sequence[Event]) -> frozenset[str]:
+    """Return the parts of events that the batch still lacks, all that its slot keeps of them: the item stays small."""
+    parts = frozenset(event.part for event in events if event.part)
+    lacks = missing(slot)
+    return parts & frozenset(lacks) if isinstance(lacks, tuple) else parts if lacks else frozenset()
 
 
 def lacking(expect: tuple[str, ...] | int | None, parts: frozenset[str]) -> tuple[str, ...] | int:

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline_triggers.batches import items
+from pipeline_triggers.batches import items, rules
 from pipeline_triggers.batches.models import (
     Batch,
     Ending,
@@ -75,7 +75,7 @@ class Store:
 
     def join(self, slot: Slot, events: Sequence[Event], most: int, now: float) -> None:
         """Add events to an open batch, as long as it has room for all of them."""
-        parts = {event.part for event in events if event.part}
+        parts = rules.expected(slot, events)
         update = "SET #count = #count + :more, #stored = #stored + :size, #last_at = :now"
         change = self._table.update(
             "open",
@@ -87,7 +87,7 @@ class Store:
             more=len(events),
             size=sum(event.size for event in events),
             now=int(now),
-            parts=parts,
+            parts=set(parts),
         )
         self._table.write(change, *self._joining(slot.id, events, now))
 
