@@ -941,6 +941,24 @@ BATCH_GUARDS = (
         (f"{TIMELINES}a_batch_that_waits_for_months_is_kept",),
     ),
     Guard(
+        "batches: a join that stays incomplete ends",
+        "batches.messages:sweep",
+        never("is_abandoned"),
+        (f"{TIMELINES}a_join_that_stays_incomplete_ends_after_90_days",),
+    ),
+    Guard(
+        "batches: the item of an open one stays small",
+        "batches.rules:expected",
+        returns("frozenset(event.part for event in events if event.part)"),
+        (f"{BATCHES}test_join.py::test_a_slot_stays_small_whatever_parts_come",),
+    ),
+    Guard(
+        "turns: a trigger at its max_starts takes none",
+        "batches.turns:_serve",
+        without_call("need_room"),
+        (f"{BATCH_HANDLER}a_trigger_at_its_max_starts_takes_no_turn_before_the_next_hour",),
+    ),
+    Guard(
         "removed trigger: its batches are not rejected at first sight",
         "batches.rules:GONE_FOR",
         value("0"),

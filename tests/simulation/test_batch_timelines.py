@@ -19,7 +19,7 @@ from pipeline_triggers.models import Collect, Deadline, Trigger
 from tests.simulation.batch_burst import paused_for_ten_days
 from tests.simulation.batch_history import BY, DAY, JOIN, PART, PLAIN, TWO, WAIT, History, Upload, trigger
 from tests.simulation.batch_oracle import wrong
-from tests.simulation.batch_scenarios import LIMITS, REGIONS, begun, files, part, pause
+from tests.simulation.batch_scenarios import AFTER, LIMITS, REGIONS, begun, files, part, pause
 from tests.simulation.batch_world import START_OF_TIME
 
 HOUR = 3600
@@ -96,6 +96,24 @@ def test_a_batch_that_waits_for_months_is_kept(begin: Begin) -> None:
     _at(history, 100 * DAY + HOUR)
     assert [one.pipeline for one in history.world.executions] == ["free", "other"]
     assert wrong(history) == []
+
+
+def test_a_join_that_stays_incomplete_ends_after_90_days(begin: Begin) -> None:
+    """After its last event, not its first; what is missing was reported at its deadline. A later part opens another."""
+    history = begin(trigger(JOIN, "free", collect=replace(REGIONS, deadline=AFTER)))
+    for moment, upload in (part(JOIN, 0, "amer"), part(JOIN, 30 * DAY, "amer", sequencer="02")):
+        history.upload(moment, upload)
+    _at(history, HOUR)
+    _at(history, 119 * DAY, pace=DAY)
+    assert [notice.outcome for _, notice in history.world.log] == ["MISSED"]
+    _at(history, 121 * DAY, pace=DAY)
+    ((_, missed), (_, dropped)) = history.world.log
+    assert (dropped.outcome, dropped.batch) == ("FILTERED", missed.batch)
+    assert dropped.reason == "dropped: incomplete 90 days after its last event or deadline"
+    history.upload(121 * DAY, part(JOIN, 0, "emea")[1])
+    _at(history, 121 * DAY + HOUR)
+    assert history.world.verdicts[history.uploads[-1].id][-1].outcome == "COLLECTED"
+    assert history.world.executions == []
 
 
 def test_a_backlog_makes_no_false_alarm(begin: Begin) -> None:

@@ -73,6 +73,26 @@ def test_a_limited_pipeline_goes_on_when_an_execution_ends() -> None:
     assert ends(world) == [("STARTED", 1), ("STARTED", 1)]
 
 
+def test_a_trigger_at_its_max_starts_takes_no_turn_before_the_next_hour() -> None:
+    """A batch is sealed and its manifest written only when it can start."""
+    world = World(replace(THREE, collect=Collect(max_events=1), max_starts=1))
+    with world.installed():
+        world.deliver(world.upload("first"))
+        world.take_steps()
+        world.deliver(world.upload("second"))
+        world.take_steps()
+        before = len(world.calls)
+        for _ in range(10):
+            world.pass_time(60)
+            world.step({"pipeline": "train"})
+        made = {name for name, _ in world.calls[before:]}
+        assert not {name for name in made if name.startswith(("TransactWriteItems", "UpdateItem", "Put"))}
+        assert ends(world) == [("STARTED", 1)]
+        world.pass_time(3600)
+        world.step({"pipeline": "train"})
+    assert ends(world) == [("STARTED", 1), ("STARTED", 1)]
+
+
 def test_how_long_the_first_start_waits_is_measured() -> None:
     """An alarm of the stack looks at the oldest."""
     world = World(PLAIN)

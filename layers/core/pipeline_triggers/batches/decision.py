@@ -127,6 +127,7 @@ def _of_tickets(situation: Situation) -> Step:
         if head.dry_run:
             return Step(Do.DRY_RUN, ticket=head)
         if head.trigger in situation.capped:
+            waiting = waiting or f"{head.trigger} has reached its max_starts in this hour"
             continue
         if pause := pause_of(head, situation.pauses, situation.now):
             waiting = waiting or f"paused by {pause.who}: {pause.reason}"

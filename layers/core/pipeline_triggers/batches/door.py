@@ -59,6 +59,14 @@ class SageMaker:
             raise Waiting(aws.reason(error)) from error
         return execution
 
+    def need_room(self, trigger: str) -> None:
+        """Raise MaxStarts while the trigger may start nothing in this hour."""
+        try:
+            ledger.need_room(trigger, self._triggers[trigger].max_starts)
+        except MaxStarts:
+            count_max_starts()
+            raise
+
     def executions(self, pipeline: str, since: int) -> Listing:
         """List the executions since a time, as far as there is time for that; oldest first."""
         pages = (

@@ -62,10 +62,13 @@ def sweep(scheduled: float, services: Services) -> None:
     now = services.now()
     if now - scheduled > SWEPT_WITHIN:
         return
-    slots = []
+    slots: list[dict[str, str]] = []
     for slot in services.store.open_slots():
         deployed = services.documents.targets(slot.trigger) is not None
-        if rules.is_to_visit(slot, now, deployed=deployed, time_out=LEFT_ALONE):
+        if deployed and rules.is_abandoned(slot, now):
+            days = rules.MAX_INCOMPLETE // (24 * 3600)
+            slots.append({"drop": slot.id, "reason": f"incomplete {days} days after its last event or deadline"})
+        elif rules.is_to_visit(slot, now, deployed=deployed, time_out=LEFT_ALONE):
             slots.append({"slot": slot.key})
     pipelines = [{"pipeline": pipeline.name} for pipeline in services.store.pipelines()]
     services.outside.send(slots + pipelines)

@@ -13,6 +13,9 @@ DEADLINE_GRACE = 60  # seconds
 
 GONE_FOR = 3600  # seconds without a deployed trigger until its batches are rejected
 
+# How long an incomplete join waits after its last event, or after its deadline if that is later.
+MAX_INCOMPLETE = 90 * 24 * 3600  # seconds
+
 
 def slot_key(trigger: str, by: str, *, dry_run: bool = False) -> str:
     """Return the sort key of the slot for a trigger and a ``by`` of any length.
@@ -89,6 +92,12 @@ def is_missed(slot: Slot, now: float) -> bool:
     if after is None or slot.previous or slot.is_due or not missing(slot):
         return False
     return now >= slot.opened_at + after + DEADLINE_GRACE
+
+
+def is_abandoned(slot: Slot, now: float) -> bool:
+    """Whether an incomplete join has waited so long that it will not become complete any more."""
+    deadline = slot.opened_at + (slot.rules.deadline_after or 0)
+    return not slot.is_due and bool(missing(slot)) and now - max(slot.last_at, deadline) >= MAX_INCOMPLETE
 
 
 def is_to_visit(slot: Slot, now: float, *, deployed: bool, time_out: int) -> bool:

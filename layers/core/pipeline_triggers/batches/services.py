@@ -48,6 +48,9 @@ class Door(Protocol):
 
         """
 
+    def need_room(self, trigger: str) -> None:
+        """Raise MaxStarts while the trigger may start nothing in this hour."""
+
     def executions(self, pipeline: str, since: int) -> Listing:
         """Return the executions that were created since a time; a pipeline that does not exist has none."""
 

@@ -99,6 +99,10 @@ def _serve(step: Step, ticket: Ticket, now: float, situation: Situation, service
     """Do what is next with the first ticket of a trigger."""
     match step.do:
         case Do.BEGIN:
+            try:
+                services.door.need_room(ticket.trigger)
+            except MaxStarts as reached:
+                return reached
             return _begin(ticket, situation, services)
         case Do.MISS:
             services.store.mark_ticket(ticket, int(now))

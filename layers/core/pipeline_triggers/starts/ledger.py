@@ -187,7 +187,7 @@ def count(trigger: str, max_starts: int) -> str:
 
     """
     now = int(time.time())
-    hour = f"hour#{trigger}#{now // 3600}"
+    hour = _hour(trigger, now)
     try:
         _counters().update_item(
             Key={"id": hour},
@@ -197,9 +197,25 @@ def count(trigger: str, max_starts: int) -> str:
         )
     except ClientError as error:
         if _condition_failed(error):
-            raise MaxStarts(f"reached max_starts ({max_starts} per hour); waiting") from error
+            raise _reached(max_starts) from error
         raise
     return hour
+
+
+def need_room(trigger: str, max_starts: int) -> None:
+    """Raise MaxStarts if the trigger has started as many in this hour as it may; nothing is counted."""
+    key = {"id": _hour(trigger, int(time.time()))}
+    response: dict[str, Any] = _table().get_item(Key=key, ConsistentRead=True)
+    if response.get("Item", {}).get("starts", 0) >= max_starts:
+        raise _reached(max_starts)
+
+
+def _hour(trigger: str, now: int) -> str:
+    return f"hour#{trigger}#{now // 3600}"
+
+
+def _reached(max_starts: int) -> MaxStarts:
+    return MaxStarts(f"reached max_starts ({max_starts} per hour); waiting")
 
 
 def uncount(hour: str) -> None:
