@@ -109,8 +109,7 @@ def graph_command(directory: Path, stage: str) -> None:
     values = {**EXAMPLES, **loaded.stages[stage]}
     triggers = [resolve_trigger(trigger, values) for trigger in loaded.triggers]
     limits = {resolve(name, values): limit for name, limit in loaded.limits.items()}
-    for text in mermaid(triggers, limits).splitlines():
-        output.line(text)
+    output.text(mermaid(triggers, limits))
 
 
 def _as_json(trigger: dict[str, object]) -> dict[str, object]:

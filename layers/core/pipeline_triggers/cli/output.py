@@ -63,6 +63,12 @@ def line(text: str) -> None:
     _print(text)
 
 
+def text(lines: str) -> None:
+    """Print a text of several lines as it is."""
+    for one in lines.splitlines():
+        line(one)
+
+
 def labelled(label: str, *lines: str) -> None:
     """Print lines with a label before the first; a terminal's are wrapped between words."""
     for text in lines:

@@ -1,80 +1,32 @@
-"""The commands about single triggers and events: explain, describe, run."""
+"""The commands about single triggers: describe, run."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline_triggers import aws
-from pipeline_triggers.account import home
 from pipeline_triggers.cli import output
-from pipeline_triggers.cli.deployed import DeployedTriggers, deployed, limits_of
+from pipeline_triggers.cli.deployed import DeployedTriggers, deployed
+from pipeline_triggers.cli.events import event_type, read_event
 from pipeline_triggers.cli.options import (
-    check_stage,
     documents_option,
     json_option,
     stack_option,
-    stage_option,
     trigger_argument,
 )
-from pipeline_triggers.documents import loader
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.models import Limits, Outcome, Trigger
-from pipeline_triggers.operations import describe, run, stacks, wording
+from pipeline_triggers.models import Outcome, Trigger
+from pipeline_triggers.operations import describe, run, wording
 from pipeline_triggers.operations.batches import SHOWN_ID, Batches, entry_json, state_of
-from pipeline_triggers.operations.check_account import triggers_of
 from pipeline_triggers.operations.describe import Deployed
-from pipeline_triggers.operations.explain import check_shape, explain
-from pipeline_triggers.operations.stacks import NotDeployed
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
 SHOWN, LOOKED_BACK = 5, timedelta(days=7)  # of the last verdicts
-
-event_type = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-@click.command("explain")
-@click.argument("event", type=event_type)
-@documents_option
-@stage_option
-@stack_option
-@json_option
-def explain_command(event: Path, directory: Path, stage: str, stack: str, as_json: bool) -> None:
-    """Show what EVENT would start: a JSON file with an event as EventBridge or SNS delivers it.
-
-    The account (or the embedded AWS of make run KEEP=1) says which rules match, and whether the values fit the
-    pipelines; the stack which batch it would join, and what it would wait for.
-    """
-    loaded = loader.load(directory)
-    check_stage(loaded, stage)
-    raw = _read_event(event)
-    values = home.current().pseudo_parameters()
-    try:
-        batches = _open_batches(stack, limits_of(loaded, stage, values))
-        explanations = list(explain(triggers_of(loaded, stage, values), raw, values, batches))
-    except Rejected as error:
-        raise output.Failed(f"{event}: {error}") from error
-    if as_json:
-        output.data([asdict(explanation) for explanation in explanations])
-        return
-    if not explanations:
-        output.line("no trigger's rule matches this event")
-        return
-    rows = []
-    for explanation in explanations:
-        parameters = [f"{name} = {value}" for name, value in (explanation.parameters or {}).items()]
-        details = "\n".join(filter(None, [explanation.reason, *parameters]))
-        rows.append((explanation.trigger, explanation.outcome, explanation.pipeline or "", details))
-    output.table(("trigger", "outcome", "pipeline", "reason, parameters"), rows)
 
 
 @click.command("describe")
@@ -140,7 +92,7 @@ def _show_deployed(part: str, found: Deployed) -> None:
     "--event",
     "path",
     type=event_type,
-    help="A JSON file with an event as EventBridge or SNS delivers it; a schedule needs none.",
+    help="A JSON file with an event as EventBridge or SNS delivers it, or - for standard input; a schedule needs none.",
 )
 @click.option("--part", default="", help="With when.all: the part whose event it is.")
 @click.option("--again", is_flag=True, help="Start even what this event has started before.")
@@ -189,7 +141,7 @@ def _checked_message(here: DeployedTriggers, trigger: Trigger, path: Path | None
     if trigger.when.source != "schedule" and path is None:
         remedy = "write it to a file, like those in events/, and name that with --event"
         raise output.usage_error(f"{trigger.id} fires on an event of its source, {trigger.when.source}; {remedy}")
-    event = _read_event(path) if path else run.scheduled_now(here.stack, trigger)
+    event = read_event(path) if path else run.scheduled_now(here.stack, trigger)
     message = run.message(here.stack, trigger, event, again=again)
     try:
         run.check(here.stack, trigger, here.triggers, message)
@@ -205,36 +157,6 @@ def _view(trigger: Trigger, part: str) -> Trigger:
     if not trigger.all_of:
         raise output.usage_error(f"{trigger.id} has one source; leave out --part")
     raise output.usage_error(f"{trigger.id} has several sources; name one with --part: {', '.join(trigger.all_of)}")
-
-
-def _open_batches(stack: str, limits: Mapping[str, Limits]) -> Batches | None:
-    """Return what is open and waits in the stack, None where it is not deployed or can't be read."""
-    try:
-        batches = Batches(stacks.stack(stack), limits)
-        batches.records.pauses()  # whether the table may be read
-        return batches
-    except (NotDeployed, BotoCoreError) as error:
-        output.note(f"open batches and what waits are not known: {error}")
-    except ClientError as error:
-        if aws.passes(error):
-            raise
-        output.note(f"open batches and what waits are not known: {aws.refusal(error)}")
-    return None
-
-
-def _read_event(path: Path) -> dict[str, Any]:
-    """Read a file that holds an event, or end the command with what is wrong with it."""
-    try:
-        event = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise output.Failed(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(event, dict):
-        raise output.Failed(f"{path} is not an event; write what EventBridge or SNS delivers, as in events/")
-    try:
-        check_shape(event)
-    except Rejected as error:
-        raise output.Failed(f"{path}: {error}") from error
-    return event
 
 
 def _verdict_line(logged: LoggedVerdict) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from pipeline_triggers.delivery import monitor
 from pipeline_triggers.delivery.lookup import with_lookups
 from pipeline_triggers.errors import Filtered, Rejected
@@ -38,19 +41,30 @@ def match_fields(trigger: Trigger, occurrence: Occurrence) -> None:
         Rejected: the event is not one of the trigger's source.
 
     """
+    for name, expected, _ in mismatches(trigger, occurrence):
+        raise Filtered(f"the {name} does not match {expected}")
+
+
+def mismatches(trigger: Trigger, occurrence: Occurrence) -> Iterator[tuple[str, str, Any]]:
+    """Yield each field of a trigger's ``when`` that does not match, what the document asks for, what the event has.
+
+    Raises:
+        Rejected: the event is not one of the trigger's source.
+
+    """
     source = SOURCES[trigger.when.source]
     for name, expected in trigger.when.fields.items():
         field = source.fields[name]
         if field.value is None:
             continue
         try:
-            matches = field.matches(expected, field.value(occurrence))
+            actual = field.value(occurrence)
+            matches = field.matches(expected, actual)
         except (KeyError, TypeError, AttributeError) as error:
             reason = f"it lacks {error}, or that has another shape"
             raise Rejected(f"the event is not one of {source.name} as AWS sends it: {reason}") from error
         if not matches:
-            words = expected if isinstance(expected, str) else " or ".join(expected)
-            raise Filtered(f"the {name} does not match {words}")
+            yield name, expected if isinstance(expected, str) else " or ".join(expected), actual
 
 
 def meet_condition(trigger: Trigger, occurrence: Occurrence) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pipeline_triggers.documents.document import FieldPath
+from pipeline_triggers.documents.sample_event import changed, no_field, sample_event
 from pipeline_triggers.documents.section import Section
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.language.sources import SOURCES, takes_requests
-from pipeline_triggers.models import Trigger, When
+from pipeline_triggers.models import Trigger
 from pipeline_triggers.text import brief, did_you_mean
 
 OUTCOMES = ("starts", "ignored", "rejected", "duplicate")
@@ -72,10 +71,9 @@ def _check_event(section: Section, event: Any, trigger: Trigger) -> None:
     except Rejected as error:
         section.problem((), str(error))
         return
-    if isinstance(changes, dict) and (sample := _sample(view.when)) is not None:
-        for name in changes:
-            if message := _no_field(name, sample, SOURCES[view.when.source].places):
-                section.problem((name,), message)
+    for name in changes if isinstance(changes, dict) else ():
+        if message := no_field(name, sample_event(view.when), SOURCES[view.when.source].places):
+            section.problem((name,), message)
 
 
 def view_of(trigger: Trigger, event: Any) -> tuple[Trigger, Any]:
@@ -134,22 +132,10 @@ def event_of(example: Example, given: Any, trigger: Trigger) -> dict[str, Any]:
     """
     if isinstance(given, str):
         return _of_file(example.folder / given)
-    when, event = trigger.when, _sample(trigger.when)
-    if event is None:
-        return {"id": "example", "time": "2026-11-01T04:12:09Z", "resources": [], "detail": {}, **given}
-    for place, value in {**_named(trigger), **given}.items():
-        event = changed(event, place, value, SOURCES[when.source].places)
+    event, places = sample_event(trigger.when), SOURCES[trigger.when.source].places
+    for name, value in {**_named(trigger), **given}.items():
+        event = changed(event, name, value, places)
     return event
-
-
-def _sample(when: When) -> dict[str, Any] | None:
-    """Return a whole event as the source sends them; None where nobody can know."""
-    source = SOURCES[when.source]
-    if (name := source.sample_name(when.fields)) is None:
-        return None
-    text = resources.files("pipeline_triggers.documents").joinpath(f"samples/{name}.json").read_text(encoding="utf-8")
-    event: dict[str, Any] = json.loads(text)
-    return event if when.source == "sns" else dict(source.fit(event, when.fields))
 
 
 def _named(trigger: Trigger) -> dict[str, Any]:
@@ -173,53 +159,3 @@ def _of_file(path: Path) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise Rejected(f"{path} is not an event; write what EventBridge or SNS delivers, as in events/")
     return event
-
-
-def changed(event: Mapping[str, Any], name: str, value: Any, places: Mapping[str, str]) -> dict[str, Any]:
-    """Change a field of an event, and a name wherever the event's ARNs repeat it.
-
-    ``name`` is one of ``places``, a field of the event, or a way from its root with dots in it. Of an ARN only the last
-    part changes.
-
-    Raises:
-        Rejected: ``name`` is not one of these.
-
-    """
-    if message := _no_field(name, event, places):
-        raise Rejected(f"{name} {message}")
-    way = places.get(name, name).split(".")
-    fresh = copy.deepcopy(dict(event))
-    inner: Any = fresh
-    if way[0] == "Message" and len(way) > 1:
-        message = json.loads(fresh["Message"])
-        message[way[1]] = value
-        return {**fresh, "Message": json.dumps(message)}
-    for step in way[:-1]:
-        inner = inner.setdefault(step, {}) if isinstance(inner, dict) else {}
-    former = inner.get(way[-1])
-    inner[way[-1]] = value
-    if isinstance(former, str) and isinstance(value, str):
-        if former.startswith("arn:") and not value.startswith("arn:"):
-            inner[way[-1]] = f"{former.rpartition('/')[0]}/{value}"
-            former = former.rpartition("/")[2]
-        return dict(_renamed(fresh, former, value))
-    return fresh
-
-
-def _no_field(name: str, event: Mapping[str, Any], places: Mapping[str, str]) -> str | None:
-    if name in places or name in event or "." in name:
-        return None
-    return f"is not a field of such an event; {did_you_mean(name, [*places, 'detail.…'])}"
-
-
-def _renamed(value: Any, former: str, name: str) -> Any:
-    """Replace a name where an ARN has it as one of its parts."""
-    match value:
-        case dict():
-            return {key: _renamed(item, former, name) for key, item in value.items()}
-        case list():
-            return [_renamed(item, former, name) for item in value]
-        case str() if former and value.startswith("arn:"):
-            return re.sub(rf"(?<=[/:]){re.escape(former)}(?=/|$)", name.replace("\\", r"\\"), value)
-        case _:
-            return value

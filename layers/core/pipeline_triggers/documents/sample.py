@@ -29,6 +29,6 @@ def sample(when: When) -> Occurrence | None:
     occurrence = eventbridge.read(source.fit(event, when.fields), when.source)
     bindings = {
         name: {**fields, **lookups.samples(name, when.source)}
-        for name, fields in {**occurrence.bindings, **source.sample_bindings}.items()
+        for name, fields in {**occurrence.bindings, **source.sample_bindings(when.fields)}.items()
     }
     return replace(occurrence, bindings=bindings)

@@ -19,10 +19,11 @@ from pipeline_triggers.events.envelope import Arrival
 from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import sources
 from pipeline_triggers.language.stages import resolve
-from pipeline_triggers.models import Occurrence, Trigger
+from pipeline_triggers.models import Occurrence, Trigger, all_views
 from pipeline_triggers.operations.batches import Batches
 from pipeline_triggers.operations.examples import asked
 from pipeline_triggers.operations.joining import joins
+from pipeline_triggers.operations.nearest import nearest
 from pipeline_triggers.starts import definition
 from pipeline_triggers.starts.plan import plan
 
@@ -38,8 +39,8 @@ _INSTEAD = {
 class Explanation:
     """What an event would come to for one pipeline of a trigger whose rule matches it.
 
-    ``outcome`` is the verdict's, short of the start itself, or UNKNOWN where AWS refuses to say what it depends on;
-    ``parameters`` are the values that would be sent.
+    ``outcome`` is the verdict's, short of the start itself, or UNKNOWN where AWS refuses to say what it depends on, or
+    NO MATCH of a trigger that came near; ``parameters`` are the values that would be sent.
     """
 
     trigger: str
@@ -73,7 +74,7 @@ def explain(
     pseudo_parameters: Mapping[str, str],
     batches: Batches | None = None,
 ) -> Iterator[Explanation]:
-    """Explain an event, trigger by trigger; those whose rule does not match are left out.
+    """Explain an event, trigger by trigger; those whose rule does not match are left out, unless none does.
 
     ``batches`` are those of the deployed stack, if there is one: what the event would join, what it would wait for.
 
@@ -93,7 +94,9 @@ def explain(
             views = trigger.views() if trigger else ()
             yield from judge(next((view for view in views if view.when.source == "sns"), None), arrival, batches)
         return
-    for view in (view for trigger in by_id.values() for view in trigger.views()):
+    sources_of_all = all_views(by_id.values())
+    unmatched = []
+    for view in sources_of_all:
         try:
             matches = _matches(view, event, pseudo_parameters)
         except ClientError as error:
@@ -106,6 +109,11 @@ def explain(
             yield Explanation(view.id, "DISABLED")
         elif matches:
             yield from judge(view, Arrival(view.id, str(event.get("id")), _read(view, event)), batches)
+        else:
+            unmatched.append(view)
+    if unmatched == sources_of_all:
+        near = nearest(unmatched, event)
+        yield from (Explanation(one.trigger.id, "NO MATCH", reason=one.why_not) for one in near)
 
 
 def judge(view: Trigger | None, arrival: Arrival, batches: Batches | None = None) -> Iterator[Explanation]:

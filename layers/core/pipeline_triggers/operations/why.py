@@ -6,29 +6,25 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import takewhile
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws
 from pipeline_triggers.account import home
-from pipeline_triggers.documents.examples import changed
-from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.language import globs, sources
 from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.language.stages import resolve
-from pipeline_triggers.models import Outcome, Trigger, When
+from pipeline_triggers.models import Outcome, Trigger
 from pipeline_triggers.operations import describe
 from pipeline_triggers.operations.check_account import switch_on_command
 from pipeline_triggers.operations.examples import asked
+from pipeline_triggers.operations.nearest import nearest, upload
 from pipeline_triggers.operations.stacks import NotDeployed, Stack
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
 
 # Where verdicts are: the handlers' log groups, and that of batches.
 _LOGS = ("OnS3UploadLogGroup", "OnEndpointStatusLogGroup", "OnSnsMessageLogGroup", "OnEventLogGroup", "OnBatchLogGroup")
-
-SHOWN = 3  # of the triggers that came nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +117,8 @@ def _rules(triggers: Sequence[Trigger], bucket: str, key: str) -> tuple[list[Tri
     matching = [view for view in views if _matches(view, bucket, key)]
     if matching:
         return matching, Link("rules", f"matched by {', '.join(view.id for view in matching)}")
-    near = sorted(views, key=lambda view: _distance(view.when, bucket, key))[:SHOWN]
-    seen = "; ".join(f"{view.id}: {_difference(view.when, bucket, key)}" for view in near)
+    near = nearest(views, upload(bucket, key))
+    seen = "; ".join(f"{one.trigger.id}: {one.why_not}" for one in near)
     words = f"no trigger matches; nearest {seen}" if near else "no trigger fires on uploads"
     return [], Link("rules", words, goes_on=False, fix="change the key or the trigger's when, and deploy")
 
@@ -132,31 +128,7 @@ def _matches(view: Trigger, bucket: str, key: str) -> bool:
     if not view.enabled or fields["bucket"] != bucket or not globs.matches(fields.get("key", "**"), key):
         return False
     pattern = sources.pattern(view.when, lambda text: resolve(text, home.current().pseudo_parameters()))
-    event = _event(view.when, bucket, key)
-    return pattern is not None and asked(pattern, event)
-
-
-def _event(when: When, bucket: str, key: str) -> dict[str, Any]:
-    occurrence = sample(when)
-    assert occurrence is not None  # noqa: S101 - S3 has a sample
-    places = SOURCES["s3"].places
-    return changed(changed(occurrence.event, "bucket", bucket, places), "key", key, places)
-
-
-def _distance(when: When, bucket: str, key: str) -> tuple[bool, int]:
-    glob = when.fields.get("key", "**")
-    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(glob, key, strict=False)))
-    return when.fields["bucket"] != bucket, -common
-
-
-def _difference(when: When, bucket: str, key: str) -> str:
-    """Say what about a trigger's ``when`` does not fit an upload."""
-    if when.fields["bucket"] != bucket:
-        return f"its bucket is {when.fields['bucket']}"
-    glob = when.fields.get("key", "**")
-    if not globs.matches(glob, key):
-        return f"its key is {glob}"
-    return "it is disabled"
+    return pattern is not None and asked(pattern, upload(bucket, key))
 
 
 def _rule(stack: Stack, trigger: Trigger) -> Link:

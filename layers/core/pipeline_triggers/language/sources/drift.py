@@ -35,5 +35,7 @@ SOURCE = Source(
     pattern=_pattern,
     detail_types={"SageMaker Processing Job State Change": sagemaker.job("ProcessingJob")},
     grants=(Grant(("sagemaker:DescribeProcessingJob",), (f"{sagemaker.ARN}:processing-job/*",)),),
-    sample_bindings={"monitor": SAMPLE_RUN},
+    sample_bindings=lambda fields: {
+        "monitor": {**SAMPLE_RUN, "schedule": fields["monitoring_schedule"].replace("*", "prod")}
+    },
 )

@@ -86,8 +86,8 @@ class Source:
     without a rule. They are read by ``read``, or else as ``detail_types`` says of their detail-type. ``grants`` are
     what the handler needs to tell whether an event is the trigger's at all. ``sample`` names the file in
     ``documents/samples`` for a ``when`` (its own name when left out), and ``fit`` changes it into one that matches;
-    ``sample_bindings`` are the variables that the handler adds to it. ``places`` says where in the event a document's
-    examples change what they name.
+    ``sample_bindings`` returns the variables that the handler adds to it. ``places`` says where in the event a
+    document's examples change what they name.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Source:
     grants: tuple[Grant, ...] = ()
     sample: Callable[[Fields], str | None] | None = None
     fit: Callable[[Event, Fields], Event] = lambda event, _fields: event
-    sample_bindings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sample_bindings: Callable[[Fields], Mapping[str, Mapping[str, Any]]] = lambda _fields: {}
     places: Mapping[str, str] = field(default_factory=dict)
 
     def sample_name(self, fields: Fields) -> str | None:
