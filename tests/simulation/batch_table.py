@@ -76,12 +76,15 @@ class MemoryTable:
         return {"Responses": {name: [dict(item) for key in keys if (item := self._find(key))]}}
 
     def batch_write_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
-        """Delete items."""
+        """Write and delete items."""
         ((_, requests),) = RequestItems.items()
-        assert len(requests) <= 25
+        assert 0 < len(requests) <= 25
         for request in requests:
-            key = request["DeleteRequest"]["Key"]
-            self._remove(key["pk"], key["sk"])
+            match request:
+                case {"DeleteRequest": {"Key": key}}:
+                    self._remove(key["pk"], key["sk"])
+                case {"PutRequest": {"Item": item}}:
+                    self._put(item["pk"], item["sk"], _checked(dict(item)))
             self.writes += 1
         return {}
 

@@ -192,6 +192,7 @@ class World:
         self.current: Task | None = None
         self.tasks: set[Task] = set()
         self.table = MemoryTable(lambda: self.now, lambda: self.happens(self.faults.conflict))
+        self.history = MemoryTable(lambda: self.now)
         self.clocks: float = CLOCKS  # seconds that they are off at most
         self.state = Table(lambda: self.now)
         self.triggers: dict[str, Trigger] = {}
@@ -398,6 +399,8 @@ class World:
                 return hidden.queue.show(hidden, parameters["VisibilityTimeout"])
             case "PutObject":
                 return self.objects.update({f"s3://{parameters['Bucket']}/{parameters['Key']}": parameters["Body"]})
+            case "BatchWriteItem" if "history" in parameters["RequestItems"]:
+                return self.history.batch_write_item(**parameters)
             case "BatchGetItem" if "state" in parameters["RequestItems"]:
                 request = parameters["RequestItems"]["state"]
                 found = [self.state.get_item(key, request["ConsistentRead"]) for key in request["Keys"]]
@@ -498,6 +501,8 @@ def _snake(operation: str) -> str:
 def name_of(operation: str, call: Mapping[str, Any]) -> str:
     """Name a call by its operation, and one of BatchTable by what it is about: ``Query queue``."""
     match call:
+        case {"RequestItems": {"history": _}}:
+            return f"{operation} history"
         case {"TransactItems": changes}:
             return f"{operation} {', '.join(dict.fromkeys(_change(change) for change in changes))}"
         case {"RequestItems": requests}:

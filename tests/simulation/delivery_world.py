@@ -101,7 +101,8 @@ class World:
         self.chance = chance or random.Random(0)  # noqa: S311 - the same every time
         self.clock = Clock()
         self.table = Table(lambda: self.now)
-        self.batches = MemoryTable(lambda: self.now, lambda: False)
+        self.batches = MemoryTable(lambda: self.now)
+        self.history = MemoryTable(lambda: self.now)
         self.steps: list[Any] = []  # that ``on_batch`` is asked for
         self.limits: dict[str, Limits] = {}
         self.objects: dict[str, bytes] = {}  # in the stack's bucket
@@ -122,6 +123,7 @@ class World:
         self._local = threading.local()
         self._operations: dict[str, Callable[..., Any]] = {
             "BatchGetItem": self._batch_get_item,
+            "BatchWriteItem": self._batch_write_item,
             "Query": self.batches.query,
             "TransactWriteItems": self.batches.transact_write_items,
             "SendMessageBatch": self._send_message_batch,
@@ -372,6 +374,11 @@ class World:
         responses = [self.table.get_item(key, request["ConsistentRead"]) for key in request["Keys"]]
         return {"Responses": {table: [response["Item"] for response in responses if response]}}
 
+    def _batch_write_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        """Write items of either table."""
+        table = self.history if ENVIRONMENT["HISTORY_TABLE"] in RequestItems else self.batches
+        return table.batch_write_item(RequestItems)
+
     def _put_object(self, Bucket: str, Key: str, Body: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self.objects[f"s3://{Bucket}/{Key}"] = Body
         return {}
@@ -391,6 +398,18 @@ class World:
     def final_verdicts(self) -> list[dict[str, Any]]:
         """Return the verdicts that were reported, without the waiting."""
         return [line for line in self.log if line["message"] == "verdict" and line["outcome"] != "WAITING"]
+
+    def misrecorded(self) -> set[Any]:
+        """Return the verdicts that have no record, and the records that have no verdict: message, pipeline, outcome."""
+        reported = {
+            (line["message_id"], line.get("pipeline"), line["outcome"])
+            for line in self.log
+            if line["message"] == "verdict"
+            and line["outcome"] != "FILTERED"
+            and (line["outcome"] != "WAITING" or line.get("batch"))
+        }
+        recorded = {(item["sk"].split("#")[1], item.get("pipeline"), item["outcome"]) for item in self.history.items()}
+        return reported ^ recorded
 
     def repeated(self) -> list[Any]:
         """Return what was started more than once: the value of the parameter, and the pipeline."""

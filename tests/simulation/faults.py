@@ -46,9 +46,11 @@ WAITS = "UpdateItem message SET expires REMOVE begun, failed"
 FAILED = "UpdateItem message ADD failed SET expires REMOVE begun"
 DECIDED = "UpdateItem message SET verdicts, expires REMOVE begun, failed"
 HIDE = "ChangeMessageVisibility"
+RECORD_VERDICTS = "BatchWriteItem"
 CALLS = (
     *(PAUSES, BEGIN, READ, TAKE_OVER, "ListPipelineExecutions", "HeadObject", "DescribePipeline", COUNT, START, RECORD),
     *(UNCOUNT, RELEASE, GIVE_BACK, "SendMessage", BEFORE, ATTEMPT, WAITS, FAILED, DECIDED, HIDE),
+    RECORD_VERDICTS,
 )
 
 WHEN = When("s3", {"bucket": "raw"})
@@ -153,12 +155,14 @@ def wrong(world: World, scenario: Scenario) -> str | None:
         return "lost a rejection"
     if len(world.sqs.quarantined) < len(world.keys) * scenario.rejects or world.unexplained():
         return "not quarantined with a reason"
+    if world.misrecorded():
+        return "not recorded as reported"
     return None
 
 
 WRONG = (
     *("lost a start", "started twice", "wrong parameters", "not one verdict for a start", "lost a verdict"),
-    *("lost a rejection", "not quarantined with a reason"),
+    *("lost a rejection", "not quarantined with a reason", "not recorded as reported"),
 )
 
 

@@ -211,6 +211,7 @@ class History:
             "wrong parameters": bool(world.misled()),
             "no verdict for an execution": self._unreported(),
             "verdicts contradict each other": self._contradicts(),
+            "not recorded as reported": bool(world.misrecorded()),
             "given up early": any(not self._is_just(verdict) for verdict in self._rejections()),
         }
         return [kind for kind, holds in kinds.items() if holds]
@@ -268,7 +269,7 @@ class History:
 WRONG = (
     *("lost a start", "lost a verdict", "lost, or moved without a reason", "quarantined without a reason"),
     *("started twice", "wrong parameters", "no verdict for an execution", "verdicts contradict each other"),
-    "given up early",
+    *("not recorded as reported", "given up early"),
 )
 
 

@@ -45,6 +45,8 @@ ENVIRONMENT = {
     "BATCH_TABLE": "batches",
     "BATCH_QUEUE_URL": "https://sqs/batches",
     "BATCH_BUCKET": "batches",
+    "HISTORY_TABLE": "history",
+    "HISTORY_DAYS": "90",
     "GIVE_UP_AFTER_HOURS": "72",
 }
 

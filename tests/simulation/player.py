@@ -71,6 +71,7 @@ class Player:
     def __post_init__(self) -> None:
         self.state = Table(lambda: self.now)
         self.table = MemoryTable(lambda: self.now)
+        self.history = MemoryTable(lambda: self.now)
 
     # ---- What happens
 
@@ -210,6 +211,8 @@ class Player:
                 return self.table.query(**call)
             case "TransactWriteItems":
                 return self.table.transact_write_items(**call)
+            case "BatchWriteItem" if ENVIRONMENT["HISTORY_TABLE"] in call["RequestItems"]:
+                return self.history.batch_write_item(**call)
             case "BatchWriteItem":
                 return self.table.batch_write_item(**call)
             case "BatchGetItem":

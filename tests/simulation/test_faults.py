@@ -35,6 +35,7 @@ from tests.simulation.faults import (
     PAUSES,
     READ,
     RECORD,
+    RECORD_VERDICTS,
     SCENARIOS,
     START,
     Mode,
@@ -51,7 +52,7 @@ DAY = 24 * 3600
 NEVER = "{% $object.key = 'another' %}"
 
 
-def test_a_start_takes_three_calls_besides_its_own() -> None:
+def test_a_start_takes_three_calls_besides_its_own_and_one_for_the_records_of_its_sqs_batch() -> None:
     """In addition DescribePipeline, once in five minutes for a pipeline, and a look for pauses, once in 30 seconds."""
     world = World(ONE)
     with world.installed():
@@ -62,8 +63,17 @@ def test_a_start_takes_three_calls_besides_its_own() -> None:
             world.drain()
             calls.append([call for call, _ in world.calls])
             world.calls.clear()
-    described = [PAUSES, BEGIN, "DescribePipeline", COUNT, START, RECORD]
-    assert calls == [described, [BEGIN, COUNT, START, RECORD], described]
+    described = [PAUSES, BEGIN, "DescribePipeline", COUNT, START, RECORD, RECORD_VERDICTS]
+    assert calls == [described, [BEGIN, COUNT, START, RECORD, RECORD_VERDICTS], described]
+
+
+def test_the_verdicts_of_an_sqs_batch_are_recorded_in_one_call() -> None:
+    """Ten events take one call more, whatever they come to."""
+    world = World(ONE)
+    with world.installed():
+        world.deliver(*(world.upload(f"in/{number}") for number in range(10)))
+    assert [name for name, _ in world.calls].count(RECORD_VERDICTS) == 1
+    assert len(list(world.history.items())) == 10
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def _written() -> dict[str, Any]:
 def table_keys(name: str) -> dict[str, Any]:
     """Return what CreateTable needs to know of a table of ``template.yaml``."""
     properties = _written()["Resources"][name]["Properties"]
-    return {member: properties[member] for member in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+    members = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+    return {member: properties[member] for member in members if member in properties}
 
 
 def transformed() -> dict[str, Any]:

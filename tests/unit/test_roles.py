@@ -64,11 +64,11 @@ BY_DOCUMENTS = {"sagemaker:StartPipelineExecution", "sagemaker:ListPipelineExecu
 }
 
 # What only others call in the modules that functions share: triggers restore reads the snapshots, on_batch writes lists
-# and manifests and moves many items, and only the triggers' handlers let events join.
+# and manifests, and only the triggers' handlers let events join.
 BY_OTHERS = {
     "JanitorFunction": {"dynamodb:Query", "dynamodb:Scan"},
     "OnBatchFunction": {"dynamodb:ConditionCheckItem"},
-    **{f"{handler}Function": {"dynamodb:BatchWriteItem", "s3:PutObject"} for handler in HANDLERS},
+    **{f"{handler}Function": {"s3:PutObject"} for handler in HANDLERS},
 }
 
 

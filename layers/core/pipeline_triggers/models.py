@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from pipeline_triggers.text import brief
+
 
 @dataclass(frozen=True, slots=True)
 class When:
@@ -96,6 +98,9 @@ class Limits:
 
 ALL = "all"  # the source of a trigger that has several
 
+MASK = "***"  # in place of a secret parameter's value
+MAX_SHOWN = 8000  # characters of a run's parameters in its verdict
+
 MAX_STARTS = 100  # per trigger and hour, unless the document says otherwise
 
 
@@ -108,7 +113,8 @@ class Trigger:
     holds the parameters that a publisher may set: by name a glob for the value, or the values themselves. A ``direct``
     trigger's pipelines are started by AWS itself, past the handlers. A trigger with ``collect`` starts once per batch.
     ``when_busy`` is ``wait`` or ``skip``. Where ``when.source`` is ``all``, ``all_of`` holds the sources by the name of
-    their part, and ``views`` one plain trigger for each, whose ``part`` says which.
+    their part, and ``views`` one plain trigger for each, whose ``part`` says which. The parameters in ``secret`` are
+    masked in verdicts.
     """
 
     id: str
@@ -129,6 +135,7 @@ class Trigger:
     when_busy: str = "wait"
     all_of: Mapping[str, Part] = field(default_factory=dict)
     part: str = ""
+    secret: tuple[str, ...] = ()
 
     def views(self) -> tuple[Trigger, ...]:
         """Return the trigger as each of its sources sees it: itself, or with ``all`` one trigger for each part."""
@@ -196,13 +203,20 @@ class Occurrence:
     again: str = ""
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def happened_at(self) -> str:
+        """When it happened, as the event says; "" where it does not say."""
+        time = self.event.get("time") or self.event.get("Timestamp")  # SNS's
+        return time if isinstance(time, str) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One call of StartPipelineExecution, decided in full.
 
     ``options`` are the call's further arguments, as boto3 takes them. ``occurrence`` tells what it is started for from
-    other occurrences with the same ``token``, which a business key may give them.
+    other occurrences with the same ``token``, which a business key may give them. The parameters in ``secret`` are
+    masked where people read them.
     """
 
     pipeline: str
@@ -210,6 +224,23 @@ class Run:
     token: str
     options: Mapping[str, Any]
     occurrence: str = ""
+    secret: Sequence[str] = ()
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The parameters as verdicts show them: secret ones masked, and long ones cut, so that a record stays small."""
+        room = max(40, MAX_SHOWN // max(1, len(self.parameters)))
+        return {
+            name: MASK if name in self.secret else value if len(value) <= room else f"{value[: room - 1]}…"
+            for name, value in self.parameters.items()
+        }
+
+    def masked(self, text: str) -> str:
+        """Return a text without the values of secret parameters; one of fewer than four letters only where quoted."""
+        for value in filter(None, map(self.parameters.get, self.secret)):
+            text = text.replace(brief(value), MASK)
+            text = text.replace(value, MASK) if len(value) > 3 else text
+        return text
 
     @property
     def version(self) -> str | None:
@@ -241,6 +272,7 @@ class Verdict:
 
     ``batch`` is the batch that an event was collected into, or that the verdict is about; its ``event_id`` is then the
     same, and its ``subject`` what the trigger collects ``by``. ``count`` is how many events the batch has.
+    ``event_time`` is the event's own, in ISO 8601. ``parameters`` are the computed values as ``Run.shown`` gives them.
     """
 
     outcome: Outcome
@@ -252,6 +284,8 @@ class Verdict:
     execution_arn: str | None = None
     batch: str | None = None
     count: int | None = None
+    event_time: str | None = None
+    parameters: Mapping[str, str] | None = None
 
     @property
     def is_final(self) -> bool:

@@ -12,8 +12,7 @@ class Settings:
     """A function's environment; ``template.yaml`` sets all but the Region, which Lambda sets.
 
     ``requests_topic`` is the ARN of the stack's own topic, "" where a function does not read it, and ``batch_bucket``
-    is "" where it does not write there. ``give_up_after`` is
-    the age in seconds at which a waiting message is given up.
+    is "" where it does not write there. ``give_up_after`` is the age in seconds at which a waiting message is given up.
     """
 
     stack: str
@@ -27,6 +26,8 @@ class Settings:
     batch_table: str
     batch_queue_url: str
     batch_bucket: str
+    history_table: str
+    history_days: int
     give_up_after: int
 
 
@@ -44,6 +45,8 @@ def settings() -> Settings:
         batch_table=os.environ["BATCH_TABLE"],
         batch_queue_url=os.environ["BATCH_QUEUE_URL"],
         batch_bucket=os.environ.get("BATCH_BUCKET", ""),
+        history_table=os.environ["HISTORY_TABLE"],
+        history_days=int(os.environ["HISTORY_DAYS"]),
         give_up_after=int(os.environ["GIVE_UP_AFTER_HOURS"]) * 3600,
         requests_topic=os.environ.get("REQUESTS_TOPIC_ARN", ""),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
@@ -40,12 +42,12 @@ def report_waiting(hours: float) -> None:
     count("BATCH_WAITING_HOURS", hours)
 
 
-def count(name: str, value: float = 1, **dimensions: str) -> None:
+def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count, **dimensions: str) -> None:
     """Count in CloudWatch, under the stack's name."""
     of_stack = {"Stack": settings().stack}
     with single_metric(
         name=name,
-        unit=MetricUnit.Count,
+        unit=unit,
         value=value,
         namespace=NAMESPACE,
         default_dimensions={**of_stack, **dimensions},
@@ -59,5 +61,19 @@ def report(verdict: Verdict, *, deployed: bool) -> None:
     Triggers that are not ``deployed`` share one count, since a publisher could name any number of them.
     """
     level = logger.warning if verdict.outcome is Outcome.REJECTED else logger.info
-    level("verdict", extra={key: value for key, value in asdict(verdict).items() if value is not None})
+    known = {key: value for key, value in asdict(verdict).items() if value is not None}
+    known.pop("parameters", None)  # the record has them; a log has no payloads
+    level("verdict", extra=known)
     count(verdict.outcome, Trigger=verdict.trigger if deployed else "unknown")
+    if verdict.outcome is Outcome.STARTED and verdict.event_time:
+        _report_delay(verdict.event_time)
+
+
+def _report_delay(event_time: str) -> None:
+    """Report the time from an event to the start of its pipeline."""
+    try:
+        happened_at = datetime.fromisoformat(event_time)
+    except ValueError:
+        return  # of somebody's own event
+    if happened_at.tzinfo:
+        count("START_DELAY", max(0.0, time.time() - happened_at.timestamp()), MetricUnit.Seconds)

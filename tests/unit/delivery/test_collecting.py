@@ -51,9 +51,9 @@ def pause(world: World, kind: str = "all", name: str = "") -> None:
 
 
 def test_the_events_of_an_sqs_batch_join_in_one_transaction(world: World) -> None:
-    """Ten messages of one batch cost three calls to DynamoDB: the ledger, the slot, and the transaction."""
+    """Ten messages of one batch cost four calls to DynamoDB: the ledger, the slot, the transaction, the records."""
     assert world.deliver(*(world.upload(f"day/{number}") for number in range(10)))
-    assert [name for name, _ in world.calls] == ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]
+    assert [name for name, _ in world.calls] == ["BatchGetItem", "BatchGetItem", "TransactWriteItems", "BatchWriteItem"]
     ((outcome, batch),) = set(verdicts(world))
     (slot,) = slots(world)
     assert (outcome, batch, slot["count"]) == ("COLLECTED", slot["id"], 10)
@@ -191,7 +191,7 @@ def test_an_event_that_is_too_large_for_a_batch_is_rejected(world: World) -> Non
 
 
 def test_a_start_looks_for_pauses_once_in_thirty_seconds() -> None:
-    """Nothing else is asked for more than before there were batches."""
+    """Nothing else is asked for more than before there were batches and records."""
     world = World(PLAIN)
     with world.installed():
         world.deliver(*(world.upload(f"day/{number}") for number in range(5)))
@@ -201,7 +201,7 @@ def test_a_start_looks_for_pauses_once_in_thirty_seconds() -> None:
         assert [name for name, _ in world.calls].count("Query") == 2
     assert len(world.sagemaker.executions) == 6
     others = {name.partition(" ")[0] for name, _ in world.calls} - {"Query"}
-    assert others == {"PutItem", "UpdateItem", "DescribePipeline", "StartPipelineExecution"}
+    assert others == {"PutItem", "UpdateItem", "DescribePipeline", "StartPipelineExecution", "BatchWriteItem"}
 
 
 @pytest.mark.parametrize(

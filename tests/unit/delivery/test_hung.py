@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from pipeline_triggers import aws
-from pipeline_triggers.delivery import line
+from pipeline_triggers.delivery import line, recording
 from pipeline_triggers.settings import settings
 from pipeline_triggers.starts import definition, deployed, start
 
@@ -86,6 +86,7 @@ def test_an_earlier_start_stays_started(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("table", "counters"):
         monkeypatch.setattr(aws, name, lambda _: table)
     monkeypatch.setattr(line, "is_for", lambda *_: False)
+    monkeypatch.setattr(recording, "record", lambda _: None)
     with monkeypatch.context() as healthy:
         healthy.setattr(start, "execute", lambda run, *_: f"arn:{run.parameters['Key']}")
         healthy.setattr(definition, "fit", lambda _pipeline, values, _version: dict(values))

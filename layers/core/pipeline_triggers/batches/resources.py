@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from pipeline_triggers.batches.models import Turn
 from pipeline_triggers.batches.services import Notice
 from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.errors import Waiting
+from pipeline_triggers.history import table
+from pipeline_triggers.history.record import Record, is_recorded, timestamp
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
 from pipeline_triggers.telemetry import count_missed, report, report_waiting
@@ -54,7 +57,10 @@ class Resources:
         return f"s3://{settings().batch_bucket}/{key}"
 
     def report(self, notice: Notice) -> None:
-        """Write a verdict or a notice into the log, and count it."""
+        """Record a verdict or a notice, write it into the log, and count it.
+
+        What can't be recorded is not reported either: the step that leads to it is done again.
+        """
         verdict = Verdict(
             Outcome(notice.outcome),
             notice.trigger,
@@ -65,7 +71,11 @@ class Resources:
             execution_arn=notice.execution or None,
             batch=notice.batch or None,
             count=notice.count or None,
+            parameters=notice.parameters or None,
         )
+        if is_recorded(verdict):
+            # Without a look at the time: what is killed here is done again, too.
+            table.connected().write([Record(verdict, timestamp(time.time()), notice.id)])
         if verdict.outcome is Outcome.MISSED:
             count_missed()
         report(verdict, deployed=notice.trigger in self._deployed)

@@ -78,7 +78,8 @@ class Outside(Protocol):
 class Notice:
     """What users read about a batch: a final verdict for one pipeline, or MISSED.
 
-    ``count`` is how many events an execution was started for, 0 where that is not known.
+    ``count`` is how many events an execution was started for, 0 where that is not known. ``id`` is the same whenever
+    the same is reported again. ``parameters`` are shown ones.
     """
 
     outcome: str
@@ -89,6 +90,8 @@ class Notice:
     reason: str = ""
     execution: str = ""
     count: int = 0
+    id: str = ""
+    parameters: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,8 @@ def report_missed(
 ) -> None:
     """Report which parts did not come before the deadline."""
     parts = f"{missing} parts" if isinstance(missing, int) else ", ".join(missing)
-    services.outside.report(Notice("MISSED", trigger, batch, by, reason=f"missing at the deadline: {parts}"))
+    reason, id_ = f"missing at the deadline: {parts}", f"missed#{trigger}#{rules.digest(by)}#{batch}"
+    services.outside.report(Notice("MISSED", trigger, batch, by, reason=reason, id=id_))
 
 
 def make_due(slot: Slot, targets: Sequence[Target], why: str, services: Services, *, forced: bool = False) -> bool:

@@ -15,6 +15,7 @@ from pipeline_triggers.batches.slots import ask_for_turns, seal
 from pipeline_triggers.batches.table import Changed
 from pipeline_triggers.batches.writing import MOST_ATTEMPTS, carried_out, rest
 from pipeline_triggers.errors import Filtered, MaxStarts, Rejected, Waiting
+from pipeline_triggers.history.record import timestamp
 from pipeline_triggers.models import Limits, Run
 
 
@@ -123,7 +124,7 @@ def _settle(step: Step, turn: Turn, now: float, situation: Situation, services: 
         case Do.FORGET:
             services.store.forget(turn)
         case Do.FINISH:
-            _finish(turn, step.execution, situation, services)
+            _finish(turn, _notice(turn.ticket, Ending.STARTED, execution=step.execution), situation, services)
         case Do.UNDO:
             services.store.undo(turn, crashed=True)
         case Do.GIVE_UP:
@@ -152,12 +153,13 @@ def _begin(ticket: Ticket, situation: Situation, services: Services) -> Exceptio
     try:
         execution = services.door.start(run, ticket.trigger)
     except Rejected as error:
-        _end_begun(turn, error, services)
+        _end_begun(turn, Rejected(run.masked(str(error))), services)
         return None
     except Waiting as error:
         carried_out(services, lambda: services.store.undo(turn, crashed=False))
         return error
-    _finish(turn, execution, situation, services, count)
+    about = replace(_notice(ticket, Ending.STARTED, execution=execution), count=count, parameters=run.shown)
+    _finish(turn, about, situation, services)
     return None
 
 
@@ -172,12 +174,11 @@ def _end_begun(turn: Turn, error: Exception, services: Services) -> None:
         conclude(ended[0], services)
 
 
-def _finish(turn: Turn, execution: str, situation: Situation, services: Services, count: int = 0) -> None:
+def _finish(turn: Turn, started: Notice, situation: Situation, services: Services) -> None:
     """Report a start before it is noted: what crashes in between is found again, and reported the same."""
-    ticket = turn.ticket
-    services.outside.report(replace(_notice(ticket, Ending.STARTED, execution=execution), count=count))
+    services.outside.report(started)
     track = situation.limits.max_running is not None
-    carried_out(services, lambda: services.store.finish(turn, execution, services.now(), track=track))
+    carried_out(services, lambda: services.store.finish(turn, started.execution, services.now(), track=track))
 
 
 def conclude(turn: Turn, services: Services) -> None:
@@ -191,7 +192,8 @@ def conclude(turn: Turn, services: Services) -> None:
 def _notice(ticket: Ticket, outcome: str, *, reason: str = "", execution: str = "") -> Notice:
     pipeline = ticket.target.pipeline
     about = (ticket.trigger, ticket.batch, ticket.by)
-    return Notice(str(outcome), *about, pipeline=pipeline, reason=reason, execution=execution)
+    id_ = f"{timestamp(ticket.ready_ms / 1000)}#{ticket.batch}#{pipeline}#{ticket.target.same}"
+    return Notice(str(outcome), *about, pipeline=pipeline, reason=reason, execution=execution, id=id_)
 
 
 def _end_waiting(ticket: Ticket, ending: Ending, reason: str, services: Services) -> None:
@@ -217,7 +219,7 @@ def _tried(ticket: Ticket, services: Services) -> tuple[Ending, str]:
         return Ending.FILTERED, str(error)
     except Rejected as error:
         return Ending.REJECTED, str(error)
-    return Ending.DRY_RUN, f"would start {run.pipeline} with {dict(run.parameters)}"
+    return Ending.DRY_RUN, f"would start {run.pipeline} with {run.shown}"
 
 
 def _seal(ticket: Ticket, services: Services) -> None:

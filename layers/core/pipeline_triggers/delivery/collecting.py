@@ -99,7 +99,6 @@ def event_of(trigger: Trigger, occurrence: Occurrence, message: str) -> Event:
     size = len(json.dumps(data))
     if size > MAX_EVENT_BYTES:
         raise Rejected(f"the event has {size} bytes; a batch keeps {MAX_EVENT_BYTES} of an event")
-    time = occurrence.event.get("time") or occurrence.event.get("Timestamp")
     return Event(
         mark=mark_of(trigger, occurrence, settings().stack),
         message=message,
@@ -108,7 +107,7 @@ def event_of(trigger: Trigger, occurrence: Occurrence, message: str) -> Event:
         rules=rules_of(trigger, by),
         data=data,
         part=batch_values.part(trigger, occurrence),
-        at=time if isinstance(time, str) else "",
+        at=occurrence.happened_at,
         depth=occurrence.depth,
         size=size,
     )

@@ -53,14 +53,15 @@ UNKNOWN = (
 class Delivery:
     """A message as SQS delivers it for the ``receives``-th time.
 
-    ``age`` is in seconds. ``remaining`` returns the seconds until Lambda stops the function. ``before`` is what came of
-    earlier deliveries.
+    ``sent_at`` is a Unix time, ``age`` in seconds. ``remaining`` returns the seconds until Lambda stops the function.
+    ``before`` is what came of earlier deliveries.
     """
 
     message: str
     body: str
     receipt: str
     receives: int
+    sent_at: float
     age: float
     remaining: Callable[[], float]
     before: Attempts = NONE
@@ -155,11 +156,11 @@ class Decision:
             self.failures.append(error)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """One of a trigger's pipelines, by its position in ``start``, to be started for an occurrence.
 
-    ``known`` are the fields of its verdict besides the pipeline's.
+    ``known`` are the fields of its verdict besides the pipeline's, and ``run`` is the start, once it is computed.
     """
 
     trigger: Trigger
@@ -167,6 +168,7 @@ class Target:
     occurrence: Occurrence
     delivery: Delivery
     known: Mapping[str, Any]
+    run: Run | None = None
 
     @property
     def pipeline(self) -> str:
@@ -181,7 +183,8 @@ class Target:
     @property
     def about(self) -> dict[str, Any]:
         """The verdict's fields besides the outcome and what comes of it."""
-        return {**self.known, "pipeline": self.pipeline}
+        computed = {"parameters": self.run.shown} if self.run and self.run.parameters else {}
+        return {**self.known, "pipeline": self.pipeline, **computed}
 
     def decide(self) -> Verdict:
         """Start the pipeline unless it was started before; what an earlier delivery has started is not refused."""
@@ -192,11 +195,13 @@ class Target:
             is_refused = verdict is not None and verdict.outcome is Outcome.REJECTED
             if is_refused and (started := self.started_before()):
                 return started
+            if isinstance(error, Rejected) and self.run:
+                raise Rejected(self.run.masked(str(error))) from error
             raise
 
     def _start(self) -> Verdict:
         self.delivery.need_time()
-        run = plan(self.trigger, self.position, self.occurrence, settings().stack)
+        self.run = run = plan(self.trigger, self.position, self.occurrence, settings().stack)
         if self.trigger.dry_run:
             definition.fit(run.pipeline, run.parameters, run.version)
             return Verdict(Outcome.DRY_RUN, **self.about)
@@ -259,7 +264,7 @@ def _decide_arrival(arrival: Arrival, decision: Decision) -> None:
     logger.append_keys(**known)
     try:
         occurrence = arrival.occurrence()
-        known["subject"] = occurrence.subject
+        known |= {"subject": occurrence.subject, "event_time": occurrence.happened_at or None}
         trigger = _deployed_trigger(arrival, occurrence, decision)
         targets = _admitted_targets(trigger, occurrence, decision, known)
     except Exception as error:

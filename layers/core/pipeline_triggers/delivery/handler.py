@@ -14,9 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline_triggers import aws, sqs
 from pipeline_triggers.batches.connection import connected
 from pipeline_triggers.dead_letters import quarantine
-from pipeline_triggers.delivery import attempts, collecting
+from pipeline_triggers.delivery import attempts, collecting, recording
 from pipeline_triggers.delivery.attempts import NONE, Attempts
 from pipeline_triggers.delivery.decision import Decision, Delivery, Read, decide, is_transient
+from pipeline_triggers.delivery.recording import Ended
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
@@ -43,6 +44,7 @@ def handle(batch: dict[str, Any], context: LambdaContext, read: Read) -> Failure
     for message in sqs.messages(batch):
         messages.begin(_delivery(message, remaining))
     messages.collect()
+    messages.record()
     return sqs.failures(messages.failed)
 
 
@@ -52,6 +54,7 @@ def _delivery(message: Message, remaining: Callable[[], float]) -> Delivery:
         body=message.body,
         receipt=message.receipt,
         receives=message.receives,
+        sent_at=message.sent_at,
         age=time.time() - message.sent_at,
         remaining=remaining,
     )
@@ -67,6 +70,7 @@ class _Messages:
         self._read = read
         self._joining: list[Decision] = []
         self._suspects: list[Delivery] = []
+        self._ended: list[Ended] = []
         self.failed: list[str] = []
 
     def begin(self, delivery: Delivery) -> None:
@@ -78,9 +82,20 @@ class _Messages:
         if self._joining:
             collecting.collect(self._joining, connected(self._joining[0].delivery.time_left))
         for decision in self._joining:
-            self._attempt(decision.delivery, partial(_end, decision))
+            self._attempt(decision.delivery, partial(self._end, decision))
         for delivery in self._suspects:
             self._attempt(delivery, partial(self._process_alone, delivery))
+
+    def record(self) -> None:
+        """Record what the messages came to; what can't be recorded comes back, unless it is too old to wait."""
+        try:
+            recording.record(self._ended)
+        except Exception:
+            logger.exception("verdicts not recorded")
+            for ended in self._ended:
+                if ended.is_recorded and not ended.delivery.is_too_old:
+                    self.failed.append(ended.delivery.message)
+                    _hide(ended.delivery)
 
     def _attempt(self, delivery: Delivery, step: Callable[[], None]) -> None:
         """Carry out a step; whatever is raised, SQS delivers the message again."""
@@ -100,6 +115,7 @@ class _Messages:
         before = _unless_too_old(delivery, attempts.read) or NONE
         if before.verdicts:
             _report(before.verdicts, deployed.triggers())
+            self._ended.append(Ended(delivery, before.verdicts))
         elif before.crashes:
             self._suspects.append(replace(delivery, before=before))
         else:
@@ -107,13 +123,17 @@ class _Messages:
             if decision.collecting:
                 self._joining.append(decision)
             else:
-                _end(decision)
+                self._end(decision)
 
     def _process_alone(self, delivery: Delivery) -> None:
         delivery.need_time()
         decision = _decided(delivery, self._read)
         collecting.collect([decision], connected(delivery.time_left))
+        self._end(decision)
+
+    def _end(self, decision: Decision) -> None:
         _end(decision)
+        self._ended.append(Ended(decision.delivery, decision.verdicts))
 
 
 def _decided(delivery: Delivery, read: Read) -> Decision:

@@ -67,6 +67,7 @@ def _trigger(name: str, raw: Mapping[str, Any]) -> Trigger:
         "start": tuple(Start(**start) for start in raw["start"]),
         "options": Options(**{**options, "steps": tuple(options.get("steps", ()))}),
         "collect": _collect(raw["collect"]) if raw.get("collect") else None,
+        "secret": tuple(raw.get("secret", ())),
         "all_of": {part: Part(**{**one, "when": When(**one["when"])}) for part, one in raw.get("all_of", {}).items()},
     }
     return Trigger(id=name, **{**raw, **read})

@@ -48,7 +48,8 @@ def planned(trigger: Trigger, target: int, occurrence: Occurrence, token: str) -
     values = {**computed, **requested}
     if len(values) > MAX_PARAMETERS:
         raise Rejected(f"{len(values)} parameters, with those of the request; SageMaker takes {MAX_PARAMETERS}")
-    return Run(start.pipeline, values, token, _options(trigger, occurrence, token), digest(occurrence.identity))
+    options, occurred = _options(trigger, occurrence, token), digest(occurrence.identity)
+    return Run(start.pipeline, values, token, options, occurred, trigger.secret)
 
 
 def token_of(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) -> str:
