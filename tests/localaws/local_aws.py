@@ -28,7 +28,7 @@ from tests.localaws import ACCOUNT, HOST, REGION
 _BIN = Path(sys.executable).parent
 _NO_PROXY = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
 
-_PATIENCE = 30  # seconds for what takes less than one on an idle machine
+_PATIENCE = 120  # seconds for what takes less than one on an idle machine: what fails takes long, not what is slow
 
 
 class CommandFailed(Exception):

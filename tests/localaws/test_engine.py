@@ -112,7 +112,7 @@ def test_a_parent_that_is_gone_before_the_start_leaves_nothing(tmp_path: Path) -
     assert engine.stdout
     engine.stdin.close()
     engine.stdout.close()
-    engine.wait(timeout=30)
+    engine.wait(timeout=120)
     assert not directory.exists()
 
 

@@ -144,7 +144,7 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
         directory = Path(re.findall(r"^export AWS_CA_BUNDLE=(.+)/localaws.crt$", shown, re.MULTILINE)[0])
         assert directory.is_dir()
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=120) == 130
         assert not directory.exists()
     finally:
         process.kill()
