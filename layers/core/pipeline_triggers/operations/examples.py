@@ -86,7 +86,7 @@ def asked(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
 
 def play(documents: Documents, stage: str, matches: Matches) -> Iterator[Result]:
     """Play the examples of all documents as a stage sees them, in the documents' order."""
-    values = {"AWS::Partition": "aws", **EXAMPLES, **documents.stages[stage]}
+    values = stage_values(documents, stage)
     for written in documents.triggers:
         trigger = resolve_trigger(written, values)
         seen: set[str] = set()
@@ -96,6 +96,11 @@ def play(documents: Documents, stage: str, matches: Matches) -> Iterator[Result]
                 came = Came("duplicate", reason="of an example above")
             seen |= came.tokens
             yield Result(example, came, difference(example, came, values))
+
+
+def stage_values(documents: Documents, stage: str) -> dict[str, str]:
+    """Return what stands for each ``${Name}`` while examples are played."""
+    return {"AWS::Partition": "aws", **EXAMPLES, **documents.stages[stage]}
 
 
 def problem(documents: Documents, result: Result) -> Problem:
