@@ -11,14 +11,14 @@ import json
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoRegionError
 
 T = TypeVar("T")
 
@@ -64,15 +64,16 @@ class Account:
     options: Mapping[str, Any] = field(default_factory=dict)
     pace: float = 1.0
     patience: float = 0
-    resumes: bool = False  # whether a day has passed since the run that began
     endpoint_config: str = ""  # for the probe with an endpoint
     calls: int = 0
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not self.session.region_name:
+            raise NoRegionError
         identity = self.client("sts").get_caller_identity()
         self.partition, self.id = identity["Arn"].split(":")[1], identity["Account"]
-        self.region = str(self.session.region_name)
+        self.region = self.session.region_name
 
     def client(self, service: Any) -> Any:
         """Return a client, whose calls are counted."""
@@ -80,6 +81,16 @@ class Account:
             self._clients[service] = self.session.client(service, **self.options)
             self._clients[service].meta.events.register("before-send", self._count)
         return self._clients[service]
+
+    def client_with(self, keys: Mapping[str, str], service: Any) -> Any:
+        """Return a client with the credentials of a role, as STS gives them."""
+        return self.session.client(
+            service,
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
+            **self.options,
+        )
 
     def _count(self, **_: Any) -> None:
         self.calls += 1
@@ -108,6 +119,27 @@ class Account:
                 break
             self.sleep(min(5, seconds / 20))
         raise NotSeen(f"{what} did not come within {seconds:.0f} s")
+
+    def when_ready(
+        self, what: str, passing: Collection[str], call: Callable[..., T], seconds: float, **arguments: Any
+    ) -> T:
+        """Make a call, again while AWS refuses it with a code that passes, as for what is still created or deleted.
+
+        Raises:
+            NotSeen: it was refused for too long.
+            botocore.exceptions.ClientError: it was refused with another code.
+
+        """
+
+        def accepted() -> T | None:
+            try:
+                return call(**arguments)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in passing:
+                    raise
+                return None
+
+        return self.wait_for(what, accepted, seconds)[0]
 
     # What probes create ------------------------------------------------------
 
@@ -144,8 +176,11 @@ class Account:
         arn = self.arn("sqs", f"{NAME}-{name}")
         statement = {**_allow(["sqs:SendMessage"], arn), "Principal": {"Service": "events.amazonaws.com"}}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        created = self.client("sqs").create_queue(QueueName=f"{NAME}-{name}", Attributes={"Policy": policy})
-        return created["QueueUrl"], arn
+        recent = {"QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently"}
+        create, attributes = self.client("sqs").create_queue, {"Policy": policy}
+        queue = f"{NAME}-{name}"
+        created = self.when_ready(f"queue {queue}", recent, create, 120, QueueName=queue, Attributes=attributes)
+        return str(created["QueueUrl"]), arn
 
     def listen(self, name: str, pattern: Mapping[str, Any]) -> str:
         """Send the events that match a pattern to a queue of their own; return its URL."""
@@ -160,9 +195,10 @@ class Account:
         sqs = self.client("sqs")
 
         def look() -> Any:
-            for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                body = json.loads(message["Body"])
+            # One at a time: the rest of a batch would be hidden from the next call.
+            while messages := sqs.receive_message(QueueUrl=url).get("Messages"):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=messages[0]["ReceiptHandle"])
+                body = json.loads(messages[0]["Body"])
                 if wanted(body):
                     return body
             return None
@@ -173,8 +209,9 @@ class Account:
         """Create a versioned bucket that sends its events to EventBridge; return its name."""
         s3, name = self.client("s3"), f"{NAME}-{self.id}-{self.region}"
         elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        where = {} if self.region == "us-east-1" else elsewhere
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-            s3.create_bucket(Bucket=name, **({} if self.region == "us-east-1" else elsewhere))
+            self.when_ready(f"bucket {name}", {"OperationAborted"}, s3.create_bucket, 600, Bucket=name, **where)
         s3.put_bucket_notification_configuration(
             Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
         )

@@ -3,53 +3,73 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.verify_aws.account import NAME, Account
+from tests.verify_aws.account import NAME, Account, NotSeen
+
+# What AWS calls something that is gone already, or that it still lists for a while.
+GONE = {
+    *("ResourceNotFoundException", "ResourceNotFound", "NoSuchEntity", "NoSuchBucket"),
+    *("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
+}
+
+DELETIONS_TAKE = 600  # seconds at most: AWS goes on deleting pipelines, groups, tables and endpoints in the background
 
 
-def clean_up(account: Account) -> None:
-    """Remove all that probes create. What is gone already is no error, so it can be repeated.
+def clean_up(account: Account) -> list[str]:
+    """Remove all that probes create, wait until it is gone, and return what is not, with AWS's words.
 
-    Raises:
-        botocore.exceptions.ClientError, BotoCoreError: something can't be removed; the rest still is there.
-
+    What is gone already is no error, and what can't be removed does not keep the rest, so it can be repeated.
     """
-    _stack(account)
-    for remove in (_endpoints, _rules, _schedules, _functions, _queues, _pipelines, _model_packages, _bucket):
+    refusals = [refusal for remove in _STEPS if (refusal := _refusal(remove, account))]
+    if refusals:
+        return [*left_of(account), *refusals]
+    try:
+        account.wait_for("the end of deletions", lambda: None if left_of(account) else True, DELETIONS_TAKE)
+    except NotSeen:
+        return left_of(account)
+    return []
+
+
+def _refusal(remove: Callable[[Account], None], account: Account) -> str:
+    try:
         remove(account)
-    for remove in (_tables, _log_groups, _roles, _policies):
-        remove(account)
+    except (ClientError, BotoCoreError, NotSeen) as error:
+        return str(error)
+    return ""
 
 
 def left_of(account: Account) -> list[str]:
     """Return what there still is with the probes' name."""
-    return sorted(
-        [
-            *(
-                f"endpoint {name}"
-                for name in _names(account, "sagemaker", "list_endpoints", "Endpoints", "EndpointName")
-            ),
-            *(f"rule {name}" for name in _names(account, "events", "list_rules", "Rules", "Name")),
-            *(
-                f"group {name}"
-                for name in _names(account, "scheduler", "list_schedule_groups", "ScheduleGroups", "Name")
-            ),
-            *(f"function {name}" for name in _names(account, "lambda", "list_functions", "Functions", "FunctionName")),
-            *(f"queue {url}" for url in _queue_urls(account)),
-            *(f"pipeline {name}" for name in _pipeline_names(account)),
-            *(f"bucket {name}" for name in _names(account, "s3", "list_buckets", "Buckets", "Name")),
-            *(f"role {name}" for name in _names(account, "iam", "list_roles", "Roles", "RoleName")),
-            *(f"policy {name}" for name in _names(account, "iam", "list_policies", "Policies", "PolicyName")),
-            *(f"table {name}" for name in _table_names(account)),
-            *(f"log group {name}" for name in _log_group_names(account)),
-            *(f"stack {name}" for name in _stack_names(account)),
-        ]
-    )
+    listed = [f"{kind} {name}" for kind, where in _LISTED.items() for name in _names(account, *where)]
+    others = {
+        "queue": _queue_urls(account),
+        "pipeline": _pipeline_names(account),
+        "table": _table_names(account),
+        "log group": _log_group_names(account),
+        "stack": _stack_names(account),
+    }
+    return sorted([*listed, *(f"{kind} {name}" for kind, names in others.items() for name in names)])
+
+
+# Kind → service, operation, member of its answer, and the name's member there.
+_LISTED = {
+    "endpoint": ("sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
+    "rule": ("events", "list_rules", "Rules", "Name"),
+    "group": ("scheduler", "list_schedule_groups", "ScheduleGroups", "Name"),
+    "function": ("lambda", "list_functions", "Functions", "FunctionName"),
+    "model package group": (
+        *("sagemaker", "list_model_package_groups"),
+        *("ModelPackageGroupSummaryList", "ModelPackageGroupName"),
+    ),
+    "bucket": ("s3", "list_buckets", "Buckets", "Name"),
+    "role": ("iam", "list_roles", "Roles", "RoleName"),
+    "policy": ("iam", "list_policies", "Policies", "PolicyName"),
+}
 
 
 def _pages(account: Account, service: str, operation: str, member: str, **arguments: Any) -> Iterator[Any]:
@@ -74,41 +94,67 @@ def _stack_names(account: Account) -> list[str]:
 
 
 def _stack(account: Account) -> None:
+    """Delete the stack; while a killed deploy goes on, CloudFormation refuses that."""
     cloudformation = account.client("cloudformation")
     if _stack_names(account):
-        cloudformation.delete_stack(StackName=NAME)
+        account.when_ready("the stack's end", {"ValidationError"}, cloudformation.delete_stack, 3600, StackName=NAME)
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=NAME)
 
 
+def _artifacts(account: Account) -> None:
+    """Delete what sam uploaded; its bucket stays, because it is for all stacks."""
+    cloudformation = account.client("cloudformation")
+    try:
+        bucket = cloudformation.describe_stack_resource(
+            StackName="aws-sam-cli-managed-default", LogicalResourceId="SamCliSourceBucket"
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":  # sam was never used here
+            return
+        raise
+    _objects(account, bucket["StackResourceDetail"]["PhysicalResourceId"], f"{NAME}/")
+
+
 def _endpoints(account: Account) -> None:
-    for name in _names(account, "sagemaker", "list_endpoints", "Endpoints", "EndpointName"):
-        account.client("sagemaker").delete_endpoint(EndpointName=name)
+    sagemaker = account.client("sagemaker")
+    for name in _names(account, *_LISTED["endpoint"]):
+        if sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "Deleting":
+            changing = {"ValidationException"}  # while it is created
+            account.when_ready(f"endpoint {name}", changing, sagemaker.delete_endpoint, 1800, EndpointName=name)
+
+
+def _delete(call: Callable[..., Any], **arguments: Any) -> None:
+    try:
+        call(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in GONE:
+            raise
 
 
 def _rules(account: Account) -> None:
     events = account.client("events")
-    for name in _names(account, "events", "list_rules", "Rules", "Name"):
+    for name in _names(account, *_LISTED["rule"]):
         targets = events.list_targets_by_rule(Rule=name)["Targets"]
         if targets:
             events.remove_targets(Rule=name, Ids=[target["Id"] for target in targets])
-        events.delete_rule(Name=name)
+        _delete(events.delete_rule, Name=name)
 
 
 def _schedules(account: Account) -> None:
+    """Delete the group, and with it its schedules."""
     scheduler = account.client("scheduler")
-    for group in _names(account, "scheduler", "list_schedule_groups", "ScheduleGroups", "Name"):
-        for schedule in _pages(account, "scheduler", "list_schedules", "Schedules", GroupName=group):
-            if schedule["GroupName"] == group:
-                scheduler.delete_schedule(Name=schedule["Name"], GroupName=group)
-        scheduler.delete_schedule_group(Name=group)
+    for group in _pages(account, "scheduler", "list_schedule_groups", "ScheduleGroups"):
+        if group["Name"].startswith(NAME) and group["State"] != "DELETING":
+            _delete(scheduler.delete_schedule_group, Name=group["Name"])
 
 
 def _functions(account: Account) -> None:
     lambda_ = account.client("lambda")
-    for name in _names(account, "lambda", "list_functions", "Functions", "FunctionName"):
+    for name in _names(account, *_LISTED["function"]):
         for mapping in lambda_.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
-            lambda_.delete_event_source_mapping(UUID=mapping["UUID"])
-        lambda_.delete_function(FunctionName=name)
+            if mapping["State"] != "Deleting":
+                _delete(lambda_.delete_event_source_mapping, UUID=mapping["UUID"])
+        _delete(lambda_.delete_function, FunctionName=name)
 
 
 def _queue_urls(account: Account) -> list[str]:
@@ -117,7 +163,7 @@ def _queue_urls(account: Account) -> list[str]:
 
 def _queues(account: Account) -> None:
     for url in _queue_urls(account):
-        account.client("sqs").delete_queue(QueueUrl=url)
+        _delete(account.client("sqs").delete_queue, QueueUrl=url)
 
 
 def _pipeline_names(account: Account) -> list[str]:
@@ -128,35 +174,30 @@ def _pipeline_names(account: Account) -> list[str]:
 def _pipelines(account: Account) -> None:
     sagemaker = account.client("sagemaker")
     for name in _pipeline_names(account):
-        account.wait_for(f"the end of {name}'s executions", partial(_deleted, sagemaker, name), 300)
-
-
-def _deleted(sagemaker: Any, name: str) -> bool | None:
-    try:
-        sagemaker.delete_pipeline(PipelineName=name, ClientRequestToken=uuid.uuid4().hex)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ConflictException":  # an execution is running
-            return None
-        raise
-    return True
+        if sagemaker.describe_pipeline(PipelineName=name)["PipelineStatus"] != "Deleting":
+            delete = partial(sagemaker.delete_pipeline, PipelineName=name, ClientRequestToken=uuid.uuid4().hex)
+            account.when_ready(f"the end of {name}'s executions", {"ConflictException"}, delete, 300)
 
 
 def _model_packages(account: Account) -> None:
     sagemaker = account.client("sagemaker")
-    groups = ("sagemaker", "list_model_package_groups", "ModelPackageGroupSummaryList", "ModelPackageGroupName")
-    for name in _names(account, *groups):
+    for name in _names(account, *_LISTED["model package group"]):
         for package in sagemaker.list_model_packages(ModelPackageGroupName=name)["ModelPackageSummaryList"]:
             sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
         sagemaker.delete_model_package_group(ModelPackageGroupName=name)
 
 
 def _bucket(account: Account) -> None:
+    for name in _names(account, *_LISTED["bucket"]):
+        _objects(account, name, "")
+        _delete(account.client("s3").delete_bucket, Bucket=name)
+
+
+def _objects(account: Account, bucket: str, prefix: str) -> None:
     s3 = account.client("s3")
-    for name in _names(account, "s3", "list_buckets", "Buckets", "Name"):
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
-            for version in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-                s3.delete_object(Bucket=name, Key=version["Key"], VersionId=version["VersionId"])
-        s3.delete_bucket(Bucket=name)
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        for version in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+            s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
 
 
 def _table_names(account: Account) -> list[str]:
@@ -164,8 +205,10 @@ def _table_names(account: Account) -> list[str]:
 
 
 def _tables(account: Account) -> None:
+    dynamodb = account.client("dynamodb")
     for name in _table_names(account):
-        account.client("dynamodb").delete_table(TableName=name)
+        if dynamodb.describe_table(TableName=name)["Table"]["TableStatus"] != "DELETING":
+            _delete(dynamodb.delete_table, TableName=name)
 
 
 def _log_group_names(account: Account) -> list[str]:
@@ -179,12 +222,12 @@ def _log_group_names(account: Account) -> list[str]:
 
 def _log_groups(account: Account) -> None:
     for name in _log_group_names(account):
-        account.client("logs").delete_log_group(logGroupName=name)
+        _delete(account.client("logs").delete_log_group, logGroupName=name)
 
 
 def _roles(account: Account) -> None:
     iam = account.client("iam")
-    for name in _names(account, "iam", "list_roles", "Roles", "RoleName"):
+    for name in _names(account, *_LISTED["role"]):
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)
         for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
@@ -194,5 +237,11 @@ def _roles(account: Account) -> None:
 
 def _policies(account: Account) -> None:
     iam = account.client("iam")
-    for name in _names(account, "iam", "list_policies", "Policies", "PolicyName"):
+    for name in _names(account, *_LISTED["policy"]):
         iam.delete_policy(PolicyArn=f"arn:{account.partition}:iam::{account.id}:policy/{name}")
+
+
+_STEPS = (
+    *(_stack, _artifacts, _endpoints, _rules, _schedules, _functions, _queues, _pipelines, _model_packages, _bucket),
+    *(_tables, _log_groups, _roles, _policies),
+)

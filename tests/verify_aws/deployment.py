@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 from botocore.exceptions import ClientError, WaiterError
 
 from tests import PROJECT
@@ -23,6 +22,13 @@ from tests.verify_aws.probe import Answers, Probe
 
 POLICIES = ("deployer-1", "deployer-2")
 HIDDEN_FOR = 600  # seconds
+
+# A role's credentials, as STS calls them and as the environment does.
+KEYS = {
+    "AccessKeyId": "AWS_ACCESS_KEY_ID",
+    "SecretAccessKey": "AWS_SECRET_ACCESS_KEY",
+    "SessionToken": "AWS_SESSION_TOKEN",
+}
 
 _DEPLOY = ("--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset", "--no-confirm-changeset")
 
@@ -61,7 +67,7 @@ def handler(event, context):
 
 
 def _deployer_keys(account: Account) -> Mapping[str, str]:
-    """Return the environment of a session of a role that has exactly the deployer's policies."""
+    """Return the credentials of a role that has exactly the deployer's policies."""
     iam = account.client("iam")
     account.role("deployer", "", [{"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}])
     for policy in POLICIES:
@@ -71,22 +77,21 @@ def _deployer_keys(account: Account) -> Mapping[str, str]:
         iam.attach_role_policy(RoleName=f"{NAME}-deployer", PolicyArn=arn)
     account.sleep(15)
     role = f"arn:{account.partition}:iam::{account.id}:role/{NAME}-deployer"
-    keys = account.client("sts").assume_role(RoleArn=role, RoleSessionName="deployer")["Credentials"]
-    return {
-        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": keys["SessionToken"],
-    }
+    session = account.client("sts").assume_role(RoleArn=role, RoleSessionName="deployer")
+    return dict(session["Credentials"])
 
 
-def _sam(project: Path, environment: Mapping[str, str], *arguments: str) -> str:
+def sam(project: Path, environment: Mapping[str, str], *arguments: str) -> str:
     """Run sam, and return what it printed if it failed."""
     bin_ = Path(sys.executable).parent
     path = os.pathsep.join([str(bin_), os.environ["PATH"]])  # the layers' makefiles run triggers
+    # A profile beside a role's keys would have rights of its own.
+    dropped = {"AWS_PROFILE"} if KEYS["AccessKeyId"] in environment else set()
+    inherited = {name: value for name, value in os.environ.items() if name not in dropped}
     done = subprocess.run(
         [str(bin_ / "sam"), *arguments],
         cwd=project,
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0", **environment, "PATH": path},
+        env={**inherited, "SAM_CLI_TELEMETRY": "0", **environment, "PATH": path},
         capture_output=True,
         text=True,
         check=False,
@@ -95,28 +100,32 @@ def _sam(project: Path, environment: Mapping[str, str], *arguments: str) -> str:
     return (done.stdout + done.stderr)[-4000:] if done.returncode else ""
 
 
-def deploy(account: Account, trigger: str, credentials: Mapping[str, str]) -> str:
+def deploy(account: Account, trigger: str, keys: Mapping[str, str]) -> str:
     """Build and deploy the project with the probes' triggers; return what sam printed if it failed."""
+    deployer = {variable: keys[name] for name, variable in KEYS.items()}
     with tempfile.TemporaryDirectory() as directory:
         project = Project.copied_to(Path(directory) / "project")
         project.compile(TRIGGERS.format(name=trigger))
         environment = {**account.environment, "AWS_DEFAULT_REGION": account.region}
-        build = _sam(project.path, environment, "build", "--build-dir", str(project.path / "built"))
-        arguments = ("--template-file", str(project.path / "built" / "template.yaml"), "--resolve-s3")
+        build = sam(project.path, environment, "build", "--build-dir", str(project.path / "built"))
+        template = ("--template-file", str(project.path / "built" / "template.yaml"))
+        arguments = (*template, "--resolve-s3", "--s3-prefix", NAME, "--force-upload")
         # The bucket for artifacts is sam's own; the deployer may not create it.
         package = ("package", *arguments, "--output-template-file", str(project.path / "packaged.yaml"))
-        names = ("--stack-name", NAME, "--s3-prefix", NAME, "--parameter-overrides", "Stage=dev")
-        failed = build or _sam(project.path, environment, *package)
-        return failed or _sam(project.path, {**environment, **credentials}, "deploy", *arguments, *names, *_DEPLOY)
+        names = ("--stack-name", NAME, "--parameter-overrides", "Stage=dev")
+        failed = build or sam(project.path, environment, *package)
+        return failed or sam(project.path, {**environment, **deployer}, "deploy", *arguments, *names, *_DEPLOY)
 
 
 def _policies(account: Account) -> Answers:
-    """Deploy, or change what another probe has deployed, and delete, all with the deployer's rights."""
+    """Deploy, change and delete, all with the deployer's rights; another probe's stack goes first."""
     begin, keys = datetime.now(UTC), _deployer_keys(account)
-    answers: Answers = {"deploy": _deploy_anew(account, keys)}
+    failed = _delete(account, keys)
+    answers: Answers = {"deploy": failed or _deploy_anew(account, keys)}
     answers["change"] = answers["deploy"] or deploy(account, "changed", keys)
     answers["delete"] = answers["change"] or _delete(account, keys)
-    answers["denied"] = list(_denied(account, begin)) if answers["delete"] else []
+    # Those that CloudFormation can do without are not in its own messages.
+    answers["denied"] = sorted(set(_denied(account, begin)))
     return answers
 
 
@@ -126,9 +135,8 @@ def _deploy_anew(account: Account, keys: Mapping[str, str]) -> str:
 
 
 def _delete(account: Account, keys: Mapping[str, str]) -> str:
-    """Delete the stack with these rights; return why that failed."""
-    session = boto3.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"])
-    cloudformation = session.client("cloudformation", **{"region_name": account.region, **account.options})
+    """Delete the stack, if it exists, with these rights; return why that failed."""
+    cloudformation = account.client_with(keys, "cloudformation")
     try:
         cloudformation.delete_stack(StackName=NAME)
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=NAME)

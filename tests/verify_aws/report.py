@@ -1,81 +1,96 @@
-"""The report of a run, as Markdown and as JSON, and the raw answers as fixtures."""
+"""The report, as Markdown and as JSON, and the raw answers as fixtures: what any run has seen, and what none has."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.tools import costs
 from tests.verify_aws.account import Account
 from tests.verify_aws.probe import Finding, Probe, Result
 
+Row = Mapping[str, str]  # of report.json: what the latest run saw of a probe
+
 # An upper bound: the dearest request of those that probes make is S3's PUT.
 DOLLARS_PER_CALL = 0.0054 / 1000
 
-BEFORE = (
-    "It costs a few cents: requests, and the stack's alarms for the time that they exist. Nothing else is left running."
-)
+ANSWERS_SHOWN = 300  # characters
+STAND_IN = "123456789012"  # for the account's number, because the files are committed
 
 
 def dollars(calls: int) -> float:
-    """Return what a run has cost at most, as far as its requests and a day of the stack's alarms say."""
+    """Return what a run costs at most, as far as its requests and a day of an idle stack say."""
     alarms, queues, _ = costs.stage()
     return calls * DOLLARS_PER_CALL + sum(item.dollars for item in costs.idle(alarms, queues, 0)) / 30
 
 
-def markdown(findings: Iterable[Finding], where: str) -> str:
-    """Write the findings for people: those that differ first."""
-    ordered = sorted(
-        findings, key=lambda finding: (list(Result)[::-1].index(finding.result) != 1, finding.probe.letter)
-    )
-    lines = ["# Seen on AWS", "", f"`make verify-aws` in {where}. Raw answers: one JSON file for each probe.", ""]
-    for finding in ordered:
-        probe = finding.probe
-        lines += [f"## {probe.letter}: {finding.result}", "", probe.question, ""]
-        lines += [f"- Assumed: {probe.assumption}", f"- Code: {probe.code}"]
-        seen = f"Seen on AWS on {finding.seen_at:%Y-%m-%d}"
-        lines += [f"- {'Not seen' if finding.result == Result.NOT_SEEN else seen}: {finding.reason or 'as assumed'}"]
-        lines += [f"- To do: {probe.consequence}"] if finding.result == Result.DIFFERS else []
-        lines += [""]
-    return "\n".join(lines)
-
-
-def unseen(probes: Iterable[Probe]) -> str:
-    """Write the page for as long as nobody has run the probes."""
-    lines = ["# Assumed of AWS", "", "Nobody has run `make verify-aws` yet, which looks at these in an account.", ""]
-    for probe in sorted(probes, key=lambda probe: probe.letter):
-        lines += [f"## {probe.letter}: assumed", "", probe.question, ""]
-        lines += [f"- Assumed: {probe.assumption}", f"- Code: {probe.code}", f"- If not: {probe.consequence}", ""]
-    return "\n".join(lines)
-
-
-def write(findings: Iterable[Finding], account: Account, directory: Path) -> None:
-    """Write the report and the fixtures; the account's number is replaced, because the files are committed."""
-    findings = list(findings)
+def add(finding: Finding, probes: Iterable[Probe], account: Account, directory: Path) -> None:
+    """Write a finding, and keep what earlier runs saw of other probes."""
     directory.mkdir(parents=True, exist_ok=True)
-    files = {"README.md": markdown(findings, account.region), "report.json": json.dumps(summary(findings), indent=2)}
-    for finding in findings:
-        if finding.answers:
-            files[f"{finding.probe.letter}.json"] = json.dumps(
-                finding.answers, indent=2, default=str, ensure_ascii=False
-            )
+    rows = {**read(directory), finding.probe.letter: row(finding, account)}
+    files = {"README.md": page(rows, probes), "report.json": json.dumps(list(rows.values()), indent=2) + "\n"}
+    if finding.answers:
+        files[f"{finding.probe.letter}.json"] = _json(finding, indent=2) + "\n"
     for name, text in files.items():
-        (directory / name).write_text(text.replace(account.id, "123456789012").rstrip("\n") + "\n", encoding="utf-8")
+        (directory / name).write_text(text.replace(account.id, STAND_IN), encoding="utf-8")
 
 
-def summary(findings: Iterable[Finding]) -> list[dict[str, str]]:
-    """Return the findings for programs."""
-    return [
-        {
-            "probe": finding.probe.letter,
-            "question": finding.probe.question,
-            "assumption": finding.probe.assumption,
-            "code": finding.probe.code,
-            "result": finding.result,
-            "reason": finding.reason,
-            "to_do": finding.probe.consequence if finding.result == Result.DIFFERS else "",
-            "seen_at": finding.seen_at.isoformat(timespec="seconds"),
-        }
-        for finding in findings
+def read(directory: Path) -> dict[str, Row]:
+    """Return what earlier runs saw, by the probes' letters."""
+    path = directory / "report.json"
+    rows: list[Row] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return {one["probe"]: one for one in rows}
+
+
+def row(finding: Finding, account: Account) -> Row:
+    """Return a finding for programs."""
+    answers = _json(finding)
+    return {
+        "probe": finding.probe.letter,
+        "question": finding.probe.question,
+        "assumption": finding.probe.assumption,
+        "code": finding.probe.code,
+        "result": finding.result,
+        "reason": finding.reason,
+        "to_do": finding.probe.consequence if finding.result == Result.DIFFERS else "",
+        "answers": answers if len(answers) <= ANSWERS_SHOWN else f"{answers[:ANSWERS_SHOWN]}…",
+        "region": account.region,
+        "seen_at": finding.seen_at.isoformat(timespec="seconds"),
+    }
+
+
+def page(rows: Mapping[str, Row], probes: Iterable[Probe]) -> str:
+    """Return the report for people: what differs, then what nobody has seen, then what is as assumed."""
+    probes = list(probes)
+    seen = [one for one in rows.values() if one["result"] != Result.NOT_SEEN]
+    lines = [
+        "# What the code assumes of AWS",
+        "",
+        f"`make verify-aws` looks at these in an account. Seen: {len(seen)} of {len(probes)}.",
+        "",
     ]
+    for probe in sorted(probes, key=lambda probe: (_urgency(rows.get(probe.letter)), probe.letter)):
+        lines += _section(probe, rows.get(probe.letter))
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _urgency(seen: Row | None) -> int:
+    return [Result.DIFFERS, Result.NOT_SEEN, Result.AS_ASSUMED].index(Result(seen["result"] if seen else "not seen"))
+
+
+def _section(probe: Probe, seen: Row | None) -> list[str]:
+    lines = [f"## {probe.letter}: {seen['result'] if seen else 'assumed'}", "", probe.question, ""]
+    lines += [f"- Assumed: {probe.assumption}", f"- Code: {probe.code}"]
+    if seen:
+        when = f"{'Not seen' if seen['result'] == Result.NOT_SEEN else 'Seen on AWS'} on {seen['seen_at'][:10]}"
+        lines += [f"- {when}, {seen['region']}: {seen['reason'] or seen['result']}"]
+        if seen["result"] != Result.NOT_SEEN:
+            lines += [f"- Answers ([all]({probe.letter}.json)): `{seen['answers']}`"]
+    if not seen or seen["result"] != Result.AS_ASSUMED:
+        lines += [f"- {'To do' if seen and seen['result'] == Result.DIFFERS else 'If not'}: {probe.consequence}"]
+    return [*lines, ""]
+
+
+def _json(finding: Finding, indent: int | None = None) -> str:
+    return json.dumps(finding.answers, indent=indent, default=str, ensure_ascii=False)

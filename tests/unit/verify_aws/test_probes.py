@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.localaws.local_aws import deletion
 from tests.verify_aws import events, report
 from tests.verify_aws.__main__ import PROBES
 from tests.verify_aws.account import NotSeen
+from tests.verify_aws.executions import DAY_LATER
 from tests.verify_aws.probe import Answers, Finding, Probe, Result, chosen, judged, run
 
 BY_LETTER = {probe.letter: probe for probe in PROBES}
@@ -208,10 +210,10 @@ def test_probes_are_chosen_by_letter() -> None:
     assert chosen(PROBES, "") == PROBES
 
 
-REPORT = """\
-# Seen on AWS
+PAGE = """\
+# What the code assumes of AWS
 
-`make verify-aws` in eu-central-1. Raw answers: one JSON file for each probe.
+`make verify-aws` looks at these in an account. Seen: 2 of 4.
 
 ## N: differs
 
@@ -219,8 +221,26 @@ Does DescribeStackResources find a stack by a schedule's name, a rule's name and
 
 - Assumed: By the schedule's name, and by at least one of the rule's.
 - Code: account/ownership.py
-- Seen on AWS on 2027-01-02: a schedule is not found by its name
+- Seen on AWS on 2027-01-02, eu-central-1: a schedule is not found by its name
+- Answers ([all](N.json)): `{"schedule": {"code": "ValidationError"}}`
 - To do: Otherwise the janitor takes schedules of stacks for orphans: list the stacks' resources instead.
+
+## G: not seen
+
+Does an execution's status event carry its description?
+
+- Assumed: It does: the depth of a chain of executions travels in it.
+- Code: language/sources/pipeline.py, starts/plan.py (MAX_DEPTH)
+- Not seen on 2027-01-02, eu-central-1: the event did not come within 600 s
+- If not: Describe the execution of each status event before counting the depth.
+
+## J: assumed
+
+Do the events of a model package have LastModifiedTime?
+
+- Assumed: They do: it tells one approval from the next.
+- Code: language/sources/model_package.py
+- If not: Without it, describe the package, or take the event's id for the identity.
 
 ## D: as assumed
 
@@ -228,27 +248,52 @@ Does CreateSchedule accept a role that was created a moment ago? Five times.
 
 - Assumed: It does: the stack creates its schedules right after their role.
 - Code: template.yaml (ScheduleRole, TriggersStack)
-- Seen on AWS on 2027-01-02: as assumed
+- Seen on AWS on 2027-01-02, eu-central-1: as assumed
+- Answers ([all](D.json)): `{"refusals": [{}]}`
 """
 
 
-def test_the_documentation_says_what_is_assumed() -> None:
-    """Until somebody has run the probes and commits the report instead."""
+class Here:
+    """An account as the report sees it."""
+
+    id, region = "999999999999", REGION
+
+
+def test_the_documentation_says_what_is_assumed_and_what_was_seen() -> None:
+    """As the committed findings have it."""
     verified = PROJECT / "docs" / "verified"
-    page = (verified / "README.md").read_text(encoding="utf-8")
-    if not (verified / "report.json").exists():
-        assert page == report.unseen(PROBES)
+    page = report.page(report.read(verified), [*PROBES, DAY_LATER])
+    assert (verified / "README.md").read_text(encoding="utf-8") == page
 
 
-def test_the_report_begins_with_what_differs() -> None:
-    """With what to do about it; the JSON holds the same."""
+def test_the_report_begins_with_what_differs_and_keeps_what_earlier_runs_saw(tmp_path: Path) -> None:
+    """It is written after each probe, for a run that is interrupted, and does not name the account."""
     when = datetime(2027, 1, 2, tzinfo=UTC)
-    findings = [
-        Finding(BY_LETTER["D"], Result.AS_ASSUMED, "", {}, when),
-        Finding(BY_LETTER["N"], Result.DIFFERS, "a schedule is not found by its name", {}, when),
-    ]
-    assert report.markdown(findings, REGION).rstrip("\n") + "\n" == REPORT
-    as_assumed, differs = report.summary(findings)
+    probes = [BY_LETTER[letter] for letter in "DGJN"]
+    for finding in (
+        Finding(BY_LETTER["D"], Result.AS_ASSUMED, "", {"refusals": [{}]}, when),
+        Finding(BY_LETTER["N"], Result.DIFFERS, "not this, in account 999999999999", {}, when),
+        Finding(BY_LETTER["G"], Result.NOT_SEEN, "the event did not come within 600 s", {}, when),
+        Finding(
+            *(BY_LETTER["N"], Result.DIFFERS, "a schedule is not found by its name"),
+            *({"schedule": {"code": "ValidationError"}}, when),
+        ),
+    ):
+        report.add(finding, probes, Here(), tmp_path)  # type: ignore[arg-type]
+        assert "999999999999" not in (tmp_path / "report.json").read_text()
+    assert (tmp_path / "README.md").read_text() == PAGE
+    as_assumed, differs, _ = json.loads((tmp_path / "report.json").read_text())
     assert (as_assumed["probe"], as_assumed["result"], as_assumed["to_do"]) == ("D", "as assumed", "")
     assert differs["to_do"].startswith("Otherwise the janitor")
     assert differs["seen_at"] == "2027-01-02T00:00:00+00:00"
+    assert json.loads((tmp_path / "N.json").read_text()) == {"schedule": {"code": "ValidationError"}}
+
+
+def test_long_answers_are_shortened_on_the_page() -> None:
+    """The file beside it has them whole."""
+    finding = Finding(
+        BY_LETTER["P"], Result.AS_ASSUMED, "", {"sent": ["event"] * 100}, datetime(2027, 1, 2, tzinfo=UTC)
+    )
+    shown = report.row(finding, Here())["answers"]  # type: ignore[arg-type]
+    assert len(shown) == report.ANSWERS_SHOWN + 1
+    assert shown.endswith("…")

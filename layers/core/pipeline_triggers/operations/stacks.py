@@ -39,7 +39,7 @@ def stack(name: str) -> Stack:
         if "does not exist" not in error.response["Error"]["Message"]:
             raise
         region = cloudformation.meta.region_name
-        remedy = "name another with --stack, or another Region with AWS_REGION"
+        remedy = "name another with --stack, or another Region with AWS_DEFAULT_REGION"
         raise NotDeployed(f"stack {name} does not exist in {region}; {remedy}") from error
     resources = {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
