@@ -121,7 +121,7 @@ def test_each_stage_is_a_stack_of_its_own(aws: LocalAws, new_project: Callable[[
     """The same compiled files deploy as dev and as prod, each with its bucket; one is deleted without the other."""
     project = new_project()
     project.compile(ONE)
-    template = aws.build("any-stage", project.path)
+    template = project.build(aws, "any-stage")
     for stage in ("dev", "prod"):
         aws.deploy(f"as-{stage}", template, f"Stage={stage}", project=project.path)
     assert '"raw-dev"' in rules(aws, "as-dev")["team/stays"]
@@ -142,4 +142,4 @@ def test_stale_compiled_files_stop_the_build(aws: LocalAws, new_project: Callabl
     document = project.documents / "team.yaml"
     document.write_text(document.read_text(encoding="utf-8").replace("stays/*", "stayed/*"), encoding="utf-8")
     with pytest.raises(CommandFailed, match=r"compiled/triggers\.json.*run: make compile"):
-        aws.build("stale", project.path)
+        project.build(aws, "stale")

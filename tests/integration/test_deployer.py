@@ -70,7 +70,7 @@ def test_the_documented_policies_deploy_change_and_delete_the_stack(
     planner = aws.as_role("planner", POLICIES / "plan.json")
 
     project.compile(ONE.format(prefix="before"))
-    template = aws.build(STACK, project.path)
+    template = project.build(aws, STACK)
     plan(planner, project, template)
     with pytest.raises(CommandFailed, match="AccessDenied"):
         planner.deploy(STACK, template, "Stage=dev", project=project.path)
@@ -79,7 +79,7 @@ def test_the_documented_policies_deploy_change_and_delete_the_stack(
     assert "before/" in pattern(aws)
 
     project.compile(ONE.format(prefix="after"))
-    template = aws.build(STACK, project.path)
+    template = project.build(aws, STACK)
     key, boundary = create_key(aws), create_boundary(aws)
     deployer.deploy(STACK, template, f"KmsKeyArn={key}", f"PermissionsBoundary={boundary}", project=project.path)
     assert "after/" in pattern(aws)

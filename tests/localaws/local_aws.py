@@ -172,9 +172,13 @@ class LocalAws:
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     def build(self, stack: str, project: Path = PROJECT) -> Path:
-        """Run ``sam build`` outside the project's own ``.aws-sam``, and return the built template."""
-        directory = self.directory / f"build-{stack}"
-        self.sam("build", "--build-dir", str(directory), project=project)
+        """Run ``sam build`` beside the project's own build, and return the built template.
+
+        It builds only what has changed since it last built in this folder, as users' builds do not: they also see
+        that compiled files are older than the compiler.
+        """
+        directory = project / ".aws-sam" / stack
+        self.sam("build", "--cached", "--build-dir", str(directory), project=project)
         return directory / "template.yaml"
 
     def deploy(self, stack: str, template: Path, *parameters: str, project: Path = PROJECT) -> None:

@@ -50,6 +50,17 @@ class Project:
         past = schedules.past(loaded.triggers, datetime.now(UTC))
         files.write(self.documents, stack.compile_documents(loaded, past))
 
+    def build(self, aws: LocalAws, name: str) -> Path:
+        """Build with the real sam, and return the built template.
+
+        All projects are built at one path, since sam knows by it what did not change since the last build.
+        """
+        place = aws.directory / "project"
+        for folder in ("functions", "layers"):
+            shutil.rmtree(place / folder, ignore_errors=True)
+        shutil.copytree(self.path, place, dirs_exist_ok=True)
+        return aws.build(name, place)
+
     def deploy(self, aws: LocalAws, name: str, stage: str = "dev", *parameters: str) -> None:
         """Build and deploy with the real sam, as the stack of this name."""
-        aws.deploy(name, aws.build(name, self.path), f"Stage={stage}", *parameters, project=self.path)
+        aws.deploy(name, self.build(aws, name), f"Stage={stage}", *parameters, project=self.path)
