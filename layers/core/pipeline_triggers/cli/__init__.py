@@ -19,6 +19,7 @@ COMMANDS = {
     "compile": ("documents", "Compile the documents for sam build."),
     "list": ("documents", "List the triggers."),
     "test": ("testing", "Play the documents' examples."),
+    "diff": ("diff", "Say what a change of the documents changes."),
     "graph": ("documents", "Draw what starts what, as Mermaid."),
     "new": ("events", "Print a trigger to begin with."),
     "explain": ("events", "Show what an event would start."),

@@ -108,10 +108,34 @@ def problem(documents: Documents, result: Result) -> Problem:
     return documents.problem(result.example.trigger, result.example.path, result.difference)
 
 
+# Whole events, each with the part that it is, "" where its trigger has one source.
+Events = Sequence[tuple[str, Mapping[str, Any]]]
+
+
 def outcome(trigger: Trigger, example: Example, matches: Matches, values: Mapping[str, str]) -> Came:
     """Return what comes of an example."""
     try:
-        arrived = [_arrived(trigger, example, given, matches, values) for given in example.events]
+        events = events_of(trigger, example, values)
+    except Rejected as error:
+        return Came("rejected", reason=str(error))
+    return came_of(trigger, events, matches, values)
+
+
+def events_of(trigger: Trigger, example: Example, values: Mapping[str, str]) -> Events:
+    """Return the whole events of an example of a trigger.
+
+    Raises:
+        Rejected: a file can't be read, or the changes name what such an event does not have.
+
+    """
+    views = [view_of(trigger, resolve_all(given, values)) for given in example.events]
+    return [(view.part, event_of(example, changes, view)) for view, changes in views]
+
+
+def came_of(trigger: Trigger, events: Events, matches: Matches, values: Mapping[str, str]) -> Came:
+    """Return what comes of events that reach a trigger."""
+    try:
+        arrived = [_arrived(trigger, part, event, matches, values) for part, event in events]
         occurrences = [_batch(trigger, arrived)] if trigger.collect else [occurrence for _, occurrence in arrived]
         runs = [
             plan(trigger, position, occurrence, STACK)
@@ -127,20 +151,22 @@ def outcome(trigger: Trigger, example: Example, matches: Matches, values: Mappin
 
 
 def _arrived(
-    trigger: Trigger, example: Example, given: Any, matches: Matches, values: Mapping[str, str]
+    trigger: Trigger, part: str, event: Mapping[str, Any], matches: Matches, values: Mapping[str, str]
 ) -> tuple[Trigger, Occurrence]:
-    """Return an event of an example, and the trigger as its source sees it.
+    """Return an event, and the trigger as its source sees it.
 
     Raises:
         Filtered: the trigger does not ask for it.
         Rejected: it can't be judged.
 
     """
-    seen, changes = view_of(trigger, resolve_all(given, values))
-    occurrence = _occurrence(seen, event_of(example, changes, seen), matches, values)
-    match_fields(seen, occurrence)
-    meet_condition(seen, occurrence)
-    return seen, occurrence
+    view = trigger.view(part)
+    if view is None:
+        raise Filtered(f"the trigger has no part {part}" if part else "the trigger has several sources")
+    occurrence = _occurrence(view, event, matches, values)
+    match_fields(view, occurrence)
+    meet_condition(view, occurrence)
+    return view, occurrence
 
 
 def _batch(trigger: Trigger, arrived: Sequence[tuple[Trigger, Occurrence]]) -> Occurrence:
@@ -207,7 +233,7 @@ def _occurrence(trigger: Trigger, event: Mapping[str, Any], matches: Matches, va
 def difference(example: Example, came: Came, values: Mapping[str, str]) -> str:
     """Say how what came of an example differs from what the document says, "" where it does not."""
     if came.outcome != example.outcome:
-        return f"expected {example.outcome}, but the event {_words_of(came)}"
+        return f"expected {example.outcome}, but the event {words_of(came)}"
     if example.words and example.words.lower() not in came.reason.lower():
         return f"expected a reason with {example.words!r}, but it is {came.reason!r}"
     if example.outcome != "starts":
@@ -238,7 +264,8 @@ def _differing(expected: Mapping[str, str], actual: Mapping[str, str]) -> list[s
 _IS = {"ignored": "is ignored", "rejected": "is rejected", "duplicate": "is a duplicate"}
 
 
-def _words_of(came: Came) -> str:
+def words_of(came: Came) -> str:
+    """Say what came of an event."""
     if came.outcome == "starts":
         return f"starts {', '.join(pipeline for pipeline, _ in came.starts)}"
     return f"{_IS[came.outcome]}: {came.reason}"
