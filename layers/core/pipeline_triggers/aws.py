@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
 # botocore's, not Python's: of what could not be reached, such as EndpointConnectionError.
@@ -236,3 +237,19 @@ def logs() -> CloudWatchLogsClient:
 def cloudtrail(region: str | None = None) -> Any:
     """Return the client that knows the trails of a Region (None: the usual one), and the history of its events."""
     return _client("cloudtrail", _PATIENT, region)
+
+
+@cache
+def patient(service: str) -> Any:
+    """Return a client of a service that only commands call; the layer does not carry its model."""
+    return _client(service, _PATIENT)
+
+
+def download(client: Any, url: str) -> bytes:
+    """Return what is behind a signed URL that a client was given, with that client's certificates and proxies.
+
+    botocore has no public way; its version is pinned.
+    """
+    response = client._endpoint.http_session.send(AWSRequest("GET", url).prepare())
+    content: bytes = response.content
+    return content

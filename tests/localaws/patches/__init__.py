@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.localaws.patches import cloudformation, eventbridge, iam, logs, sagemaker, scheduler
+from tests.localaws.patches import cloudformation, eventbridge, iam, layers, logs, sagemaker, scheduler
 
 
 def apply() -> None:
@@ -23,3 +23,4 @@ def apply() -> None:
     iam.name_actions()
     logs.log_as_configured()
     logs.filter_by_json()
+    layers.serve_by_https()

@@ -178,6 +178,11 @@ def release(entry: Entry) -> None:
             raise
 
 
+def hour_key(trigger: str, now: int) -> str:
+    """Return the key of the item that counts a trigger's ``starts`` in the hour of a Unix time."""
+    return f"hour#{trigger}#{now // 3600}"
+
+
 def count(trigger: str, max_starts: int) -> str:
     """Count a start of this hour, and return the hour's key for ``uncount``.
 
@@ -187,7 +192,7 @@ def count(trigger: str, max_starts: int) -> str:
 
     """
     now = int(time.time())
-    hour = _hour(trigger, now)
+    hour = hour_key(trigger, now)
     try:
         _counters().update_item(
             Key={"id": hour},
@@ -204,14 +209,10 @@ def count(trigger: str, max_starts: int) -> str:
 
 def need_room(trigger: str, max_starts: int) -> None:
     """Raise MaxStarts if the trigger has started as many in this hour as it may; nothing is counted."""
-    key = {"id": _hour(trigger, int(time.time()))}
+    key = {"id": hour_key(trigger, int(time.time()))}
     response: dict[str, Any] = _table().get_item(Key=key, ConsistentRead=True)
     if response.get("Item", {}).get("starts", 0) >= max_starts:
         raise _reached(max_starts)
-
-
-def _hour(trigger: str, now: int) -> str:
-    return f"hour#{trigger}#{now // 3600}"
 
 
 def _reached(max_starts: int) -> MaxStarts:
