@@ -167,6 +167,17 @@ def test_ministack_has_an_action_for_several_messages() -> None:
     assert iam_actions.extract_iam_action(*request) == "sqs:SendMessageBatch"
 
 
+def test_ministack_takes_lambda_s_reads_for_others() -> None:
+    """AWS judges each by the action of its name, a layer's by its version, whose content is behind HTTPS."""
+    paths = ("layers/l/versions/1", "event-source-mappings/m", "functions/f/concurrency")
+    requests: list[Any] = [("lambda", "GET", f"/2015-03-31/{path}", {}, b"", {}) for path in paths]
+    actions = [iam_actions.extract_iam_action(*request) for request in requests]
+    assert actions == ["lambda:ListLayers", "lambda:ListEventSourceMappings", "lambda:PutFunctionConcurrency"]
+    here = ("eu-central-1", "123456789012")
+    assert iam_actions.extract_resource_arn(*requests[0], *here).endswith(":layer:l")
+    assert lambda_svc._layer_content_url("l", 1).startswith("http://")
+
+
 def test_ministack_logs_each_invocation_s_start_and_end_whatever_the_level() -> None:
     """With SystemLogLevel WARN, AWS logs them only of an invocation that failed."""
     logging = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": "quiet"}

@@ -63,7 +63,8 @@ class Deployment:
     def _compiled(self) -> tuple[Mapping[str, Trigger], Mapping[str, Limits]]:
         functions = aws.patient("lambda")
         (layer,) = [id_ for name, id_ in self.stack.resources.items() if name.startswith("TriggersLayer")]
-        location = functions.get_layer_version_by_arn(Arn=layer)["Content"]["Location"]
+        arn, _, version = layer.rpartition(":")
+        location = functions.get_layer_version(LayerName=arn, VersionNumber=int(version))["Content"]["Location"]
         with zipfile.ZipFile(io.BytesIO(aws.download(functions, location))) as archive:
             text = archive.read("python/compiled_triggers/triggers.json").decode()
         stage, values = self.stack.parameters["Stage"], self.home.pseudo_parameters()
