@@ -20,6 +20,7 @@ COMMANDS = {
     "list": ("documents", "List the triggers."),
     "test": ("testing", "Play the documents' examples."),
     "diff": ("diff", "Say what a change of the documents changes."),
+    "next": ("next", "Show when schedules fire."),
     "graph": ("documents", "Draw what starts what, as Mermaid."),
     "new": ("events", "Print a trigger to begin with."),
     "explain": ("events", "Show what an event would start."),
