@@ -154,13 +154,13 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "waiting: a pipeline that is being updated",
-        "aws:_PASSING",
+        "aws:_TRANSIENT",
         without_element("ConflictException"),
         ("tests/unit/test_aws.py::test_failures_are_classified",),
     ),
     Guard(
         "waiting: what can't be reached",
-        "aws:passes",
+        "aws:is_transient",
         without_element("ConnectionError"),
         ("tests/unit/test_aws.py::test_failures_are_classified",),
     ),
@@ -250,7 +250,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "no answer is not a refusal",
-        "aws:did_nothing",
+        "aws:had_no_effect",
         returns("isinstance(error, (ClientError, ConnectionError))"),
         (f"{FAULTS}a_fault_at_any_call_loses_nothing_and_repeats_nothing",),
     ),
@@ -578,13 +578,13 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "janitor: what can't be removed holds up no other",
         "janitor.removal:_remove",
-        always("passes"),
+        always("is_transient"),
         (f"{JANITOR}test_removal.py::test_a_refused_removal_does_not_hold_up_others",),
     ),
     Guard(
         "janitor: what can't be read holds up no other",
         "account.references:_read_each",
-        always("passes"),
+        always("is_transient"),
         (f"{JANITOR}test_removal.py::test_an_unreadable_thing_does_not_hold_up_others",),
     ),
     Guard(
@@ -650,7 +650,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "janitor: a pipeline that may not be described stops no sweep",
         "janitor.removal:_Pipelines.refusal",
-        always("passes"),
+        always("is_transient"),
         (f"{JANITOR}test_removal.py::test_a_pipeline_that_may_not_be_described_stops_no_sweep",),
     ),
     Guard(

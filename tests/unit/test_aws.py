@@ -29,7 +29,7 @@ def answered(code: str, status: int = 400) -> ClientError:
 
 
 @pytest.mark.parametrize(
-    ("error", "passes", "did_nothing", "is_momentary"),
+    ("error", "is_transient", "had_no_effect", "is_momentary"),
     [
         (answered("ThrottlingException"), True, True, True),
         (answered("ProvisionedThroughputExceededException"), True, True, True),
@@ -51,9 +51,13 @@ def answered(code: str, status: int = 400) -> ClientError:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_failures_are_classified(error: Exception, passes: bool, did_nothing: bool, is_momentary: bool) -> None:
+def test_failures_are_classified(error: Exception, is_transient: bool, had_no_effect: bool, is_momentary: bool) -> None:
     """What may have been done is never called again at once; what can't be reached was not."""
-    assert (aws.passes(error), aws.did_nothing(error), aws.is_momentary(error)) == (passes, did_nothing, is_momentary)
+    assert (aws.is_transient(error), aws.had_no_effect(error), aws.is_momentary(error)) == (
+        is_transient,
+        had_no_effect,
+        is_momentary,
+    )
 
 
 def test_every_failure_of_the_network_that_botocore_knows_passes() -> None:
@@ -64,8 +68,8 @@ def test_every_failure_of_the_network_that_botocore_knows_passes() -> None:
     assert len(found) >= 8
     for one in found:
         error = one.__new__(one)
-        assert aws.passes(error)
-        assert aws.is_momentary(error) == aws.did_nothing(error)
+        assert aws.is_transient(error)
+        assert aws.is_momentary(error) == aws.had_no_effect(error)
 
 
 @pytest.mark.usefixtures("new_clients")

@@ -144,7 +144,7 @@ def _spellings_difference(answers: Answers) -> str | None:
         return f"SageMaker refuses the Boolean {', '.join(refused)}, which is how the code spells it"
     if answers["empty_text"] and answers["empty_text"]["code"] != "ValidationException":
         return f"an empty value is refused with {answers['empty_text']['code']}"
-    if answers["throttle"] and answers["throttle"]["code"] not in aws.RATES:
+    if answers["throttle"] and answers["throttle"]["code"] not in aws.THROTTLED:
         return f"throttling has the code {answers['throttle']['code']}, which the code takes for a refusal"
     return None
 
@@ -205,8 +205,8 @@ PROBES = [
         "Which spellings of a Boolean does StartPipelineExecution accept, does it take an empty value, and how does it"
         " throttle?",
         "True and False are accepted; an empty value may be a ValidationException; throttling has a known code.",
-        "starts/definition.py (fit), aws.py (PERMANENT, RATES)",
-        "Spell Booleans as AWS accepts them; add the code of a throttle to RATES.",
+        "starts/definition.py (fit), aws.py (PERMANENT, THROTTLED)",
+        "Spell Booleans as AWS accepts them; add the code of a throttle to THROTTLED.",
         _spellings,
         _spellings_difference,
     ),

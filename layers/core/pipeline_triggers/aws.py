@@ -60,16 +60,16 @@ LONGEST_START = _longest(_CONFIG.merge(Config(retries=_ONCE)))
 # right after a deploy a new grant may not be in force everywhere yet.
 PERMANENT = frozenset({"ResourceNotFound", "ValidationException"})
 
-# Throttling.
-RATES = frozenset(
+# The error codes of throttling.
+THROTTLED = frozenset(
     {
         *("ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestThrottled"),
         *("RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException"),
     }
 )
 
-# What else passes: limits of concurrent executions, and what somebody else is changing at the moment.
-_PASSING = RATES | {
+# Those of all that ends by itself: also limits of concurrent executions, and what somebody else changes at the moment.
+_TRANSIENT = THROTTLED | {
     *("ResourceLimitExceeded", "ConflictException"),
     *("TransactionInProgressException", "ConcurrentModificationException"),
 }
@@ -134,21 +134,21 @@ def counters(name: str) -> Table:
     return Table(take_python_values(client), name)
 
 
-def passes(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether a failed call may work later by itself: the network, the service, its rates and limits."""
     if isinstance(error, ClientError):
-        return _code(error) in _PASSING or _status(error) >= 500
+        return _code(error) in _TRANSIENT or _status(error) >= 500
     return isinstance(error, (HTTPClientError, ConnectionError))
 
 
-def did_nothing(error: Exception) -> bool:
-    """Whether a failed call did nothing for certain: the service refused it, or was never reached."""
+def had_no_effect(error: Exception) -> bool:
+    """Whether a failed call had no effect for certain: the service refused it, or was never reached."""
     return _status(error) < 500 if isinstance(error, ClientError) else _was_not_sent(error)
 
 
 def is_momentary(error: Exception) -> bool:
-    """Whether a call that did nothing is worth a retry in a moment."""
-    return _code(error) in RATES if isinstance(error, ClientError) else _was_not_sent(error)
+    """Whether a call that had no effect is worth a retry in a moment."""
+    return _code(error) in THROTTLED if isinstance(error, ClientError) else _was_not_sent(error)
 
 
 def _was_not_sent(error: Exception) -> bool:
@@ -160,7 +160,7 @@ def reason(error: Exception) -> str:
     """Say in one line why something failed."""
     if not isinstance(error, ClientError):
         return f"{type(error).__name__}: {error}"
-    throttled = "throttled: " if _code(error) in RATES else ""
+    throttled = "throttled: " if _code(error) in THROTTLED else ""
     return f"{throttled}{error.operation_name}: {_code(error)}: {error.response['Error'].get('Message', '')}"
 
 

@@ -82,7 +82,7 @@ year:
     0 0 1 1 ? 2026- | 0 0 1 1 ? 2026/0 | 0 0 1 1 ? 1960-2026 | 0 0 1 1 ? 20260
 """)
 
-RATES = [
+THROTTLED = [
     *("1 minute", "5 minutes", "1 hour", "12 hours", "1 day", "365 days", "05 minutes", "5  minutes"),
     *("5 minute", "1 minutes", "1 hours", "2 hour", "1 days", "2 day"),
 ]
@@ -126,7 +126,7 @@ def test_the_tables_are_long_enough_to_mean_something() -> None:
     assert len({*GOOD, *BAD}) == len(GOOD) + len(BAD)
 
 
-@pytest.mark.parametrize("expression", RATES)
+@pytest.mark.parametrize("expression", THROTTLED)
 def test_a_rate_has_a_number_and_a_unit(expression: str) -> None:
     """One minute, several minutes; a schedule's rate, unlike a rule's, does not tell one from many."""
     assert rate_problem(expression) is None

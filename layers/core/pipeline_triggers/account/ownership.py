@@ -31,7 +31,7 @@ def owner(reference: Reference) -> str | None:
             details = error.response["Error"]
             if details["Code"] == "ValidationError" and "does not exist" in details["Message"]:
                 continue
-            if aws.passes(error):
+            if aws.is_transient(error):
                 raise
             return aws.refusal(error)
         # The answer holds the whole stack, also a deleted one; another resource may have the same physical id.

@@ -254,7 +254,7 @@ def _read_each(
         except Ambiguous as error:
             unread.append(Unread(name, str(error)))
         except ClientError as error:
-            if aws.passes(error):
+            if aws.is_transient(error):
                 raise
             unread.append(Unread(name, aws.refusal(error)))
     return tuple(references), tuple(unread)

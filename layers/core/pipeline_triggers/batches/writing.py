@@ -32,7 +32,7 @@ def carried_out(services: Services, write: Callable[[], None]) -> bool:
                 return False
             rest(services, attempt)
         except (ClientError, BotoCoreError) as error:
-            if not aws.passes(error) or attempt > MOST_FAILURES:
+            if not aws.is_transient(error) or attempt > MOST_FAILURES:
                 raise
             rest(services, attempt)
         else:

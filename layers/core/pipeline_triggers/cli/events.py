@@ -186,7 +186,7 @@ def _open_batches(stack: str, limits: Mapping[str, Limits]) -> Batches | None:
     except (NotDeployed, BotoCoreError) as error:
         output.note(f"open batches and what waits are not known: {error}")
     except ClientError as error:
-        if aws.passes(error):
+        if aws.is_transient(error):
             raise
         output.note(f"open batches and what waits are not known: {aws.refusal(error)}")
     return None

@@ -88,7 +88,7 @@ class Delivery:
 
 def is_transient(error: Exception) -> bool:
     """Whether what has failed may work later by itself."""
-    return isinstance(error, Waiting) or aws.passes(error)
+    return isinstance(error, Waiting) or aws.is_transient(error)
 
 
 def verdict_for(error: Exception, delivery: Delivery, known: Mapping[str, Any]) -> Verdict | None:

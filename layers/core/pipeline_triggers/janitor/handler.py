@@ -86,7 +86,7 @@ def _work(message: Message, context: LambdaContext) -> None:
     except (Filtered, Rejected):
         raise
     except Exception as error:
-        if isinstance(error, Waiting) or aws.passes(error):
+        if isinstance(error, Waiting) or aws.is_transient(error):
             _wait(cleanup, error, policy)
         else:
             _retry(cleanup, error, policy)

@@ -28,7 +28,7 @@ from pipeline_triggers.janitor.snapshots import Snapshot
 CLOCK_SKEW = 300  # seconds
 
 # The codes of RemoveTargets' failed entries that may work later.
-_RETRYABLE = aws.RATES | {"ConcurrentModificationException", "InternalException", "InternalFailure"}
+_RETRYABLE = aws.THROTTLED | {"ConcurrentModificationException", "InternalException", "InternalFailure"}
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _Pipelines:
             try:
                 self.status(spellings)
             except ClientError as error:
-                if aws.passes(error):
+                if aws.is_transient(error):
                     raise
                 self.refusals[key] = aws.refusal(error)
         return self.refusals.get(key)
@@ -152,7 +152,7 @@ def _remove(orphan: Orphan, cleanup: Cleanup, policy: Policy) -> str | None:
     except Ambiguous as error:
         return str(error)
     except ClientError as error:
-        if aws.passes(error):
+        if aws.is_transient(error):
             raise
         return aws.refusal(error)
 
@@ -215,7 +215,7 @@ def _delete_rule(orphan: Orphan) -> None:
     try:
         references.unless_gone(lambda: aws.events().delete_rule(Name=orphan.name, EventBusName=orphan.place))
     except ClientError as error:
-        if aws.passes(error):
+        if aws.is_transient(error):
             raise
 
 

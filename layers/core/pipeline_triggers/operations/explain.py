@@ -171,7 +171,7 @@ def _unknown(
     error: ClientError, trigger: str, pipeline: str | None = None, values: Mapping[str, str] | None = None
 ) -> Explanation:
     """Return an explanation with the outcome UNKNOWN and AWS's words; raise what may work later."""
-    if aws.passes(error):
+    if aws.is_transient(error):
         raise error
     return Explanation(trigger, "UNKNOWN", pipeline, aws.refusal(error), values)
 

@@ -133,7 +133,7 @@ def required_parameters(names: Iterable[str]) -> tuple[dict[str, tuple[str, ...]
         except Rejected as error:
             unread.append(Unread(f"pipeline {name}", str(error)))
         except ClientError as error:
-            if aws.passes(error):
+            if aws.is_transient(error):
                 raise
             unread.append(Unread(f"pipeline {name}", aws.refusal(error)))
         else:
@@ -148,7 +148,7 @@ def _in_full(
     try:
         found = read(what)
     except ClientError as error:
-        if aws.passes(error):
+        if aws.is_transient(error):
             raise
         yield Unread(name, aws.refusal(error))
         return

@@ -103,7 +103,7 @@ def _sent(letter: DeadLetter, body: str, queue: str) -> DeadLetter:
     try:
         aws.sqs().send_message(QueueUrl=queue, MessageBody=body)
     except ClientError as error:
-        if aws.passes(error) or error.response["Error"]["Code"] == "AccessDenied":
+        if aws.is_transient(error) or error.response["Error"]["Code"] == "AccessDenied":
             raise
         return replace(letter, left=aws.refusal(error))
     return letter
@@ -178,7 +178,7 @@ def _filled_in(rule: str, target: str, event: str) -> str:
     try:
         template = _templates(rule).get(target)
     except ClientError as error:
-        if aws.passes(error):
+        if aws.is_transient(error):
             raise
         raise Rejected(f"{rule} could not be read, so its trigger is unknown: {aws.refusal(error)}") from error
     if template is None:

@@ -113,7 +113,7 @@ def _find(entry: ledger.Entry, pipeline: str, time_left: TimeLeft) -> str | None
     except (BotoCoreError, ClientError) as error:
         if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFound":
             return None  # the pipeline was deleted, with its executions
-        if aws.passes(error):
+        if aws.is_transient(error):
             raise Undecided(f"an earlier start can't be looked for now: {aws.reason(error)}") from error
         raise
     return None
@@ -131,7 +131,7 @@ def _checked(run: Run, trigger: Trigger, entry: ledger.Entry) -> tuple[Run, str]
         return fitting, ledger.count(trigger.id, trigger.max_starts)
     except Exception as error:
         ledger.release(entry)
-        if aws.passes(error):
+        if aws.is_transient(error):
             raise Waiting(aws.reason(error)) from error
         raise
 
@@ -141,11 +141,11 @@ def _called(checked: Run, run: Run, hour: str, entry: ledger.Entry, time_left: T
     try:
         return _execute_as_defined(checked, run, time_left, is_held)
     except Exception as error:
-        if not isinstance(error, PipelineTriggersError) and not aws.did_nothing(error):
+        if not isinstance(error, PipelineTriggersError) and not aws.had_no_effect(error):
             raise
         ledger.uncount(hour)
         ledger.release(entry)
-        if aws.passes(error):
+        if aws.is_transient(error):
             raise Waiting(aws.reason(error)) from error
         raise
 
