@@ -83,3 +83,22 @@ def test_a_value_that_is_computed_from_something_missing_rejects(condition: str)
     trigger = Trigger("team/one", WHEN, (Start("p", {}),), condition=f"{{% {condition} %}}")
     with pytest.raises(Rejected, match="needs "):
         admitted(trigger, job(None))
+
+
+@pytest.mark.parametrize(
+    ("cron", "time", "days"),
+    [
+        ("30 0 * * ? *", "2026-11-22T23:30:00Z", ["2026-11-22"]),  # the 23rd in Berlin
+        ("0 8 ? * MON-FRI *", "2026-11-23T07:00:00Z", ["2026-11-20", "2026-11-21", "2026-11-22"]),
+        ("30 2 * * ? *", "2027-03-29T00:30:00Z", ["2027-03-27", "2027-03-28"]),  # on the 28th there is no 02:30
+        ("0 8,20 * * ? *", "2026-11-23T07:00:00Z", None),
+        ("0 8 23 11 ? 2026", "2026-11-23T07:00:00Z", None),
+    ],
+)
+def test_a_schedule_knows_the_days_since_its_previous_time(cron: str, time: str, days: list[str] | None) -> None:
+    """Where it fires once a day, and had one."""
+    detail = {"trigger": "team/one", "timezone": "Europe/Berlin"}
+    event = {"id": "1", "time": time, "resources": ["arn"], "detail": detail}
+    trigger = Trigger("team/one", When("schedule", {"cron": cron, "timezone": "Europe/Berlin"}), ())
+    occurrence = admitted(trigger, eventbridge.read(event, "schedule"))
+    assert occurrence.bindings["scheduled"].get("days") == days

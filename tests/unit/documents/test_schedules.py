@@ -21,6 +21,8 @@ from pipeline_triggers.errors import Problem
 from pipeline_triggers.models import Start, Trigger, When
 from pipeline_triggers.operations import check_account, cloudtrail, overlaps
 
+from tests.unit.documents.checking import HEAD, problems
+
 NOW = datetime(2027, 6, 1, 12, tzinfo=UTC)
 
 
@@ -156,6 +158,20 @@ def test_zones_are_those_of_the_iana_database() -> None:
 
 
 # ---- what has passed
+
+
+@pytest.mark.parametrize(
+    ("cron", "is_there"),
+    [("30 0 * * ? *", True), ("0 8 ? * MON-FRI 2190-2199", True), ("0 8,20 * * ? *", False), ("0 8 31W * ? *", False)],
+)
+def test_days_are_there_for_a_cron_that_fires_once_a_day(tmp_path: Path, cron: str, is_there: bool) -> None:
+    """On days that AWS documents; a trigger on another schedule has none."""
+    when = f'    when: {{schedule: {{cron: "{cron}", timezone: Europe/Berlin}}}}\n    start: churn-training\n'
+    found = problems(tmp_path, HEAD + when + '    parameters: {Day: "{% $scheduled.days[-1] %}"}\n')
+    expected = (
+        "uses $scheduled.days, which such an event does not have; $scheduled has arn, date, local, time, timezone"
+    )
+    assert [expected in problem for problem in found] == [True] * (not is_there)
 
 
 @pytest.mark.parametrize(

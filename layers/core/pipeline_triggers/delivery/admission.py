@@ -25,6 +25,7 @@ def admitted(trigger: Trigger, occurrence: Occurrence) -> Occurrence:
     """
     if trigger.when.source == "drift":
         occurrence = monitor.violation(occurrence)
+    occurrence = SOURCES[trigger.when.source].complete(occurrence, trigger.when.fields)
     match_fields(trigger, occurrence)
     # What the condition needs comes first: nothing more is looked up for an event that does not meet it.
     first = named_by([trigger.condition]) if trigger.condition else set()

@@ -10,6 +10,7 @@ from pipeline_triggers.documents import schedules, value_check
 from pipeline_triggers.documents.document import FieldPath
 from pipeline_triggers.documents.dry_evaluation import problem_on_sample
 from pipeline_triggers.documents.durations import seconds
+from pipeline_triggers.documents.sample import SAMPLE_DAYS
 from pipeline_triggers.documents.section import Section
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.language import batch_values, cron, values
@@ -18,13 +19,10 @@ from pipeline_triggers.language.sources.schedule import scheduled
 from pipeline_triggers.models import Deadline
 from pipeline_triggers.text import brief
 
-# AWS does not document which weekday is nearest to a day that a month does not have.
-_UNDOCUMENTED = re.compile(r"(29|30|31)W", re.IGNORECASE)
 _DAYS = re.compile(r"\$scheduled\s*\.\s*days\b")
 
 # A Monday, at which a deadline is evaluated.
 SAMPLE_TIME = "2026-11-23T07:00:00Z"
-_SAMPLE_DAYS = ["2026-11-20", "2026-11-21", "2026-11-22"]
 
 
 def read_deadline(raw: Mapping[str, Any]) -> Deadline:
@@ -79,10 +77,10 @@ def _due_problem(fields: Mapping[str, str]) -> str | None:
         return value_check.check(source, None)
     bound = scheduled(SAMPLE_TIME, fields["timezone"])
     of_month = fields["cron"].split()[2]
-    if cron.time_of_day(fields["cron"]) and not _UNDOCUMENTED.fullmatch(of_month):
-        bound["days"] = _SAMPLE_DAYS
+    if cron.has_days(fields["cron"]):
+        bound["days"] = SAMPLE_DAYS
     elif _DAYS.search(expression):
-        if _UNDOCUMENTED.fullmatch(of_month):
+        if cron.time_of_day(fields["cron"]):
             return f"uses $scheduled.days, but AWS does not document which days {of_month} is; write LW or another day"
         return "uses $scheduled.days, but the cron fires more than once a day; name one minute and one hour"
     try:

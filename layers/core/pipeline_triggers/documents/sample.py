@@ -6,13 +6,16 @@ import json
 from dataclasses import replace
 from importlib import resources
 
+from pipeline_triggers.documents.cron import cron_problem
 from pipeline_triggers.events import eventbridge
 from pipeline_triggers.events.sns import from_topic
-from pipeline_triggers.language import lookups
+from pipeline_triggers.language import cron, lookups
 from pipeline_triggers.language.sources import SOURCES, topic
 from pipeline_triggers.models import Occurrence, Trigger, When
 
 _FILES = resources.files("pipeline_triggers.documents") / "samples"
+
+SAMPLE_DAYS = ["2026-11-20", "2026-11-21", "2026-11-22"]
 
 _REQUESTED = "churn/requests"  # the trigger that sns.json names
 
@@ -28,7 +31,14 @@ def sample(when: When) -> Occurrence | None:
         return from_topic(None, json.dumps(event), {_REQUESTED: reader})[0].occurrence()
     occurrence = eventbridge.read(source.fit(event, when.fields), when.source)
     bindings = {
-        name: {**fields, **lookups.samples(name, when.source)}
+        name: {**fields, **lookups.samples(name, when.source), **_of_fields(when)}
         for name, fields in {**occurrence.bindings, **source.sample_bindings(when.fields)}.items()
     }
     return replace(occurrence, bindings=bindings)
+
+
+def _of_fields(when: When) -> dict[str, list[str]]:
+    """Return the fields of ``$scheduled`` that depend on the document."""
+    written = when.fields.get("cron", "") if when.source == "schedule" else ""
+    has_days = written and cron_problem(written) is None and cron.has_days(written)
+    return {"days": SAMPLE_DAYS} if has_days else {}

@@ -20,6 +20,9 @@ DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 NUMBER = re.compile(r"[0-9]{1,4}")
 
+# AWS does not document which weekday is nearest to a day that a month does not have.
+_UNDOCUMENTED = re.compile(r"(29|30|31)W", re.IGNORECASE)
+
 MAX_DAYS = 1000  # between two times of a cron that ``days`` looks at
 
 
@@ -109,6 +112,11 @@ def days(expression: str, zone: str, today: date) -> list[str]:
         if fires_on(expression, day) and exists(datetime.combine(day, at), zone):
             return since[::-1]
     raise Rejected(f"{expression} has no time in the {MAX_DAYS} days before {today}; $scheduled.days are since then")
+
+
+def has_days(expression: str) -> bool:
+    """Whether ``days`` are those that AWS documents: it fires once a day, on days that are documented."""
+    return time_of_day(expression) is not None and not _UNDOCUMENTED.fullmatch(expression.split()[2])
 
 
 def exists(local: datetime, zone: str) -> bool:

@@ -26,6 +26,7 @@ from pipeline_triggers.errors import Filtered, Problem, Rejected
 from pipeline_triggers.events import eventbridge
 from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language import batch_values, lookups, sources
+from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.language.stages import resolve, resolve_all, resolve_trigger
 from pipeline_triggers.models import Occurrence, Trigger
 from pipeline_triggers.starts.plan import plan
@@ -218,7 +219,8 @@ def _occurrence(trigger: Trigger, event: Mapping[str, Any], matches: Matches, va
     pattern = sources.pattern(trigger.when, lambda text: resolve(text, values))
     if pattern is not None and not matches(pattern, event):
         raise Filtered("the rule's pattern does not match")
-    occurrence = eventbridge.read(event, trigger.when.source)
+    read = eventbridge.read(event, trigger.when.source)
+    occurrence = SOURCES[trigger.when.source].complete(read, trigger.when.fields)
     of_sample = sample(trigger.when)
     bindings = {
         **(of_sample.bindings if of_sample else {}),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.sources.source import Event, Field, Source
+from pipeline_triggers.language import cron
+from pipeline_triggers.language.sources.source import Event, Field, Fields, Source
 from pipeline_triggers.models import Occurrence
 
 
@@ -47,6 +49,18 @@ def scheduled(time: str, zone: str) -> dict[str, Any]:
     }
 
 
+def with_days(occurrence: Occurrence, fields: Fields) -> Occurrence:
+    """Add ``$scheduled.days``, the dates since the previous time of a trigger's cron, where that fires once a day."""
+    bound = occurrence.bindings["scheduled"]
+    if "cron" not in fields or not cron.has_days(fields["cron"]):
+        return occurrence
+    try:
+        days = cron.days(fields["cron"], bound["timezone"], date.fromisoformat(bound["date"]))
+    except Rejected:
+        return occurrence  # it has no previous time
+    return replace(occurrence, bindings={"scheduled": {**bound, "days": days}})
+
+
 SOURCE = Source(
     name="schedule",
     description="A time of EventBridge Scheduler: once (at), or repeatedly (rate, cron).",
@@ -75,6 +89,7 @@ SOURCE = Source(
     },
     one_of=("at", "rate", "cron"),
     read=read,
+    complete=with_days,
     places={
         "time": "time",
         "timezone": "detail.timezone",

@@ -83,7 +83,8 @@ class Source:
 
     ``handler`` is the stem by which the template names function, queue and role. Of the fields in ``one_of`` a document
     gives exactly one. ``pattern`` writes the event pattern where a rule matches; the events of other sources come
-    without a rule. They are read by ``read``, or else as ``detail_types`` says of their detail-type. ``grants`` are
+    without a rule. They are read by ``read``, or else as ``detail_types`` says of their detail-type; ``complete`` adds
+    what the trigger's own fields say. ``grants`` are
     what the handler needs to tell whether an event is the trigger's at all. ``sample`` names the file in
     ``documents/samples`` for a ``when`` (its own name when left out), and ``fit`` changes it into one that matches;
     ``sample_bindings`` returns the variables that the handler adds to it. ``places`` says where in the event a
@@ -98,6 +99,7 @@ class Source:
     pattern: Callable[[Fields, Write], Pattern] | None = None
     detail_types: Mapping[str, DetailType] = field(default_factory=dict)
     read: Callable[[Event], Occurrence] | None = None
+    complete: Callable[[Occurrence, Fields], Occurrence] = lambda occurrence, _fields: occurrence
     grants: tuple[Grant, ...] = ()
     sample: Callable[[Fields], str | None] | None = None
     fit: Callable[[Event, Fields], Event] = lambda event, _fields: event
