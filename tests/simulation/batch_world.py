@@ -42,7 +42,7 @@ from pipeline_triggers.telemetry import logger
 from tests.simulation.batch_table import MemoryTable, conflict
 from tests.simulation.delivery_world import name_of as name_of_state
 from tests.simulation.dynamodb_model import Table
-from tests.simulation.invocation import calling, record, sleeping
+from tests.simulation.invocation import ENVIRONMENT, calling, record, sleeping
 from tests.simulation.network import MISHAPS, Killed, refusal, with_retries
 from tests.simulation.sagemaker_model import violations
 
@@ -227,6 +227,7 @@ class World:
                 (sys, "stdout", io.StringIO()),
                 (deployed, "triggers", lambda: self.triggers),
                 (deployed, "limits", lambda: self.limits),
+                (deployed, "manifest_bucket", lambda: ENVIRONMENT["BATCH_BUCKET"]),
                 (logger, "append_keys", lambda **keys: self._task().keys.update(keys)),
                 (logger.registered_handler, "emit", self._note),
                 (BatchProcessor, "failure_handler", self._failure_handler()),

@@ -105,7 +105,8 @@ class World:
         self.history = MemoryTable(lambda: self.now)
         self.steps: list[Any] = []  # that ``on_batch`` is asked for
         self.limits: dict[str, Limits] = {}
-        self.objects: dict[str, bytes] = {}  # in the stack's bucket
+        self.objects: dict[str, bytes] = {}  # that were written
+        self.manifest_bucket = ENVIRONMENT["BATCH_BUCKET"]
         self.sqs = Queues(lambda: self.now)
         late = lag if callable(lag) else lambda: lag
         self.sagemaker = SageMaker(lambda: self.now, honours_tokens, late)
@@ -161,6 +162,7 @@ class World:
                 (sys, "stdout", self.metrics),
                 (deployed, "triggers", self.triggers),
                 (deployed, "limits", lambda: self.limits),
+                (deployed, "manifest_bucket", lambda: self.manifest_bucket),
                 (logger, "append_keys", self._append_keys),
                 (logger.registered_handler, "emit", self._note),
                 (time, "time", lambda: self.now + self._skew()),

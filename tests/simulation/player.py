@@ -175,6 +175,7 @@ class Player:
                 (sys, "stdout", StringIO()),  # where metrics go
                 (deployed, "triggers", lambda: self.triggers),
                 (deployed, "limits", lambda: self.limits),
+                (deployed, "manifest_bucket", lambda: ENVIRONMENT["BATCH_BUCKET"]),
                 (definition, "fit", lambda _, values, __: dict(values)),
                 (logger.registered_handler, "emit", self._note),
                 (time, "time", lambda: self.now),

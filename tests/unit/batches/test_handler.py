@@ -58,6 +58,15 @@ def test_three_uploads_start_once_with_a_manifest(world: World) -> None:
     assert f"event {world.log[-1]['batch']}, identity " in execution["PipelineExecutionDescription"]
 
 
+def test_a_stage_may_name_the_bucket_of_manifests(world: World) -> None:
+    """Instead of the stack's own."""
+    world.manifest_bucket = "acme-manifests"
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    assert len(world.objects) == 2
+    assert all(uri.startswith("s3://acme-manifests/batches/team/one/") for uri in world.objects)
+
+
 def test_a_limited_pipeline_goes_on_when_an_execution_ends() -> None:
     """EventBridge's event about it comes as it is; nothing runs beside it."""
     world = World(PLAIN)

@@ -307,3 +307,23 @@ def test_on_batch_may_start_each_pipeline_that_can_wait() -> None:
     assert policy["Roles"] == [{"Ref": "OnBatchRoleName"}]
     assert "pipeline/train" in str(policy)
     assert "pipeline/other" not in str(policy)
+
+
+def test_a_bucket_of_manifests_is_the_stage_s() -> None:
+    """``on_batch`` may write there, under its own prefix, if anything is collected; else it is the stack's own."""
+    stages = {"dev": {"ManifestBucket": "manifests-dev"}, "prod": {"ManifestBucket": "manifests-prod"}}
+    collecting = trigger(collect=Collect())
+    compiled = compiler.compile_documents(Documents((collecting,), stages))
+    assert triggers_json.load_manifest_bucket(compiled["triggers.json"], "prod") == "manifests-prod"
+    policy = yaml.safe_load(compiled["stack.yaml"])["Resources"]["OnBatchWrites"]["Properties"]
+    value = {"Fn::FindInMap": ["Stages", {"Ref": "Stage"}, "ManifestBucket"]}
+    arn = "arn:${AWS::Partition}:s3:::${ManifestBucket}/batches/*"
+    resource = {"Fn::Sub": [arn, {"ManifestBucket": value}]}
+    assert policy["Roles"] == [{"Ref": "OnBatchRoleName"}]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": [resource]}
+    ]
+    for others in (Documents((trigger(),), stages), Documents((collecting,), STAGES)):
+        assert "OnBatchWrites" not in compiler.template(others)["Resources"]
+    own = compiler.compile_documents(Documents((collecting,), STAGES))["triggers.json"]
+    assert triggers_json.load_manifest_bucket(own, "prod") == ""

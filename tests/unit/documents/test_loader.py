@@ -859,6 +859,10 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         ("dev: {A-B: a}", "1: dev.A-B: is not a name; use letters and digits, beginning with a letter, and not Ref"),
         ("dev: {A: [a]}", "1: dev.A: is not a single value; write a text"),
         ("dev: {A: }", "1: dev.A: is not a single value; write a text"),
+        (
+            "dev: {ManifestBucket: 's3://manifests'}",
+            "1: dev.ManifestBucket: is 's3://manifests', not the name of a bucket; write it without s3://",
+        ),
         ("dev: {A: a, A: b}", "1: dev.A: is defined twice, first on line 1; remove one"),
         ("dev: {A: *a}", '1: dev.A: a value that begins with * needs quotes; write A: "*a"'),
         ("- dev", "1: names no stage; write at least one, as in dev: {RawBucket: raw-dev}"),

@@ -15,7 +15,7 @@ from botocore.stub import Stubber
 from pipeline_triggers import aws
 from pipeline_triggers.account import references
 from pipeline_triggers.documents.loader import Documents
-from pipeline_triggers.models import Options, Start, Trigger, When
+from pipeline_triggers.models import Collect, Options, Start, Trigger, When
 from pipeline_triggers.operations import check_account, overlaps
 
 from tests.simulation.janitor_world import CloudFormation
@@ -66,6 +66,22 @@ def test_a_missing_bucket_is_named() -> None:
     """With the trigger that needs it, in the stage's own spelling."""
     create_pipeline()
     assert problems() == ["team/one: when.s3.bucket: bucket raw-dev does not exist; create it, or fix the trigger"]
+
+
+def test_a_missing_bucket_of_manifests_is_named() -> None:
+    """At the first trigger that needs it; without such a trigger nobody does."""
+    create_pipeline()
+    stages = {"dev": {**STAGES["dev"], "ManifestBucket": "manifests"}}
+
+    def messages(*triggers: Trigger) -> list[str]:
+        found = check_account.problems(Documents(triggers, stages), "dev")
+        return [f"{one.field}: {one.message}" for one in found if "manifests" in one.message]
+
+    assert messages(TRIGGER) == []
+    collecting = replace(TRIGGER, id="team/two", collect=Collect())
+    (message,) = messages(TRIGGER, collecting)
+    assert message.startswith("triggers.two.collect: bucket manifests of the manifests can't be read: NoSuchBucket")
+    assert message.endswith("; create it, or fix ManifestBucket in stages.yaml")
 
 
 def test_a_silent_bucket_is_named_with_the_command_that_fixes_it() -> None:

@@ -17,16 +17,17 @@ from pipeline_triggers.history import table
 from pipeline_triggers.history.record import Record, is_recorded, timestamp
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
+from pipeline_triggers.starts import deployed
 from pipeline_triggers.telemetry import count_missed, report, report_waiting
 
 MAX_MESSAGES = 10  # of one call; SQS
 
 
 class Resources:
-    """What the function's environment names; ``deployed`` are the triggers' ids."""
+    """What the function's environment names; ``triggers`` are the deployed ones' ids."""
 
-    def __init__(self, deployed: Container[str]) -> None:
-        self._deployed = deployed
+    def __init__(self, triggers: Container[str]) -> None:
+        self._triggers = triggers
 
     def send(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Put messages into the queue of ``on_batch``.
@@ -52,9 +53,10 @@ class Resources:
         quarantine(dump(turn), [rejection])
 
     def put(self, key: str, content: bytes) -> str:
-        """Write an object into the stack's bucket, and return its URI."""
-        aws.s3().put_object(Bucket=settings().batch_bucket, Key=key, Body=content)
-        return f"s3://{settings().batch_bucket}/{key}"
+        """Write an object into the bucket of manifests, and return its URI."""
+        bucket = deployed.manifest_bucket()
+        aws.s3().put_object(Bucket=bucket, Key=key, Body=content)
+        return f"s3://{bucket}/{key}"
 
     def report(self, notice: Notice) -> None:
         """Record a verdict or a notice, write it into the log, and count it.
@@ -78,7 +80,7 @@ class Resources:
             table.connected().write([Record(verdict, timestamp(time.time()), notice.id)])
         if verdict.outcome is Outcome.MISSED:
             count_missed()
-        report(verdict, deployed=notice.trigger in self._deployed)
+        report(verdict, deployed=notice.trigger in self._triggers)
 
     def report_age(self, seconds: float) -> None:
         """Report for how long the first start in a pipeline's queue has waited; an alarm watches the oldest."""

@@ -65,7 +65,7 @@ class Outside(Protocol):
         """Put a rejected start into the dead-letter queue, with its reason."""
 
     def put(self, key: str, content: bytes) -> str:
-        """Write an object into the stack's bucket, and return its URI."""
+        """Write an object into the bucket of manifests, and return its URI."""
 
     def report(self, notice: Notice) -> None:
         """Write a verdict or a notice into the log, and count it."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline_triggers.compile.cloudformation import Intrinsic, Resource, arn, if_given, pipeline_arn, spellings
+from pipeline_triggers.compile.cloudformation import Intrinsic, Resource, arn, if_given, pipeline_arn, spellings, sub
 from pipeline_triggers.documents import quotas
 from pipeline_triggers.language import lookups
 from pipeline_triggers.language.sources import BATCHES
-from pipeline_triggers.language.stages import Stages
+from pipeline_triggers.language.stages import MANIFEST_BUCKET, Stages
 from pipeline_triggers.models import Trigger
 
 # To start a pipeline, to hold values against its definition, and to look for a start that was not noted.
@@ -22,9 +22,14 @@ def handler_policies(handler: str, triggers: Iterable[Trigger], stages: Stages) 
 
 
 def batch_policies(triggers: Iterable[Trigger], stages: Stages) -> dict[str, Resource]:
-    """Let ``on_batch`` start what is collected, limited or paused: each pipeline that AWS does not start itself."""
+    """Let ``on_batch`` start each pipeline that AWS does not start itself, and write into a bucket of the stages."""
+    role = {"Ref": f"{BATCHES}RoleName"}
     queued = [trigger for trigger in triggers if not trigger.direct]
-    return _starts(BATCHES, {"Ref": f"{BATCHES}RoleName"}, _START, queued, stages)
+    policies = _starts(BATCHES, role, _START, queued, stages)
+    if any(trigger.collect for trigger in queued) and any(MANIFEST_BUCKET in values for values in stages.values()):
+        objects = sub(f"arn:${{AWS::Partition}}:s3:::${{{MANIFEST_BUCKET}}}/batches/*")
+        policies[f"{BATCHES}Writes"] = _policy(role, [_allowed(["s3:PutObject"], [objects])])
+    return policies
 
 
 def direct_role(service: str, source: str) -> Resource:

@@ -9,8 +9,10 @@ from typing import Any
 from pipeline_triggers.documents import quotas
 from pipeline_triggers.documents.document import Document
 from pipeline_triggers.documents.literal import is_intrinsic
-from pipeline_triggers.language.stages import Stages, references
+from pipeline_triggers.language.stages import MANIFEST_BUCKET, Stages, references
+from pipeline_triggers.text import brief
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _STAGE = re.compile(r"[A-Za-z0-9]+")  # a key of a CloudFormation mapping
 
 
@@ -44,6 +46,8 @@ def _check_values(document: Document, stage: str, values: Mapping[str, Any]) -> 
             document.problem(path, "is not a name; use letters and digits, beginning with a letter, and not Ref")
         if not isinstance(value, str) or not value:
             document.problem(path, "is not a single value; write a text")
+        elif name == MANIFEST_BUCKET and not _BUCKET.fullmatch(value):
+            document.problem(path, f"is {brief(value)}, not the name of a bucket; write it without s3://")
         elif "${" in value:
             document.problem(
                 path, "refers to another value; write the value itself, or refer to both where this is used"

@@ -12,6 +12,9 @@ from pipeline_triggers.models import Trigger
 
 STAGES_FILE = "stages.yaml"
 
+# The value that names where manifests are written, instead of into the stack's own bucket.
+MANIFEST_BUCKET = "ManifestBucket"
+
 # The values that differ, by stage and name.
 Stages = Mapping[str, Mapping[str, str]]
 

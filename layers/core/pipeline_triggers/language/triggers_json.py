@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline_triggers.language.stages import resolve, resolve_trigger
+from pipeline_triggers.language.stages import MANIFEST_BUCKET, resolve, resolve_trigger
 from pipeline_triggers.models import Collect, Deadline, Limits, Options, Part, Start, Trigger, When
 
 FORMAT = 1
@@ -43,6 +43,12 @@ def load_limits(text: str, stage: str, pseudo_parameters: Mapping[str, str]) -> 
     compiled = json.loads(text)
     values = {**compiled["stages"][stage], **pseudo_parameters}
     return {resolve(name, values): Limits(**raw) for name, raw in compiled.get("limits", {}).items()}
+
+
+def load_manifest_bucket(text: str, stage: str) -> str:
+    """Read where the manifests of a stage are written; "" is the stack's own bucket."""
+    bucket: str = json.loads(text)["stages"][stage].get(MANIFEST_BUCKET, "")
+    return bucket
 
 
 def _set(limits: Limits) -> dict[str, int]:

@@ -17,7 +17,7 @@ from pipeline_triggers.documents import schedules
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import Problem, Rejected
 from pipeline_triggers.language import sources
-from pipeline_triggers.language.stages import resolve, resolve_trigger
+from pipeline_triggers.language.stages import MANIFEST_BUCKET, resolve, resolve_trigger
 from pipeline_triggers.language.values import literal
 from pipeline_triggers.models import ALL, Start, Trigger, all_views
 from pipeline_triggers.starts import definition
@@ -51,6 +51,7 @@ def problems(documents: Documents, stage: str, past: frozenset[str] = frozenset(
     findings = [
         *_pipeline_findings(triggers, {trigger.id: trigger for trigger in documents.triggers}),
         *_bucket_findings(views, here.account, here.region),
+        *_manifest_findings(triggers, documents.stages[stage].get(MANIFEST_BUCKET), here.account),
         *_pattern_findings(views, values),
         *_topic_findings(views, here),
         *_bus_findings(views, here),
@@ -135,6 +136,18 @@ def _bucket_problems(bucket: str, named: str, account: str, region: str) -> Iter
     if "EventBridgeConfiguration" not in notifications:
         remedy = "this command switches it on, and keeps the notifications that the bucket has:"
         yield f"{named} does not send its events to EventBridge; {remedy} {switch_on_command(bucket)}"
+
+
+def _manifest_findings(triggers: list[Trigger], bucket: str | None, account: str) -> Iterator[Finding]:
+    """Report the bucket of manifests at the first trigger that collects."""
+    first = next((trigger for trigger in triggers if trigger.collect), None)
+    if first is None or bucket is None:
+        return
+    try:
+        aws.s3().get_bucket_location(Bucket=bucket, ExpectedBucketOwner=account)
+    except ClientError as error:
+        remedy = f"create it, or fix {MANIFEST_BUCKET} in stages.yaml"
+        yield first.id, ("collect",), f"bucket {bucket} of the manifests can't be read: {_words(error)}; {remedy}"
 
 
 def _pattern_findings(views: list[Trigger], values: Mapping[str, str]) -> Iterator[Finding]:

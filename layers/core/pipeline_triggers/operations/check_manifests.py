@@ -13,6 +13,7 @@ from pipeline_triggers import aws
 from pipeline_triggers.account import home
 from pipeline_triggers.documents.loader import Documents
 from pipeline_triggers.errors import Problem
+from pipeline_triggers.language.stages import MANIFEST_BUCKET
 from pipeline_triggers.language.values import expression
 from pipeline_triggers.models import Start, Trigger
 from pipeline_triggers.operations.check_account import parameter_place, place, triggers_of
@@ -38,17 +39,19 @@ def warnings(documents: Documents, stage: str) -> list[Problem]:
     if not any(trigger.collect for trigger in documents.triggers):
         return []
     written = {trigger.id: trigger for trigger in documents.triggers}
+    bucket = documents.stages[stage].get(MANIFEST_BUCKET)
+    manifests = f"bucket {bucket}" if bucket else "the stack's BatchBucket"
     problems = []
     for trigger in triggers_of(documents, stage, home.current().pseudo_parameters()):
         for position, start in enumerate(trigger.start) if trigger.enabled and trigger.collect else ():
             where = place(trigger, written[trigger.id], position)
-            for name, message in _of_start(trigger, start):
+            for name, message in _of_start(trigger, start, manifests):
                 path = parameter_place(trigger, where, name)
                 problems.append(documents.problem(trigger.id, path, message, "warning"))
     return problems
 
 
-def _of_start(trigger: Trigger, start: Start) -> Iterator[tuple[str, str]]:
+def _of_start(trigger: Trigger, start: Start, manifests: str) -> Iterator[tuple[str, str]]:
     """Yield (a parameter that is a manifest, what to look after)."""
     names = [name for name, value in start.parameters.items() if _MANIFEST.search(expression(value) or "")]
     if not names:
@@ -68,7 +71,7 @@ def _of_start(trigger: Trigger, start: Start) -> Iterator[tuple[str, str]]:
                 yield name, f"{message} the manifest itself for the data; write ManifestFile there"
         roles = dict.fromkeys(reader.role for reader in of_parameter) or {pipeline["RoleArn"]: None}
         for role in roles:
-            yield name, f"{role} must be able to read bucket {buckets}, the stack's BatchBucket, and their KMS keys"
+            yield name, f"{role} must be able to read bucket {buckets}, {manifests}, and their KMS keys"
 
 
 def readers(definition: str, parameter: str, pipeline_role: str) -> list[Reader]:

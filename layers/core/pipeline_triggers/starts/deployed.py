@@ -23,6 +23,12 @@ def limits() -> dict[str, Limits]:
     return triggers_json.load_limits(_text(), settings().stage, _pseudo_parameters())
 
 
+@cache
+def manifest_bucket() -> str:
+    """Return the bucket into which manifests and lists of events are written."""
+    return triggers_json.load_manifest_bucket(_text(), settings().stage) or settings().batch_bucket
+
+
 def _text() -> str:
     # The triggers layer holds them as a package's data, so that they are found wherever layers are mounted.
     # importlib.resources would take longer to import than the file to read.
