@@ -15,6 +15,8 @@ from hypothesis import settings
 from tests.effort import QUICK, THOROUGH, is_thorough
 
 if TYPE_CHECKING:
+    from botocore.loaders import Loader
+
     from tests.localaws.local_aws import LocalAws
     from tests.localaws.project import Project
 
@@ -40,10 +42,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session", autouse=True)
 def one_loader_of_aws_models() -> Iterator[None]:
     """Let every boto3 session share the parsed models of AWS's services: moto makes a session for each test."""
-    from botocore import loaders
+    from botocore import session
+
+    known = cache(session.create_loader)
+
+    def create_loader(search_path: str | None) -> Loader:
+        loader = known(search_path)
+        # Each boto3 session adds the same folder.
+        loader.search_paths[:] = dict.fromkeys(loader.search_paths)
+        return loader
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
+        patch.setattr(session, "create_loader", create_loader)
         yield
 
 
