@@ -20,6 +20,9 @@ PRICES = {
     "Lambda, million requests": (0.20, "a price list of 2020 (gist of allenheltondev)"),
     "Lambda, GB-second on arm64": (0.0000133334, "commonly quoted; not seen"),
     "DynamoDB, million writes": (0.625, "airbyte.com, 2025-07"),
+    "DynamoDB, million reads": (0.125, "commonly quoted; not seen"),
+    "DynamoDB, GB and month": (0.25, "commonly quoted; not seen"),
+    "Scheduler, million invocations": (1.00, "commonly quoted; not seen"),
     "CloudWatch, alarm and month": (0.10, "commonly quoted; not seen"),
     "CloudWatch, custom metric and month": (0.30, "signoz.io, 2026-02"),
     "CloudWatch, GB of logs": (0.50, "factualminds.com, 2026-06"),
@@ -27,9 +30,14 @@ PRICES = {
 
 # Lambda asks each queue five times in parallel, each time for up to 20 seconds; assumed from AWS's descriptions.
 POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
+SWEEPS_A_MONTH = 60 * 24 * 30  # on_batch looks each minute for what is due
+READS_PER_SWEEP = 4
+SWEEP_MEMORY = 1  # GB, of on_batch
 OUTCOMES = 3  # that a usual trigger has, each a metric of its own
 SECONDS_PER_EVENT = 0.1  # of a function of 512 MB: 8 ms of a processor, and four answers of AWS; rounded up
 GB_OF_LOGS_PER_EVENT = 1e-6  # a verdict and its metric are about a kilobyte
+GB_OF_ITEMS_PER_START = 4 * 1e-6  # a record of at most a kilobyte, and its copy in each index
+MONTHS_KEPT = 3  # HistoryDays
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,11 @@ def idle(alarms: int, queues: int, triggers: int) -> list[Item]:
     return [
         Item(f"{alarms} alarms", alarms, "CloudWatch, alarm and month"),
         Item(f"Lambda asks {queues} empty queues", queues * POLLS_A_MONTH / 1e6, "SQS, million requests"),
+        Item("messages of its sweep each minute", 3 * SWEEPS_A_MONTH / 1e6, "SQS, million requests"),
+        Item("its invocations", SWEEPS_A_MONTH / 1e6, "Lambda, million requests"),
+        Item("their time", SWEEPS_A_MONTH * SECONDS_PER_EVENT * SWEEP_MEMORY, "Lambda, GB-second on arm64"),
+        Item("their reads", SWEEPS_A_MONTH * READS_PER_SWEEP / 1e6, "DynamoDB, million reads"),
+        Item("their schedule", SWEEPS_A_MONTH / 1e6, "Scheduler, million invocations"),
         Item(f"metrics of {triggers} active triggers", triggers * OUTCOMES, "CloudWatch, custom metric and month"),
     ]
 
@@ -69,6 +82,7 @@ def million(*, started: bool, memory: int) -> list[Item]:
             Item("their time", seconds, "Lambda, GB-second on arm64"),
             Item("the ledger: begin, count, record", 3, "DynamoDB, million writes"),
             Item("the verdict's record and its three indexes", 4, "DynamoDB, million writes"),
+            Item("kept for 90 days", 1e6 * GB_OF_ITEMS_PER_START * MONTHS_KEPT, "DynamoDB, GB and month"),
         ]
     return items
 

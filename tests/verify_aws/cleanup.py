@@ -98,7 +98,8 @@ def _stack(account: Account) -> None:
     cloudformation = account.client("cloudformation")
     if _stack_names(account):
         account.when_ready("the stack's end", {"ValidationError"}, cloudformation.delete_stack, 3600, StackName=NAME)
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=NAME)
+        wait = {"Delay": max(1, round(30 * account.pace))}
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig=wait)
 
 
 def _artifacts(account: Account) -> None:

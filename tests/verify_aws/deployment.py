@@ -139,7 +139,8 @@ def _delete(account: Account, keys: Mapping[str, str]) -> str:
     cloudformation = account.client_with(keys, "cloudformation")
     try:
         cloudformation.delete_stack(StackName=NAME)
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=NAME)
+        wait = {"Delay": max(1, round(30 * account.pace))}
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig=wait)
     except (ClientError, WaiterError) as error:
         return str(error)
     return ""
