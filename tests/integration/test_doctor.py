@@ -478,6 +478,29 @@ def test_the_command_prints_findings(doctored: Doctored) -> None:
     forget_clients()
 
 
+def test_a_dead_letter_is_listed_and_discarded(doctored: Doctored) -> None:
+    """Its verdict is in the handler's log and in the history."""
+    message_dead(doctored)
+    options = doctored.options[:2]
+    (letter,) = json.loads(triggers(doctored.aws, "dead-letters", "list", "--json", *options).stdout)
+    assert (letter["trigger"], letter["subject"], letter["event_id"]) == ("team/orders", "Order", "dead-1")
+    discarding = ("dead-letters", "discard", letter["id"][:8], "--reason", "a test", *options)
+    done = triggers(doctored.aws, *discarding)
+    assert (done.returncode, done.stdout) == (0, "discarded 1 dead letters\n"), done.stderr
+    (line,) = [line for line in doctored.aws.log_lines(STACK, "OnEvent") if line.get("outcome") == "DISCARDED"]
+    history = doctored.aws.session.resource(
+        "dynamodb",
+        endpoint_url=doctored.aws.environment["AWS_ENDPOINT_URL"],
+        verify=doctored.aws.environment["AWS_CA_BUNDLE"],
+    ).Table(doctored.id("HistoryTable"))
+    (item,) = [item for item in history.scan()["Items"] if item["outcome"] == "DISCARDED"]
+    assert (line["event_id"], item["event_id"], item["trigger"]) == ("dead-1", "dead-1", "team/orders")
+    assert "a test" in line["reason"]
+    assert "a test" in str(item["reason"])
+    forget_clients()
+    assert doctored.doctor() == []
+
+
 def test_the_operators_policy_is_enough(doctored: Doctored) -> None:
     """And what a smaller one does not allow is not looked at, instead of ending the command."""
     operator = doctored.aws.as_role("doctored-operator", PROJECT / "docs" / "policies" / "operator.json")

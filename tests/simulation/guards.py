@@ -301,8 +301,8 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "redrive: a message is sent before it is deleted",
-        "operations.redrive:redrive",
-        later("_sent", than="delete_message"),
+        "operations.redrive:take",
+        later("act", than="delete_message"),
         (f"{FAULTS}a_redrive_after_fourteen_days_starts_only_the_rest",),
     ),
     Guard(

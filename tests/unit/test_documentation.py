@@ -55,9 +55,12 @@ def test_triggers_has_the_commands_and_options_that_pages_name(page: Path) -> No
     """Each `triggers …` is a command, and takes the options that stand with it."""
     assert isinstance(main, click.Group)
     for line in code(page):
-        if match := re.match(r"(?:\$ |restore {4})?triggers ([a-z]+)(.*)", line):
+        if match := re.match(r"(?:\$ |restore {4})?triggers ([a-z-]+)( [a-z]+)?(.*)", line):
             command = main.get_command(click.Context(main), match[1])
             assert command, line
+            if isinstance(command, click.Group):
+                command = command.get_command(click.Context(command), (match[2] or "list").strip())
+                assert command, line
             known = {option for parameter in command.params for option in parameter.opts}
-            options = set(re.findall(r"(?<!\S)--[a-z-]+", match[2].partition("#")[0]))
+            options = set(re.findall(r"(?<!\S)--[a-z-]+", match[3].partition("#")[0]))
             assert options <= known, line

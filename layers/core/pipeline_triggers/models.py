@@ -252,7 +252,8 @@ class Run:
 class Outcome(StrEnum):
     """How an event ended for one pipeline; WAITING says that it has not ended yet.
 
-    A COLLECTED event has ended, its batch has not. MISSED is about a batch that a deadline finds incomplete.
+    A COLLECTED event has ended, its batch has not. MISSED is about a batch that a deadline finds incomplete. DISCARDED
+    is a rejected event whose dead letter somebody discarded.
     """
 
     STARTED = "STARTED"
@@ -264,6 +265,7 @@ class Outcome(StrEnum):
     COLLECTED = "COLLECTED"
     SKIPPED = "SKIPPED"
     MISSED = "MISSED"
+    DISCARDED = "DISCARDED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,3 +297,64 @@ def test_a_rule_that_may_not_be_read_stops_no_other_message(queues: Queues, monk
     assert "not you" in left[1]
     assert left[2] == "no-arn is gone, so its trigger is unknown; use triggers run with the event"
     assert (queues.sent(), len(queues.left())) == ([BODY], 2)
+
+
+def run_dead_letters(*arguments: str) -> Result:
+    """Run a subcommand of ``triggers dead-letters``."""
+    return CliRunner(mix_stderr=False).invoke(main, ["dead-letters", *arguments])
+
+
+UPLOAD = {"id": "e-2", "detail": {"bucket": {"name": "raw"}, "object": {"key": "in/a.csv"}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "subject", "event_id"),
+    [
+        ({"trigger": "team/one", "event": UPLOAD}, "s3://raw/in/a.csv", "e-2"),
+        ({"trigger": "team/one", "event": {"id": "e", "resources": ["arn:x"], "detail": {}}}, "arn:x", "e"),
+        ({"trigger": "team/one", "event": {"id": "e", "resources": [], "detail-type": "Order"}}, "Order", "e"),
+        ({"MessageId": "m", "TopicArn": "arn:topic", "Message": "x"}, "arn:topic", "m"),
+        ({"batch": "b-1", "trigger": "team/one"}, "b-1", "b-1"),
+        (["x"], "", ""),
+    ],
+)
+def test_dead_letters_are_listed_with_what_they_are_about(
+    queues: Queues, body: Any, subject: str, event_id: str
+) -> None:
+    """An object, a resource, a kind of event, a topic or a batch."""
+    queues.dead(json.dumps(body), reason="no such parameter", trigger="team/one")
+    (letter,) = json.loads(run_dead_letters("list", "--json").stdout)
+    assert (letter["subject"], letter["event_id"], letter["reason"]) == (subject, event_id, "no such parameter")
+    assert len(queues.left()) == 1
+
+
+def test_dead_letters_are_shown_in_full(queues: Queues) -> None:
+    """By the first characters of their ids; an id of none is an error."""
+    queues.dead(BODY, **GIVEN_UP)
+    listed = run_dead_letters().stdout.splitlines()
+    assert listed[0].split() == ["id", "age", "trigger", "subject", "event", "id", "reason"]
+    id_ = listed[1].split()[0]
+    shown = run_dead_letters("show", id_).stdout
+    assert "reason        no such parameter" in shown
+    assert '"event": {' in shown
+    unknown = run_dead_letters("show", "x")
+    assert (unknown.exit_code, unknown.stderr) == (1, "Error: no dead letter x; triggers dead-letters lists them\n")
+    assert run_dead_letters("show").exit_code == 2
+
+
+def test_a_discarded_dead_letter_is_recorded(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the handler's log and in the history, before it is deleted; the others stay."""
+    stack = Stack("stack", {"HistoryDays": "90"}, {**queues.stack.resources, "OnEventLogGroup": "log"})
+    monkeypatch.setattr(stacks, "stack", lambda _: stack)
+    boto3.client("logs").create_log_group(logGroupName="log")
+    queues.dead(BODY, **GIVEN_UP)
+    queues.dead("other", reason="another one", trigger="team/other")
+    assert run_dead_letters("discard", "--reason", "x").exit_code == 2
+    done = run_dead_letters("discard", "--all", "--trigger", "team/one", "--reason", "a wrong upload")
+    assert (done.exit_code, done.stdout) == (0, "discarded 1 dead letters\n")
+    assert queues.left() == ["other"]
+    (event,) = boto3.client("logs").filter_log_events(logGroupName="log")["events"]
+    line = json.loads(event["message"])
+    assert (line["message"], line["outcome"], line["trigger"]) == ("verdict", "DISCARDED", "team/one")
+    assert line["reason"].startswith("discarded by arn:aws:sts::")
+    assert line["reason"].endswith(": a wrong upload; it was: no such parameter")

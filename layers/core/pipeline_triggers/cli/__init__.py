@@ -34,6 +34,7 @@ COMMANDS = {
     "resume": ("batches", "Release what was paused, in order."),
     "close": ("batches", "Close a batch now, without waiting for more events."),
     "drop": ("batches", "End a batch without a start."),
+    "dead-letters": ("dead_letters", "List, show, redrive or discard what could not be handled."),
     "redrive": ("redrive", "Send dead letters to their handlers again."),
     "import": ("importing", "Write a document from the account's schedules and rules."),
     "orphans": ("janitor", "List or remove schedules and rules of deleted pipelines."),
@@ -53,7 +54,7 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"{__name__}.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

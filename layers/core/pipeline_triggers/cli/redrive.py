@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -73,7 +72,10 @@ def redrive_command(
 
 def _show(letters: Counter[DeadLetter], done: str, as_json: bool) -> None:
     if as_json:
-        output.data([asdict(letter) | {"messages": count} for letter, count in letters.items()])
+        names = ("handler", "trigger", "reason", "left")
+        output.data(
+            [{name: getattr(letter, name) for name in names} | {"messages": count} for letter, count in letters.items()]
+        )
         return
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Dead-letter queues → the handlers' queues, after a fix.
+"""Dead-letter queues: what is in them, and how it gets back to the handlers' queues after a fix.
 
 SQS's own redrive refuses messages that were sent straight to a dead-letter queue, and can't choose among them. When
 a redrive is interrupted between sending a message and deleting it, the next one sends it again: the ledger knows what
@@ -11,7 +11,8 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -39,16 +40,30 @@ _SCHEDULED = {
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """A message: its id, when it was sent, and what it is about; ``event_id`` and ``subject`` are "" where unknown."""
+
+    id: str
+    sent_at: datetime
+    event_id: str
+    subject: str
+    body: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message of a dead-letter queue; ``trigger`` and ``reason`` are "" when it does not say them.
 
-    ``left`` says why it stays there; with "" it is sent to its handler's queue.
+    ``left`` says why it stays there; with "" it is sent to its handler's queue. Messages that say the same are equal,
+    whatever their ``contents``.
     """
 
     handler: str
     trigger: str
     reason: str
     left: str = ""
+    contents: Contents | None = field(default=None, compare=False)
 
 
 def waiting(stack: Stack) -> int:
@@ -69,6 +84,25 @@ def redrive(stack: Stack, matches: Callable[[DeadLetter], bool], *, dry_run: boo
         botocore.exceptions.ClientError, BotoCoreError: a request to AWS failed.
 
     """
+
+    def send(letter: DeadLetter, body: str, queue: str) -> DeadLetter:
+        return letter if letter.left else _sent(letter, body, queue)
+
+    return take(stack, matches, None if dry_run else send)
+
+
+def take(
+    stack: Stack, matches: Callable[[DeadLetter], bool], act: Callable[[DeadLetter, str, str], DeadLetter] | None = None
+) -> Iterator[DeadLetter]:
+    """Give the matching messages of all dead-letter queues, and delete those with which ``act`` has dealt.
+
+    ``act`` gets the message, its body as its handler reads it, and the handler's queue; what it returns with a reason
+    to be ``left`` stays. So do all without an ``act``, and those that arrive meanwhile.
+
+    Raises:
+        botocore.exceptions.ClientError, BotoCoreError: a request to AWS failed.
+
+    """
     for handler, dead, queue in _queues(stack):
         began = time.time()
         staying: list[str] = []
@@ -80,9 +114,9 @@ def redrive(stack: Stack, matches: Callable[[DeadLetter], bool], *, dry_run: boo
                     continue
                 if int(message["Attributes"]["SentTimestamp"]) / 1000 > began:
                     letter = replace(letter, left="it arrived while this ran; run this again")
-                if not letter.left and not dry_run:
-                    letter = _sent(letter, body, queue)
-                if letter.left or dry_run:
+                elif act:
+                    letter = act(letter, body, queue)
+                if letter.left or not act:
                     staying.append(message["ReceiptHandle"])
                 else:
                     aws.sqs().delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
@@ -147,7 +181,41 @@ def _read(handler: str, message: Mapping[str, Any]) -> tuple[DeadLetter, str]:
     except Rejected as error:
         left = str(error)
     trigger = attributes.get("trigger", "")
-    return DeadLetter(handler, _trigger(body) if trigger in ("", "unknown") else trigger, reason, left), body
+    trigger = _trigger(body) if trigger in ("", "unknown") else trigger
+    return DeadLetter(handler, trigger, reason, left, _contents(message, attributes)), body
+
+
+def _contents(message: Mapping[str, Any], attributes: Mapping[str, str]) -> Contents:
+    sent_at = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+    event_id, subject = _about(message["Body"])
+    return Contents(
+        id=message["MessageId"],
+        sent_at=sent_at,
+        event_id=attributes.get("event_id") or event_id,
+        subject=subject,
+        body=message["Body"],
+        attributes=attributes,
+    )
+
+
+def _about(body: str) -> tuple[str, str]:
+    """Return the id of the event in a message, and what it is about: an object, a resource, a topic, or a batch."""
+    try:
+        read: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", ""
+    match read:
+        case {"event": {"detail": {"bucket": {"name": bucket}, "object": {"key": key}}, **event}}:
+            return str(event.get("id", "")), f"s3://{bucket}/{key}"
+        case {"event": {"id": event_id, "resources": [resource, *_]}}:
+            return str(event_id), str(resource)
+        case {"event": {"id": event_id, "detail-type": kind}}:
+            return str(event_id), str(kind)
+        case {"MessageId": message_id, "TopicArn": topic}:
+            return str(message_id), str(topic)
+        case {"batch": str(batch)}:
+            return batch, batch
+    return "", ""
 
 
 def _as_delivered(body: str, attributes: Mapping[str, str]) -> str:

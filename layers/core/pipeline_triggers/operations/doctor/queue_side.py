@@ -161,7 +161,7 @@ def messages_are_dead(deployment: Deployment) -> Iterator[Problem]:
         count = int(deployment.queues[queue.id].get("ApproximateNumberOfMessages", 0))
         if queue.name.endswith("DeadLetterQueue") and count:
             fix = f"triggers redrive --stack {deployment.stack.name}"
-            yield f"{count} messages are in {queue.name}, each with its reason; after a fix", fix
+            yield f"{count} messages are in {queue.name}; triggers dead-letters says why, this retries after a fix", fix
 
 
 def queue_is_full(deployment: Deployment) -> Iterator[Problem]:
