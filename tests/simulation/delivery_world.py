@@ -251,9 +251,10 @@ class World:
             self.step(self.steps.pop(0))
         raise AssertionError(f"never done: {self.steps}")
 
-    def step(self, message: Mapping[str, Any], receives: int = 1) -> list[str] | None:
-        """Let ``on_batch`` process a message, and return it if it comes back."""
-        return self.invoke([record("step", json.dumps(message), receives)], handler=on_batch.handler)
+    def step(self, message: Mapping[str, Any], receives: int = 1, age: float = 0) -> list[str] | None:
+        """Let ``on_batch`` process a message of this age in seconds, and return it if it comes back."""
+        sent = record("step", json.dumps(message), receives, self.now - age)
+        return self.invoke([sent], handler=on_batch.handler)
 
     def _invocations(self) -> list[Invocation]:
         """Return the functions that run in this thread, each inside the one before."""

@@ -941,6 +941,12 @@ BATCH_GUARDS = (
         (f"{TIMELINES}a_batch_that_waits_for_months_is_kept",),
     ),
     Guard(
+        "batches: a step that only waits is not given up by its deliveries",
+        "batches.handler:_fail",
+        never("waits", at=2),
+        (f"{BATCH_HANDLER}a_deadline_waits_for_as_long_as_aws_does_not_answer",),
+    ),
+    Guard(
         "batches: a join that stays incomplete ends",
         "batches.messages:sweep",
         never("is_abandoned"),

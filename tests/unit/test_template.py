@@ -259,7 +259,10 @@ def test_a_step_of_a_batch_ends_before_its_message_comes_again() -> None:
     assert queue["VisibilityTimeout"] == 6 * function["Timeout"]
     assert function["Timeout"] == decision.TIME_OUT > batches.TIME_FOR_A_START
     assert function["MemorySize"] == 1024
-    assert queue["RedrivePolicy"]["maxReceiveCount"] > batches.LAST_RECEIVE
+    give_up_after = transformed()["Parameters"]["GiveUpAfterHours"]["MaxValue"] * 3600
+    most_receives = queue["RedrivePolicy"]["maxReceiveCount"]
+    assert most_receives > give_up_after / batches.LONGEST_REST + 10 > batches.LAST_RECEIVE
+    assert most_receives * queue["VisibilityTimeout"] < queue["MessageRetentionPeriod"]
     assert of_type("AWS::SQS::Queue")["OnBatchDeadLetterQueue"]["MessageRetentionPeriod"] == 14 * 24 * 3600
     # Its starts hold the ledger's lease no longer than those of the handlers.
     assert door.LONGEST_START < ledger.FUNCTION_TIMEOUT

@@ -17,6 +17,7 @@ from tests.simulation.delivery_world import World
 from tests.simulation.faults import RECORD
 from tests.simulation.invocation import ENVIRONMENT, record
 
+HOUR = 3600
 UPLOADS = When("s3", {"bucket": "raw"})
 PLAIN = Trigger("team/one", UPLOADS, (Start("train", {"Key": "{% $object.key %}"}),))
 KEY = {"Key": "{% $batch.manifest %}"}
@@ -193,6 +194,41 @@ def test_a_message_that_fails_comes_back_and_is_quarantined_at_last(world: World
     assert world.step({"pipeline": "train"}, handler.LAST_RECEIVE) == []
     (letter,) = world.sqs.quarantined
     assert "AccessDenied" in letter["MessageAttributes"]["reason"]["StringValue"]
+
+
+def test_a_deadline_waits_for_as_long_as_aws_does_not_answer(world: World) -> None:
+    """However often it is delivered meanwhile; what is too old has a dead letter that says why."""
+    message = {"deadline": "team/one", "scheduled": datetime.fromtimestamp(world.now - 300, UTC).isoformat()}
+    world.lasting = {"BatchGetItem": "throttled"}
+    world.trigger = replace(
+        THREE, collect=Collect(by="day", expect=("a",), deadline=Deadline(cron="0 8 * * ? *", due="day"))
+    )
+    for receives, age in ((1, 0), (5, 300), (100, 20 * HOUR), (290, 71 * HOUR)):
+        assert world.step(message, receives, age) == ["step"]
+    assert world.sqs.hidden[-4:] == [30, 480, 900, 900]
+    assert world.sqs.quarantined == []
+    assert world.step(message, 294, 72 * HOUR) == []
+    (letter,) = world.sqs.quarantined
+    assert letter["MessageAttributes"]["reason"]["StringValue"].startswith("not done in 72 hours: throttled")
+    world.lasting = {}
+    assert world.step(json.loads(letter["MessageBody"])) == []
+    assert ends(world) == [("MISSED", None)]
+
+
+def test_a_deadline_that_crashes_the_function_is_given_up_with_a_reason(world: World) -> None:
+    """At its age, whoever crashed and whatever was waited for."""
+    message = {"deadline": "team/one", "scheduled": datetime.fromtimestamp(world.now, UTC).isoformat()}
+    assert world.step(message, 200, 73 * HOUR) == []
+    (letter,) = world.sqs.quarantined
+    assert letter["MessageAttributes"]["reason"]["StringValue"].startswith("not done in time: the function crashed")
+
+
+def test_what_each_sweep_asks_for_is_left_to_the_next_one(world: World) -> None:
+    """After a quarter of an hour without an answer, and without a dead letter: one a minute would come otherwise."""
+    world.lasting = {"GetItem pipelines": "throttled"}
+    assert world.step({"pipeline": "train"}, 5, 600) == ["step"]
+    assert world.step({"pipeline": "train"}, 6, 901) == []
+    assert world.sqs.quarantined == []
 
 
 def test_a_message_that_is_not_one_of_on_batch_is_quarantined_at_once(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,14 @@ if TYPE_CHECKING:
 # What must be left of the function's time to begin with one more start, and to note how it ended.
 TIME_FOR_A_START = 90  # seconds
 
-REST = 30  # seconds for which a message is hidden that failed or has to wait
+# Seconds for which a message is hidden that failed; one that waits twice as long each time, up to the most.
+REST, LONGEST_REST = 30, 900
 
-# Below the queue's maxReceiveCount: SQS itself moves messages to the dead-letter queue without a reason.
+# Deliveries after which a message is given up whose step fails for another reason than one that passes by itself.
 LAST_RECEIVE = 30
+
+# How long a step that waits is retried which the sweep asks for each minute anyway.
+LEFT_TO_THE_SWEEP = 900  # seconds
 
 
 def handle(batch: dict[str, Any], context: LambdaContext) -> Failures:
@@ -38,6 +43,9 @@ def handle(batch: dict[str, Any], context: LambdaContext) -> Failures:
 
     def process(message: Message) -> None:
         logger.append_keys(message_id=message.id)
+        if _age(message) >= settings().give_up_after + 2 * LONGEST_REST:
+            _give_up(message, "not done in time: the function crashed or timed out, or AWS did not answer")
+            return
         try:
             waits_for = _process(json.loads(message.body), connected(time_left))
         except Exception as error:
@@ -61,18 +69,32 @@ def _process(message: Mapping[str, Any], services: Services) -> str:
 
 
 def _fail(message: Message, error: Exception) -> None:
-    """Let SQS deliver a message again after a while, or quarantine what is wrong or failed too often."""
-    is_last = message.receives >= LAST_RECEIVE
-    if is_last or isinstance(error, Rejected):
-        reason = f"failed {LAST_RECEIVE} times: {aws.reason(error)}" if is_last else str(error)
-        logger.exception("quarantined")
-        quarantine(message.body, [Verdict(Outcome.REJECTED, "unknown", message.id, reason=reason)])
-        return
-    if not isinstance(error, Waiting):
-        logger.exception("will be retried")
-    aws.sqs().change_message_visibility(
-        QueueUrl=settings().queue_url,
-        ReceiptHandle=message.receipt,
-        VisibilityTimeout=error.seconds if isinstance(error, TooEarly) else REST,
-    )
-    raise error
+    """Let SQS deliver a message again after a while, or give up what is wrong, failed too often or is too old."""
+    waits = isinstance(error, Waiting) or aws.is_transient(error)
+    hours = settings().give_up_after // 3600
+    if isinstance(error, Rejected):
+        _give_up(message, str(error))
+    elif waits and _age(message) >= LEFT_TO_THE_SWEEP and messages.is_repeated(json.loads(message.body)):
+        logger.exception("left to the next sweep")
+    elif waits and _age(message) >= settings().give_up_after:
+        _give_up(message, f"not done in {hours} hours: {aws.reason(error)}")
+    elif not waits and message.receives >= LAST_RECEIVE:
+        _give_up(message, f"failed after {message.receives} deliveries: {aws.reason(error)}")
+    else:
+        if not isinstance(error, Waiting):
+            logger.exception("will be retried")
+        longest = LONGEST_REST if waits else REST
+        rest = error.seconds if isinstance(error, TooEarly) else min(longest, REST * 2 ** min(message.receives - 1, 10))
+        aws.sqs().change_message_visibility(
+            QueueUrl=settings().queue_url, ReceiptHandle=message.receipt, VisibilityTimeout=rest
+        )
+        raise error
+
+
+def _give_up(message: Message, reason: str) -> None:
+    logger.error("quarantined", extra={"reason": reason}, exc_info=True)
+    quarantine(message.body, [Verdict(Outcome.REJECTED, "unknown", message.id, reason=reason)])
+
+
+def _age(message: Message) -> float:
+    return time.time() - message.sent_at

@@ -53,6 +53,11 @@ def process(message: Mapping[str, Any], services: Services) -> str:
     return ""
 
 
+def is_repeated(message: Mapping[str, Any]) -> bool:
+    """Whether the sweep asks for the same each minute; a deadline, a command and a dead letter come once."""
+    return message.keys().isdisjoint({"deadline", "close", "drop", "ticket"})
+
+
 def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
