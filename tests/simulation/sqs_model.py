@@ -96,6 +96,7 @@ class Queues:
         return {
             "Messages": [
                 {
+                    "MessageId": receipt,
                     "ReceiptHandle": receipt,
                     "Body": self.dead[receipt].body,
                     "MessageAttributes": self.dead[receipt].attributes,
