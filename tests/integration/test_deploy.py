@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Thread
 
 import pytest
 
-from tests.localaws.local_aws import CommandFailed, LocalAws
+from tests.localaws.local_aws import CommandFailed, LocalAws, pipeline_definition
 from tests.localaws.project import Project
 
 ONE = """
@@ -143,3 +144,34 @@ def test_stale_compiled_files_stop_the_build(aws: LocalAws, new_project: Callabl
     document.write_text(document.read_text(encoding="utf-8").replace("stays/*", "stayed/*"), encoding="utf-8")
     with pytest.raises(CommandFailed, match=r"compiled/triggers\.json.*run: make compile"):
         project.build(aws, "stale")
+
+
+def test_a_rename_under_a_stream_of_uploads_loses_none_and_starts_none_twice(
+    aws: LocalAws, new_project: Callable[[], Project]
+) -> None:
+    """An upload a second while the deploy replaces the rule; each starts once, and none is rejected."""
+    document = """
+  {name}:
+    when: {{s3: {{bucket: "${{RawBucket}}", key: "stream/*"}}}}
+    start: stream
+    parameters: {{Key: "{{% $object.key %}}"}}
+"""
+    aws.create_pipeline("stream", pipeline_definition({"Key": "String"}))
+    project = new_project()
+    project.compile(document.format(name="old"))
+    project.deploy(aws, "renaming")
+    project.compile(document.format(name="new").replace("    when:", "    was: old\n    when:"))
+    deploying = Thread(target=project.deploy, args=(aws, "renaming"))
+    keys: list[str] = []
+    deploying.start()
+    while deploying.is_alive():
+        keys.append(f"stream/{len(keys)}")
+        aws.client("s3").put_object(Bucket="raw-dev", Key=keys[-1], Body=b"x")
+        deploying.join(timeout=1)
+    keys.append("stream/after")
+    aws.client("s3").put_object(Bucket="raw-dev", Key=keys[-1], Body=b"x")
+    assert rules(aws, "renaming").keys() == {"team/new"}
+    executions = aws.executions("stream", len(keys))
+    assert sorted(aws.execution_parameters(execution)["Key"] for execution in executions) == sorted(keys)
+    outcomes = {line["outcome"] for line in aws.log_lines("renaming", "OnS3Upload") if line["message"] == "verdict"}
+    assert outcomes <= {"STARTED", "DUPLICATE"}

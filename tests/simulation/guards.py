@@ -141,6 +141,18 @@ GUARDS: tuple[Guard, ...] = (
         (f"{FAULTS}a_redrive_after_a_fix_of_the_pipelines_starts_nothing_twice",),
     ),
     Guard(
+        "identity: the first name of a renamed trigger",
+        "models:Trigger.first_id",
+        returns("self.id"),
+        ("tests/simulation/test_renames.py::test_a_duplicate_under_another_name_is_a_duplicate",),
+    ),
+    Guard(
+        "renamed trigger: events under its former names are its own",
+        "models:named",
+        returns("triggers.get(name)"),
+        ("tests/simulation/test_renames.py::test_a_duplicate_under_another_name_is_a_duplicate",),
+    ),
+    Guard(
         "no start is called again by botocore",
         "aws:starter",
         call("merge", "_CONFIG"),

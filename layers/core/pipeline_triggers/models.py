@@ -114,7 +114,7 @@ class Trigger:
     trigger's pipelines are started by AWS itself, past the handlers. A trigger with ``collect`` starts once per batch.
     ``when_busy`` is ``wait`` or ``skip``. Where ``when.source`` is ``all``, ``all_of`` holds the sources by the name of
     their part, and ``views`` one plain trigger for each, whose ``part`` says which. The parameters in ``secret`` are
-    masked in verdicts.
+    masked in verdicts. ``was`` holds the ids that the trigger had before, the first one last.
     """
 
     id: str
@@ -136,6 +136,12 @@ class Trigger:
     all_of: Mapping[str, Part] = field(default_factory=dict)
     part: str = ""
     secret: tuple[str, ...] = ()
+    was: tuple[str, ...] = ()
+
+    @property
+    def first_id(self) -> str:
+        """Return the id by which tables know the trigger and tokens are made, however often it was renamed."""
+        return self.was[-1] if self.was else self.id
 
     def views(self) -> tuple[Trigger, ...]:
         """Return the trigger as each of its sources sees it: itself, or with ``all`` one trigger for each part."""
@@ -163,6 +169,11 @@ class Trigger:
             all_of={},
             part=name,
         )
+
+
+def named(triggers: Mapping[str, Trigger], name: str) -> Trigger | None:
+    """Return the trigger with this id, or the one that had it before it was renamed."""
+    return triggers.get(name) or next((trigger for trigger in triggers.values() if name in trigger.was), None)
 
 
 def all_views(triggers: Iterable[Trigger]) -> list[Trigger]:

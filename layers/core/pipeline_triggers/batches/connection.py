@@ -20,7 +20,8 @@ from pipeline_triggers.starts import deployed
 def connected(time_left: Callable[[], float]) -> Services:
     """Return the services of this function; ``time_left`` as ``Services`` says."""
     table = Table(aws.dynamodb(), settings().batch_table)
-    triggers = deployed.triggers()
+    # Tables know a trigger by its first name.
+    triggers = {name: trigger for trigger in deployed.triggers().values() for name in (*trigger.was, trigger.id)}
     return Services(
         store=Store(table),
         records=Records(table),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline_triggers import aws
@@ -15,7 +15,7 @@ from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.errors import Waiting
 from pipeline_triggers.history import table
 from pipeline_triggers.history.record import Record, is_recorded, timestamp
-from pipeline_triggers.models import Outcome, Verdict
+from pipeline_triggers.models import Outcome, Trigger, Verdict
 from pipeline_triggers.settings import settings
 from pipeline_triggers.starts import deployed
 from pipeline_triggers.telemetry import count_missed, report, report_waiting
@@ -24,9 +24,9 @@ MAX_MESSAGES = 10  # of one call; SQS
 
 
 class Resources:
-    """What the function's environment names; ``triggers`` are the deployed ones' ids."""
+    """What the function's environment names; ``triggers`` are the deployed ones by every id that they had."""
 
-    def __init__(self, triggers: Container[str]) -> None:
+    def __init__(self, triggers: Mapping[str, Trigger]) -> None:
         self._triggers = triggers
 
     def send(self, messages: Sequence[Mapping[str, Any]]) -> None:
@@ -49,7 +49,8 @@ class Resources:
         """Put a rejected start into the dead-letter queue; sent back to the queue, it waits for its turn again."""
         ticket = turn.ticket
         pipeline = ticket.target.pipeline
-        rejection = Verdict(Outcome.REJECTED, ticket.trigger, ticket.batch, pipeline=pipeline, reason=turn.reason)
+        trigger = self._id(ticket.trigger)
+        rejection = Verdict(Outcome.REJECTED, trigger, ticket.batch, pipeline=pipeline, reason=turn.reason)
         quarantine(dump(turn), [rejection])
 
     def put(self, key: str, content: bytes) -> str:
@@ -65,7 +66,7 @@ class Resources:
         """
         verdict = Verdict(
             Outcome(notice.outcome),
-            notice.trigger,
+            self._id(notice.trigger),
             notice.batch,
             subject=notice.by or None,
             pipeline=notice.pipeline or None,
@@ -80,7 +81,11 @@ class Resources:
             table.connected().write([Record(verdict, timestamp(time.time()), notice.id)])
         if verdict.outcome is Outcome.MISSED:
             count_missed()
-        report(verdict, deployed=notice.trigger in self._triggers)
+        report(verdict, deployed=verdict.trigger in self._triggers)
+
+    def _id(self, name: str) -> str:
+        """Return what a trigger is called now; tables know it by its first name."""
+        return self._triggers[name].id if name in self._triggers else name
 
     def report_age(self, seconds: float) -> None:
         """Report for how long the first start in a pipeline's queue has waited; an alarm watches the oldest."""

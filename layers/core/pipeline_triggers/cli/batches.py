@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ def batches_command(trigger: str | None, directory: Path, stack: str, as_json: b
     here = deployed(directory, stack)
     batches = Batches(here.stack, here.limits)
     now = time.time()
-    id_ = here.trigger(trigger).id if trigger else None
+    id_ = here.trigger(trigger).first_id if trigger else None
     entries = [entry for entry in batches.entries(now) if id_ in (None, entry.trigger)]
     pauses = pausing.holding(batches, now)
     if as_json:
@@ -186,7 +186,7 @@ def resume_command(
     here = deployed(directory, stack)
     batches = Batches(here.stack, here.limits)
     before = pausing.holding(batches, time.time())
-    subjects = _paused(names, pipelines, everything, before)
+    subjects = _paused(names, pipelines, everything, before, {one.id: one.first_id for one in here.triggers})
     done = pausing.resume(subjects, batches)
     if as_json:
         output.data([pausing.as_json(one) for one in done])
@@ -256,19 +256,29 @@ def _subjects(
         if pipeline not in known:
             remedy = did_you_mean(pipeline, sorted(known)) if known else "no trigger starts any"
             raise output.usage_error(f"no trigger starts a pipeline {pipeline}; {remedy}")
-    triggers = [Subject("trigger", here.trigger(name).id) for name in names]
+    triggers = [Subject("trigger", here.trigger(name).first_id) for name in names]
     chosen = [*triggers, *(Subject("pipeline", pipeline) for pipeline in pipelines)]
     return [*dict.fromkeys(chosen), *([Subject("all")] if everything else [])]
 
 
-def _paused(names: Sequence[str], pipelines: Sequence[str], everything: bool, pauses: Sequence[Pause]) -> list[Subject]:
-    """Return what is to be resumed; end the command when that is not paused."""
+def _paused(
+    names: Sequence[str],
+    pipelines: Sequence[str],
+    everything: bool,
+    pauses: Sequence[Pause],
+    first_ids: Mapping[str, str],
+) -> list[Subject]:
+    """Return what is to be resumed; end the command when that is not paused.
+
+    ``first_ids`` are those of renamed triggers by their ids: pauses go by them.
+    """
     _check_choice(names, pipelines, everything)
     if not pauses:
         raise output.Failed("nothing is paused")
     paused = [Subject(one.kind, one.name) for one in pauses]
     chosen = [Subject("pipeline", pipeline) for pipeline in pipelines] + ([Subject("all")] if everything else [])
     for name in names:
+        name = first_ids.get(name, name)
         same = [one for one in paused if one.kind == "trigger" and name in (one.name, one.name.partition("/")[2])]
         chosen.append(same[0] if len(same) == 1 else Subject("trigger", name))
     for subject in chosen:

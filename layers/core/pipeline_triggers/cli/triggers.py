@@ -45,7 +45,7 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     events = sorted((one for log in logs for one in verdicts(log, since, trigger=trigger.id)), key=lambda one: one.at)
     of_batches = verdicts(here.stack.resources[describe.BATCH_LOG], since, trigger=trigger.id)
     last, ends = deque(events, maxlen=SHOWN), deque(of_batches, maxlen=SHOWN)
-    waiting = [entry for entry in batches.entries(time.time()) if entry.trigger == trigger.id]
+    waiting = [entry for entry in batches.entries(time.time()) if entry.trigger == trigger.first_id]
     if as_json:
         about = {"trigger": trigger.id, "description": trigger.description, "direct": trigger.direct}
         starts = [{"pipeline": start.pipeline, "parameters": dict(start.parameters)} for start in trigger.start]

@@ -45,7 +45,7 @@ def deadline_target(trigger: Trigger) -> Resource:
     return {
         "Arn": {"Ref": f"{BATCHES}QueueArn"},
         "RoleArn": {"Ref": "ScheduleRoleArn"},
-        "Input": json.dumps({"deadline": trigger.id, "scheduled": "<aws.scheduler.scheduled-time>"}),
+        "Input": json.dumps({"deadline": trigger.first_id, "scheduled": "<aws.scheduler.scheduled-time>"}),
         **_failures(BATCHES),
     }
 

@@ -102,7 +102,7 @@ def event_of(trigger: Trigger, occurrence: Occurrence, message: str) -> Event:
     return Event(
         mark=mark_of(trigger, occurrence, settings().stack),
         message=message,
-        trigger=trigger.id,
+        trigger=trigger.first_id,
         by=by,
         rules=rules_of(trigger, by),
         data=data,

@@ -205,7 +205,7 @@ class Target:
         if self.trigger.dry_run:
             definition.fit(run.pipeline, run.parameters, run.version)
             return Verdict(Outcome.DRY_RUN, **self.about)
-        if line.is_for(self.trigger.id, self.pipeline):
+        if line.is_for(self.trigger.first_id, self.pipeline):
             return self._wait_in_line(run)
         delivery = self.delivery
         try:
@@ -215,7 +215,7 @@ class Target:
         return Verdict(outcome, execution_arn=execution, **self.about)
 
     def _is_held(self) -> bool:
-        return line.is_for(self.trigger.id, self.pipeline)
+        return line.is_for(self.trigger.first_id, self.pipeline)
 
     def _wait_in_line(self, run: Run) -> Verdict:
         target, delivery = targets(self.trigger)[self.position], self.delivery

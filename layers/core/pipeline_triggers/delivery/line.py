@@ -41,7 +41,7 @@ def wait(run: Run, trigger: Trigger, target: Target, message: str, time_left: Ca
         outcome = Outcome.STARTED if before.message == message else Outcome.DUPLICATE
         return {"outcome": outcome, "execution_arn": before.execution}
     skip = trigger.when_busy == "skip"
-    queued = single.queue(run, trigger.id, target.same, message, connected(time_left), skip=skip)
+    queued = single.queue(run, trigger.first_id, target.same, message, connected(time_left), skip=skip)
     return {"batch": queued.batch, **_of_queued(queued)}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline_triggers.documents import direct, loops, quotas, topics, yaml_reader
+from pipeline_triggers.documents import direct, loops, quotas, renames, topics, yaml_reader
 from pipeline_triggers.documents.document import Document, FieldPath
 from pipeline_triggers.documents.examples import Example, read_examples
 from pipeline_triggers.documents.limits_check import Limited, limited_twice, read_limits
@@ -83,6 +83,7 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
 
 def _between(documents: Documents) -> Iterator[tuple[str, FieldPath, str]]:
     """Yield (a trigger, a path in it, what is wrong there) where triggers together do what none does alone."""
+    yield from renames.problems(documents.triggers)
     for values in documents.stages.values():
         triggers = [resolve_trigger(trigger, {**EXAMPLES, **values}) for trigger in documents.triggers]
         longest = [resolve_trigger(trigger, {**quotas.LONGEST, **values}) for trigger in documents.triggers]

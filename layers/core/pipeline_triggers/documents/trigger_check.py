@@ -84,7 +84,14 @@ def _trigger(trigger_id: str, raw: Mapping[str, Any], when: When, starts: tuple[
         description=raw.get("description", ""),
         tags=raw.get("tags", {}),
         when_busy=raw.get("when_busy", "wait"),
+        was=_former_ids(trigger_id, raw.get("was", [])),
     )
+
+
+def _former_ids(trigger_id: str, was: str | list[str]) -> tuple[str, ...]:
+    """Return former names as ids; one without a team is of the trigger's own."""
+    team = trigger_id.partition("/")[0]
+    return tuple(name if "/" in name else f"{team}/{name}" for name in ([was] if isinstance(was, str) else was))
 
 
 def _is_direct(raw: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.events import eventbridge
 from pipeline_triggers.language.sources import SOURCES, starter
-from pipeline_triggers.models import Occurrence, Trigger
+from pipeline_triggers.models import Occurrence, Trigger, named
 
 Triggers = Mapping[str, Trigger]
 
@@ -63,12 +63,13 @@ def from_rule(handler: str, body: str, triggers: Triggers) -> list[Arrival]:
         case {"trigger": str(trigger), "event": dict(event)}:
             read: Occurrence | Rejected
             part = str(raw.get("part", ""))
+            current = named(triggers, trigger)
             try:
-                source = _source(handler, triggers.get(trigger), part)
+                source = _source(handler, current, part)
                 read = replace(eventbridge.read(event, source), again=str(raw.get("again", "")))
             except Rejected as error:
                 read = error
-            return [Arrival(trigger, str(event.get("id", "")), read, part)]
+            return [Arrival(current.id if current else trigger, str(event.get("id", "")), read, part)]
     raise Rejected('the message is not {"trigger": "<team>/<name>", "event": {…}}, as the compiled rules send it')
 
 

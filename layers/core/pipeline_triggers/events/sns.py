@@ -11,7 +11,7 @@ from pipeline_triggers.events import s3, strict_json
 from pipeline_triggers.events.envelope import Arrival, Triggers, parse
 from pipeline_triggers.language.sources import takes_requests, topic
 from pipeline_triggers.language.values import MAX_VALUE_LENGTH, spell
-from pipeline_triggers.models import Occurrence, Request
+from pipeline_triggers.models import Occurrence, Request, named
 from pipeline_triggers.text import brief, did_you_mean
 
 Envelope = Mapping[str, Any]
@@ -32,10 +32,12 @@ def from_topic(own: str | None, body: str, triggers: Triggers) -> list[Arrival]:
     match raw := parse(body):
         case {"trigger": str(trigger), "event": dict(envelope)}:
             again, part = str(raw.get("again", "")), raw.get("part")
+            current = named(triggers, trigger)
+            name = current.id if current else trigger
             arrivals = [
                 arrival
                 for arrival in _arrivals(own, envelope, triggers)
-                if arrival.trigger == trigger and part in (None, arrival.part)
+                if arrival.trigger == name and part in (None, arrival.part)
             ]
             if not arrivals:
                 raise Rejected(f"the message is not for {trigger}")
@@ -70,7 +72,8 @@ def _requested(envelope: Envelope, triggers: Triggers) -> Arrival:
     try:
         body = strict_json.read(envelope["Message"])
         if isinstance(body, dict) and isinstance(body.get("trigger"), str):
-            trigger = body["trigger"]
+            current = named(triggers, body["trigger"])
+            trigger = current.id if current else body["trigger"]
         read = replace(_message(envelope, body), request=_request(body))
         if trigger not in triggers:
             known = [other.id for other in triggers.values() if takes_requests(other.when)]

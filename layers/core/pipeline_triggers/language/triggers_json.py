@@ -74,6 +74,7 @@ def _trigger(name: str, raw: Mapping[str, Any]) -> Trigger:
         "options": Options(**{**options, "steps": tuple(options.get("steps", ()))}),
         "collect": _collect(raw["collect"]) if raw.get("collect") else None,
         "secret": tuple(raw.get("secret", ())),
+        "was": tuple(raw.get("was", ())),
         "all_of": {part: Part(**{**one, "when": When(**one["when"])}) for part, one in raw.get("all_of", {}).items()},
     }
     return Trigger(id=name, **{**raw, **read})

@@ -65,16 +65,19 @@ def changes(before: Version, after: Version, matches: Matches) -> Iterator[Chang
     """
     removed = {name: trigger for name, trigger in before.triggers.items() if name not in after.triggers}
     added = [trigger for name, trigger in after.triggers.items() if name not in before.triggers]
-    former_names = dict(_renamed(removed.values(), added))
+    former_names = dict(_renamed(removed, added))
     for name, trigger in after.triggers.items():
         former = before.triggers.get(former_names.get(name, name))
         if former is None:
             yield Change("added", name, tuple(_about(trigger)))
             continue
-        lines = tuple(_lines(_written(former), _written(trigger)))
+        now = _written(trigger)
+        lines = tuple(
+            _lines({**_written(former), "was": now["was"]} if name in former_names else _written(former), now)
+        )
         effects = tuple(_effects(former, trigger, before, after, matches)) if lines else ()
         if name in former_names:
-            yield Change("renamed", name, (f"was {former.id}", *lines), effects)
+            yield Change("renamed", name, (*_about_name(trigger, former), *lines), effects)
         elif lines:
             yield Change("changed", name, lines, effects)
     for name in removed.keys() - former_names.values():
@@ -85,12 +88,18 @@ def changes(before: Version, after: Version, matches: Matches) -> Iterator[Chang
             yield Change("limits", pipeline, lines)
 
 
-def _renamed(removed: Iterable[Trigger], added: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
-    """Yield (a new trigger's id, the former id of an equal one that is gone)."""
-    gone = {json.dumps(_written(trigger), sort_keys=True): trigger.id for trigger in removed}
+def _renamed(removed: Mapping[str, Trigger], added: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
+    """Yield (a new trigger's id, the former id of the one that it says it was, or of an equal one that is gone)."""
+    gone = {_text(trigger): trigger.id for trigger in removed.values()}
     for trigger in added:
-        if former := gone.pop(json.dumps(_written(trigger), sort_keys=True), None):
+        former = next((name for name in trigger.was if name in removed), None) or gone.get(_text(trigger))
+        if former:
+            gone = {text: name for text, name in gone.items() if name != former}
             yield trigger.id, former
+
+
+def _text(trigger: Trigger) -> str:
+    return json.dumps({**_written(trigger), "was": []}, sort_keys=True)
 
 
 # What a document calls the fields of a trigger.
@@ -128,6 +137,13 @@ def _starts(starts: Sequence[Start]) -> dict[str, Any]:
         number = pipelines[:at].count(start.pipeline)
         numbered[f"{start.pipeline}#{number + 1}" if number else start.pipeline] = dict(start.parameters)
     return numbered
+
+
+def _about_name(trigger: Trigger, former: Trigger) -> Iterator[str]:
+    yield f"was {former.id}"
+    if former.id not in trigger.was:
+        name = former.id if former.id.partition("/")[0] != trigger.id.partition("/")[0] else former.id.partition("/")[2]
+        yield f"needs was: {name}, or events on their way are rejected, and what was started may start again"
 
 
 def _about(trigger: Trigger) -> Iterator[str]:

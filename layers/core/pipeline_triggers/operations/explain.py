@@ -160,7 +160,7 @@ def _start(trigger: Trigger, position: int, occurrence: Occurrence, batches: Bat
     notes = [f"if it comes on the bus {bus}"] if bus else []
     notes += ["by AWS itself, unchecked"] if trigger.direct else []
     outcome = "DRY_RUN" if trigger.dry_run else "WOULD START"
-    if batches and not trigger.direct and (held := batches.held(trigger.id, pipeline, time.time())):
+    if batches and not trigger.direct and (held := batches.held(trigger.first_id, pipeline, time.time())):
         state, reason = held
         outcome = "WOULD SKIP" if trigger.when_busy == "skip" and state == "waiting" else "WOULD WAIT"
         notes.append(reason)

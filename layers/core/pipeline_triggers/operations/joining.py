@@ -37,7 +37,7 @@ def joins(view: Trigger, occurrence: Occurrence, batches: Batches | None, now: f
 def _there(trigger: Trigger, by: str, batches: Batches | None) -> tuple[Slot | None, Last | None]:
     if batches is None:
         return None, None
-    key = rules.slot_key(trigger.id, by, dry_run=trigger.dry_run)
+    key = rules.slot_key(trigger.first_id, by, dry_run=trigger.dry_run)
     slots, lasts = batches.store.slots([key])
     return slots.get(key), lasts.get(key)
 
@@ -81,7 +81,7 @@ def waits(trigger: Trigger, batches: Batches | None, now: float) -> list[str]:
     """
     if batches is None:
         return []
-    held = {start.pipeline: batches.held(trigger.id, start.pipeline, now) for start in trigger.start}
+    held = {start.pipeline: batches.held(trigger.first_id, start.pipeline, now) for start in trigger.start}
     return [f"waits at {pipeline}: {what[1]}" for pipeline, what in held.items() if what]
 
 

@@ -71,7 +71,7 @@ def holding(batches: Batches, now: float) -> list[Pause]:
 def still_held(subject: Subject, triggers: Iterable[Trigger], holding: Sequence[Pause]) -> list[Pause]:
     """Return the other pauses that hold what was resumed, or a part of it."""
     concerned = [trigger for trigger in triggers if _is_about(subject, trigger)]
-    pairs = [(trigger.id, start.pipeline) for trigger in concerned for start in trigger.start]
+    pairs = [(trigger.first_id, start.pipeline) for trigger in concerned for start in trigger.start]
     return [one for one in holding if any(one.concerns(*pair) for pair in pairs)]
 
 
@@ -85,4 +85,4 @@ def as_json(one: Pause) -> dict[str, Any]:
 def _is_about(subject: Subject, trigger: Trigger) -> bool:
     if subject.kind == "pipeline":
         return any(start.pipeline == subject.name for start in trigger.start)
-    return subject.kind == "all" or subject.name == trigger.id
+    return subject.kind == "all" or subject.name == trigger.first_id

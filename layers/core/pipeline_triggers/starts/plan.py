@@ -64,7 +64,7 @@ def token_of(trigger: Trigger, target: int, occurrence: Occurrence, stack: str) 
     pipeline = trigger.start[target].pipeline
     # Not the position: what is taken out of the list before a redrive must not make the rest start again.
     same = [start.pipeline for start in trigger.start[:target]].count(pipeline)
-    identity = [stack, trigger.id, pipeline, same, *_identity(trigger, occurrence), *_again(occurrence)]
+    identity = [stack, trigger.first_id, pipeline, same, *_identity(trigger, occurrence), *_again(occurrence)]
     return digest(identity)
 
 
@@ -79,7 +79,7 @@ def mark_of(trigger: Trigger, occurrence: Occurrence, stack: str) -> str:
     """
     part = [f"part {trigger.part}"] if trigger.part else []
     tried = ["dry run"] if trigger.dry_run else []
-    return digest([stack, trigger.id, *_identity(trigger, occurrence), *_again(occurrence), *part, *tried])
+    return digest([stack, trigger.first_id, *_identity(trigger, occurrence), *_again(occurrence), *part, *tried])
 
 
 def digest(identity: Sequence[object]) -> str:

@@ -128,7 +128,7 @@ def _checked(run: Run, trigger: Trigger, entry: ledger.Entry) -> tuple[Run, str]
     """Check a run against the pipeline's definition, and count it; return it with the hour that it was counted in."""
     try:
         fitting = replace(run, parameters=definition.fit(run.pipeline, run.parameters, run.version))
-        return fitting, ledger.count(trigger.id, trigger.max_starts)
+        return fitting, ledger.count(trigger.first_id, trigger.max_starts)
     except Exception as error:
         ledger.release(entry)
         if aws.is_transient(error):
