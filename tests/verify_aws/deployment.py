@@ -335,9 +335,9 @@ PROBES = [
     Probe(
         "M",
         "Which boto3 has the runtime, and does it know the arguments that the code sends?",
-        "It knows PipelineVersionId, PipelineVersionAlias and MlflowExperimentName.",
-        "layers/core/requirements.txt, starts/plan.py (_options)",
-        "Carry boto3 in the layer, or refuse these fields.",
+        "It knows them. The layer carries a botocore of its own as long as nobody has seen that.",
+        "layers/core/Makefile, starts/plan.py (_options)",
+        "Keep botocore in the layer.",
         _runtime,
         _runtime_difference,
     ),

@@ -267,7 +267,8 @@ def test_each_service_may_start_exactly_the_pipelines_that_it_starts() -> None:
     assert "Policies" not in found["DirectRulesRole"]["Properties"]
     (send,) = found["DirectSchedulesRole"]["Properties"]["Policies"]
     statement, of_key = send["PolicyDocument"]["Statement"]
-    assert of_key["Fn::If"][0] == "HasKmsKeyArn"
+    encrypt = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": [{"Ref": "KmsKeyArn"}]}
+    assert of_key == {"Fn::If": ["HasKmsKeyArn", encrypt, {"Ref": "AWS::NoValue"}]}
     assert (statement["Action"], statement["Resource"]) == (["sqs:SendMessage"], [{"Ref": "OnEventDeadLetterQueueArn"}])
 
 

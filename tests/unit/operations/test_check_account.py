@@ -184,6 +184,13 @@ def test_a_missing_bus_is_named(bus: str) -> None:
     ]
 
 
+def test_a_missing_bus_of_a_disabled_trigger_is_named() -> None:
+    """Its rule is deployed all the same, disabled; its pipeline may be missing."""
+    assert problems(replace(on_bus("shop"), enabled=False)) == [
+        "team/one: when.event.bus: event bus shop does not exist in eu-central-1; create it, or fix the trigger"
+    ]
+
+
 @pytest.mark.parametrize(
     ("account", "region"), [("210987654321", REGION), ("123456789012", "us-east-1"), ("210987654321", "us-east-1")]
 )

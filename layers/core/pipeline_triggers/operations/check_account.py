@@ -42,19 +42,16 @@ def problems(documents: Documents, stage: str, past: frozenset[str] = frozenset(
     """
     here = home.current()
     values = here.pseudo_parameters()
-    triggers = [
-        trigger
-        for trigger in triggers_of(documents, stage, values)
-        if trigger.enabled and not schedules.is_over(trigger, past)
-    ]
-    views = all_views(triggers)
+    of_stage = triggers_of(documents, stage, values)
+    triggers = [trigger for trigger in of_stage if trigger.enabled and not schedules.is_over(trigger, past)]
+    views, rules = all_views(triggers), all_views(of_stage)  # a disabled trigger has a rule, too
     findings = [
         *_pipeline_findings(triggers, {trigger.id: trigger for trigger in documents.triggers}),
         *_bucket_findings(views, here.account, here.region),
         *_manifest_findings(triggers, documents.stages[stage].get(MANIFEST_BUCKET), here.account),
-        *_pattern_findings(views, values),
+        *_pattern_findings(rules, values),
         *_topic_findings(views, here),
-        *_bus_findings(views, here),
+        *_bus_findings(rules, here),
     ]
     return [documents.problem(trigger_id, path, message) for trigger_id, path, message in findings]
 
