@@ -959,6 +959,12 @@ BATCH_GUARDS = (
         (f"{BATCH_HANDLER}a_deadline_waits_for_as_long_as_aws_does_not_answer",),
     ),
     Guard(
+        "turns: a start that can't be computed stops no other trigger",
+        "batches.turns:take_turns",
+        condition("MaxStarts", instead="isinstance(stopped_by, MaxStarts)"),
+        (f"{BATCH_HANDLER}a_manifest_that_can_t_be_written_stops_no_other_trigger",),
+    ),
+    Guard(
         "batches: a join that stays incomplete ends",
         "batches.messages:sweep",
         never("is_abandoned"),

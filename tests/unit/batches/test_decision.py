@@ -140,7 +140,7 @@ def test_a_paused_or_capped_trigger_stops_no_other() -> None:
     heads = (TICKET, OTHER)
     pause = Pause("trigger", "t/a", None, "somebody", "", NOW)
     assert next_step(_situation(heads=heads, pauses=(pause,))).ticket == OTHER
-    assert next_step(_situation(heads=heads, capped={"t/a"})).ticket == OTHER
+    assert next_step(_situation(heads=heads, aside={"t/a": "reached max_starts"})).ticket == OTHER
 
 
 def test_the_interval_counts_from_the_latest_start() -> None:

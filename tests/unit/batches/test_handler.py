@@ -103,6 +103,24 @@ def test_a_trigger_at_its_max_starts_takes_no_turn_before_the_next_hour() -> Non
     assert ends(world) == [("STARTED", 1), ("STARTED", 1)]
 
 
+def test_a_manifest_that_can_t_be_written_stops_no_other_trigger() -> None:
+    """The other starts of the pipeline have their turn; the failure is reported, and retried."""
+    first, second = replace(THREE, collect=Collect(max_events=1)), replace(PLAIN, id="team/two")
+    world = World(first, lasting={"PutObject": "denied"})
+    world.others, world.limits = [second], {"train": Limits(max_running=2)}
+    with world.installed():
+        world.deliver(world.upload("a"))
+        world.take_steps()
+        world.trigger, world.others = second, [first]
+        world.deliver(world.upload("b"))
+        assert [world.step(step) for step in world.steps] == [["step"]]
+        assert [one["PipelineParameters"][0]["Value"] for one in world.sagemaker.executions] == ["b"]
+        assert "AccessDenied" in world.log[-1]["exception"]
+        world.lasting = {}
+        world.step({"pipeline": "train"})
+    assert len(world.sagemaker.executions) == 2
+
+
 def test_how_long_the_first_start_waits_is_measured() -> None:
     """An alarm of the stack looks at the oldest."""
     world = World(PLAIN)

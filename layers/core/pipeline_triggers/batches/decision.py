@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from pipeline_triggers.batches.models import Execution, Listing, Pause, Phase, Pipeline, Ticket, Turn
@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that decides at a pipeline; ``capped`` triggers reached their ``max_starts``, as this function has seen."""
+    """All that decides at a pipeline; ``aside``: the triggers that this function has seen can't start now, with why."""
 
     pipeline: Pipeline
     turns: Sequence[Turn]
@@ -64,7 +64,7 @@ class Situation:
     names: Callable[[Ticket], bool]
     now: float
     listing: Listing | None = None
-    capped: Collection[str] = ()
+    aside: Mapping[str, str] = field(default_factory=dict)
 
 
 def token(ticket: Ticket) -> str:
@@ -124,11 +124,11 @@ def _of_tickets(situation: Situation) -> Step:
         if head.gone_since or head.trigger in starting:
             # One start of a trigger at a time, so that a start that crashed is not overtaken.
             continue
+        if head.trigger in situation.aside:
+            waiting = waiting or situation.aside[head.trigger]
+            continue
         if head.dry_run:
             return Step(Do.DRY_RUN, ticket=head)
-        if head.trigger in situation.capped:
-            waiting = waiting or f"{head.trigger} has reached its max_starts in this hour"
-            continue
         if pause := pause_of(head, situation.pauses, situation.now):
             waiting = waiting or f"paused by {pause.who}: {pause.reason}"
             continue

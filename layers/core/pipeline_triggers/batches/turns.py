@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from pipeline_triggers import aws
 from pipeline_triggers.batches import decision
 from pipeline_triggers.batches.decision import Do, Situation, Step
 from pipeline_triggers.batches.manifest import View, files, newest, view
@@ -19,17 +20,33 @@ from pipeline_triggers.history.record import timestamp
 from pipeline_triggers.models import Limits, Run
 
 
+class NotPlanned(Exception):
+    """A start that can't be computed now, such as because its manifest can't be written; nothing was started."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(aws.reason(error))
+
+
 def take_turns(pipeline: str, services: Services) -> str:
-    """Start what may start at a pipeline, in order, and return what the rest waits for."""
-    capped: set[str] = set()
+    """Start what may start at a pipeline, in order, and return what the rest waits for.
+
+    Raises:
+        Exception: why a start could not be computed, once all others had their turn.
+
+    """
+    aside: dict[str, str] = {}
+    failure: Exception | None = None
     changed_in_a_row = 0
     while services.time_left() > 0:
-        situation = read(pipeline, services, frozenset(capped))
+        situation = read(pipeline, services, aside)
         if situation is None:
             return "the function has no time left to list the executions"
         step = decision.next_step(situation)
         if step.do is Do.NOTHING:
             _report_age(situation, services)
+            if failure:
+                raise failure
             return step.reason
         try:
             stopped_by = carry_out(step, situation, services)
@@ -41,8 +58,9 @@ def take_turns(pipeline: str, services: Services) -> str:
                 break
             continue
         changed_in_a_row = 0
-        if isinstance(stopped_by, MaxStarts) and step.ticket:
-            capped.add(step.ticket.trigger)
+        if isinstance(stopped_by, MaxStarts | NotPlanned) and step.ticket:
+            aside[step.ticket.trigger] = str(stopped_by)
+            failure = stopped_by.error if isinstance(stopped_by, NotPlanned) else failure
         elif stopped_by:
             return str(stopped_by)
     ask_for_turns([pipeline], services)
@@ -55,7 +73,7 @@ def _report_age(situation: Situation, services: Services) -> None:
         services.outside.report_age(situation.now - min(head.ready_ms for head in situation.heads) / 1000)
 
 
-def read(pipeline: str, services: Services, capped: frozenset[str] = frozenset()) -> Situation | None:
+def read(pipeline: str, services: Services, aside: Mapping[str, str]) -> Situation | None:
     """Read the version first, and all that a decision rests on after it: a turn counts only for that version."""
     now = services.now()
     found = services.store.pipeline(pipeline)
@@ -69,7 +87,7 @@ def read(pipeline: str, services: Services, capped: frozenset[str] = frozenset()
         limits=services.documents.limits(pipeline),
         names=lambda ticket: ticket.target in (services.documents.targets(ticket.trigger) or ()),
         now=now,
-        capped=capped,
+        aside=aside,
     )
     if not decision.needs_listing(situation):
         return situation
@@ -114,7 +132,11 @@ def _serve(step: Step, ticket: Ticket, now: float, situation: Situation, service
         case Do.SKIP:
             _end_waiting(ticket, Ending.SKIPPED, step.reason, services)
         case Do.DRY_RUN:
-            _end_waiting(ticket, *_tried(ticket, services), services)
+            try:
+                tried = _tried(ticket, services)
+            except Exception as error:
+                return NotPlanned(error)
+            _end_waiting(ticket, *tried, services)
     return None
 
 
@@ -147,9 +169,9 @@ def _begin(ticket: Ticket, situation: Situation, services: Services) -> Exceptio
     except (Filtered, Rejected) as error:
         _end_begun(turn, error, services)
         return None
-    except Exception:
+    except Exception as error:
         carried_out(services, lambda: services.store.undo(turn, crashed=False))
-        raise
+        return NotPlanned(error)
     try:
         execution = services.door.start(run, ticket.trigger)
     except Rejected as error:
