@@ -125,3 +125,16 @@ def test_a_limited_pipeline_runs_once_at_a_time_and_a_pause_holds_it(deployed: L
     assert started(deployed, trigger) == {"Key": keys[2]}
     (running,) = deployed.running_executions(pipeline)
     deployed.stop_execution(running)
+    line = deployed.log_line(
+        STACK, lambda line: line.get("execution_arn") == running and line["outcome"] == "STOPPED", "OnBatch"
+    )
+    table = deployed.physical_id(STACK, "HistoryTable")
+    records = deployed.client("dynamodb").query(
+        TableName=table,
+        IndexName="by_result",
+        KeyConditionExpression="#result = :result",
+        ExpressionAttributeNames={"#result": "result"},
+        ExpressionAttributeValues={":result": {"S": running.lower()}},
+    )["Items"]
+    assert [record["outcome"]["S"] for record in records] == ["STARTED", "STOPPED"]
+    assert {record["event_id"]["S"] for record in records} == {line["event_id"]}

@@ -28,6 +28,7 @@ from tests.localaws import ACCOUNT, HOST, REGION
 _BIN = Path(sys.executable).parent
 _NO_PROXY = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
 
+_ENDS = ("SUCCEEDED", "FAILED", "STOPPED")
 _PATIENCE = 120  # seconds for what takes less than one on an idle machine: what fails takes long, not what is slow
 
 
@@ -372,6 +373,7 @@ class LocalAws:
 
         def new() -> list[dict[str, Any]]:
             lines = [line for line in self.log_lines(stack, handler) if line["message"] == "verdict"]
+            lines = [line for line in lines if line["outcome"] not in _ENDS]  # of runs, which the sweep may note now
             verdicts = [line for line in lines if line["trigger"] == trigger and subject in (None, line.get("subject"))]
             return verdicts[self._seen.get(seen, 0) :][:count]
 

@@ -102,6 +102,18 @@ def _joins(history: History) -> Iterator[str]:
             yield "a part that nothing remembers"
 
 
+def _ends(history: History) -> Iterator[str]:
+    """Each execution of ours that ended an hour ago has its end in the records, while they are kept, and reported."""
+    world = history.world
+    noted = {item["execution_arn"] for item in world.history.items("end#")}
+    for execution in world.executions:
+        if execution.ours and world.now - 89 * 86400 < execution.ends_at < world.now - 3600:
+            if execution.arn not in noted:
+                yield "a run without its end"
+            elif not world.ends[execution.arn]:
+                yield "an end that was not reported"
+
+
 def _final(history: History) -> Mapping[tuple[str, str], list[Notice]]:
     notices = defaultdict(list)
     for _, notice in history.world.log:
@@ -320,7 +332,19 @@ def _parts_by(history: History, trigger: str, day: str, moment: float) -> set[st
     return parts
 
 
-CHECKS = (_events, _endings, _verdicts, _sizes, _joins, _manifests, _limits_hold, _pauses_hold, _order, _deadlines)
+CHECKS = (
+    _events,
+    _endings,
+    _ends,
+    _verdicts,
+    _sizes,
+    _joins,
+    _manifests,
+    _limits_hold,
+    _pauses_hold,
+    _order,
+    _deadlines,
+)
 
 
 def left_after_90_days(history: History) -> list[str]:
@@ -342,5 +366,6 @@ WRONG = (
     *("a late part without its batch", "a part that nothing remembers", "STARTED without an execution"),
     *("an execution that nothing notes", "a rejection without its dead letter", "a dead letter without its rejection"),
     *("within min_interval", "above max_per_day", "above max_starts", "started while paused", "out of order"),
+    *("a run without its end", "an end that was not reported"),
     *("kept for ever", "a call that SageMaker does not take", "an exception that nothing explains"),
 )

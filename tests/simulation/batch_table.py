@@ -67,6 +67,21 @@ class MemoryTable:
         item = self._find(Key)
         return {"Item": dict(item)} if item else {}
 
+    def put_item(self, TableName: str, Item: Mapping[str, Any], ConditionExpression: str) -> dict[str, Any]:
+        """Write an item that is not there."""
+        assert TableName
+        assert ConditionExpression == "attribute_not_exists(pk)"
+        if self._find(Item):
+            raise error("ConditionalCheckFailedException", "PutItem")
+        self._put(Item["pk"], Item["sk"], _checked(dict(Item)))
+        return {}
+
+    def delete_item(self, TableName: str, Key: Mapping[str, str]) -> dict[str, Any]:
+        """Delete an item."""
+        assert TableName
+        self._remove(Key["pk"], Key["sk"])
+        return {}
+
     def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
         """Read items."""
         ((name, request),) = RequestItems.items()

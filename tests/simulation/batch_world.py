@@ -35,6 +35,7 @@ from pipeline_triggers.batches import items
 from pipeline_triggers.batches.models import Ticket
 from pipeline_triggers.batches.services import Notice
 from pipeline_triggers.delivery import line
+from pipeline_triggers.history.ends import ENDED
 from pipeline_triggers.models import Limits, Trigger
 from pipeline_triggers.starts import deployed
 from pipeline_triggers.telemetry import logger
@@ -193,6 +194,8 @@ class World:
         self.tasks: set[Task] = set()
         self.table = MemoryTable(lambda: self.now, lambda: self.happens(self.faults.conflict))
         self.history = MemoryTable(lambda: self.now)
+        self.put: list[dict[str, Any]] = []  # on the stack's bus
+        self.ends: Counter[str] = Counter()  # reported, by execution
         self.clocks: float = CLOCKS  # seconds that they are off at most
         self.state = Table(lambda: self.now)
         self.triggers: dict[str, Trigger] = {}
@@ -284,7 +287,10 @@ class World:
             self.unexpected.append(repr(error))
 
     def reported(self, about: Mapping[str, Any]) -> None:
-        """Keep a verdict about an event or a batch."""
+        """Keep a verdict about an event or a batch, and how an execution ended."""
+        if about["outcome"] in ENDED.values():
+            self.ends[about["execution_arn"]] += 1
+            return
         notice = Notice(
             outcome=str(about["outcome"]),
             trigger=about["trigger"],
@@ -402,10 +408,17 @@ class World:
                 return self.objects.update({f"s3://{parameters['Bucket']}/{parameters['Key']}": parameters["Body"]})
             case "BatchWriteItem" if "history" in parameters["RequestItems"]:
                 return self.history.batch_write_item(**parameters)
+            case "DescribePipelineExecution":
+                return self._describe_execution(parameters["PipelineExecutionArn"])
+            case "PutEvents":
+                self.put.append(json.loads(parameters["Entries"][0]["Detail"]))
+                return {"FailedEntryCount": 0}
             case "BatchGetItem" if "state" in parameters["RequestItems"]:
                 request = parameters["RequestItems"]["state"]
                 found = [self.state.get_item(key, request["ConsistentRead"]) for key in request["Keys"]]
                 return {"Responses": {"state": [one["Item"] for one in found if one]}}
+        if parameters.get("TableName") == "history":
+            return getattr(self.history, _snake(operation))(**parameters)
         if parameters.get("TableName") == "state":
             return getattr(self.state, _snake(operation))(**parameters)
         return getattr(self.table, _snake(operation))(**parameters)
@@ -444,6 +457,14 @@ class World:
         begin, end = int(NextToken), int(NextToken) + MaxResults
         more = {"NextToken": str(end)} if len(listed) > end else {}
         return {"PipelineExecutionSummaries": listed[begin:end], **more}
+
+    def _describe_execution(self, arn: str) -> dict[str, Any]:
+        (execution,) = (one for one in self.executions if one.arn == arn)
+        times = {"CreationTime": execution.created_at, "LastModifiedTime": min(self.now, execution.ends_at)}
+        return {
+            "PipelineExecutionStatus": "Executing" if execution.ends_at > self.now else "Succeeded",
+            **{name: datetime.fromtimestamp(time, UTC) for name, time in times.items()},
+        }
 
     def start(
         self, pipeline: str, token: str, parameters: Mapping[str, str], description: str = "", *, ours: bool = True
@@ -511,6 +532,9 @@ def name_of(operation: str, call: Mapping[str, Any]) -> str:
                 next(iter(requests.values()))["Keys"] if "Get" in operation else [{"pk": "batch", "sk": "member"}]
             )
             return f"{operation} {_kind(first)}"
+        case {"TableName": "history", **rest}:
+            key = rest.get("Key") or rest.get("Item") or {"pk": "going"}
+            return f"{operation} {'going' if key['pk'] == 'going' else 'end'}"
         case {"TableName": "batches", "Key": key}:
             return f"{operation} {_kind(key)}"
         case {"KeyConditionExpression": _, "ExpressionAttributeValues": values}:

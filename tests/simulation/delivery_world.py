@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from pipeline_triggers.models import Limits, Trigger
@@ -135,6 +136,8 @@ class World:
             "DeleteItem": self.table.delete_item,
             "StartPipelineExecution": self.sagemaker.start_pipeline_execution,
             "DescribePipeline": self.sagemaker.describe_pipeline,
+            "DescribePipelineExecution": self._describe_execution,
+            "PutEvents": lambda **_: {"FailedEntryCount": 0},
             "ListPipelineExecutions": self.sagemaker.list_pipeline_executions,
             "HeadObject": self._head_object,
             "SendMessage": self.sqs.send_message,
@@ -291,9 +294,11 @@ class World:
     def _called(self, client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         """Make a call to AWS with what happens to it on its way."""
         known = {name: value for name, value in parameters.items() if name != "TableName"}
-        work = partial(self._operations[operation], **known)
+        work: Callable[[], Any] = partial(self._operations[operation], **known)
         if (operation, parameters.get("TableName")) == ("GetItem", ENVIRONMENT["BATCH_TABLE"]):
             work = partial(self.batches.get_item, **parameters)
+        elif parameters.get("TableName") == ENVIRONMENT["HISTORY_TABLE"]:
+            work = partial(getattr(self.history, xform_name(operation)), **parameters)
         elif operation == "Query":
             work = partial(self.batches.query, **parameters)
         if not self._invocations():
@@ -382,6 +387,10 @@ class World:
         table = self.history if ENVIRONMENT["HISTORY_TABLE"] in RequestItems else self.batches
         return table.batch_write_item(RequestItems)
 
+    def _describe_execution(self, PipelineExecutionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        (found,) = (one for one in self.sagemaker.executions if one["arn"] == PipelineExecutionArn)
+        return {"PipelineExecutionStatus": found.get("status", "Executing")}
+
     def _put_object(self, Bucket: str, Key: str, Body: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self.objects[f"s3://{Bucket}/{Key}"] = Body
         return {}
@@ -411,7 +420,9 @@ class World:
             and line["outcome"] != "FILTERED"
             and (line["outcome"] != "WAITING" or line.get("batch"))
         }
-        recorded = {(item["sk"].split("#")[1], item.get("pipeline"), item["outcome"]) for item in self.history.items()}
+        recorded = {
+            (item["sk"].split("#")[1], item.get("pipeline"), item["outcome"]) for item in self.history.items("subject#")
+        }
         return reported ^ recorded
 
     def repeated(self) -> list[Any]:

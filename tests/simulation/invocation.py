@@ -47,6 +47,7 @@ ENVIRONMENT = {
     "BATCH_BUCKET": "batches",
     "HISTORY_TABLE": "history",
     "HISTORY_DAYS": "90",
+    "EVENT_BUS": "stack",
     "GIVE_UP_AFTER_HOURS": "72",
 }
 
@@ -140,7 +141,7 @@ def calling(call: Callable[..., Any]) -> Iterator[None]:
         yield
 
 
-CLIENTS = ("dynamodb", "sagemaker", "starter", "sqs", "s3")
+CLIENTS = ("dynamodb", "sagemaker", "starter", "sqs", "s3", "events")
 
 
 @cache

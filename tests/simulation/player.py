@@ -66,6 +66,8 @@ class Player:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
+    put: list[dict[str, Any]] = field(default_factory=list)  # on the stack's bus
+    looks: int = 0  # at executions
     _steps: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -126,12 +128,12 @@ class Player:
             self._steps.append(json.dumps({"sweep": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}))
             self._work()
 
-    def end(self, pipeline: str, status: str = "Succeeded") -> None:
-        """End the oldest running execution of a pipeline, and let EventBridge report it."""
+    def end(self, pipeline: str, status: str = "Succeeded", events: int = 1) -> None:
+        """End the oldest running execution of a pipeline, and let EventBridge report it, so many times."""
         execution = next(one for one in self.executions if one.pipeline == pipeline and one.status == "Executing")
         execution.status = status
         detail = {"pipelineArn": f"{ACCOUNT}/{pipeline}", "pipelineExecutionArn": execution.arn}
-        self._steps.append(json.dumps({"detail": detail | {"currentPipelineExecutionStatus": status}}))
+        self._steps += [json.dumps({"detail": detail | {"currentPipelineExecutionStatus": status}})] * events
         self._work()
 
     def pause(self, kind: str, name: str, until: float | None = None) -> None:
@@ -207,6 +209,8 @@ class Player:
             *call.get("RequestItems", ()),
         ):
             return self.table.get_item(**call) if operation == "GetItem" else self.table.batch_get_item(**call)
+        if call.get("TableName") == ENVIRONMENT["HISTORY_TABLE"]:
+            return getattr(self.history, _SNAKE[operation])(**call)
         match operation:
             case "Query":
                 return self.table.query(**call)
@@ -232,6 +236,13 @@ class Player:
                 self.files[f"s3://{call['Bucket']}/{call['Key']}"] = call["Body"].decode()
             case "StartPipelineExecution":
                 return self._start(call)
+            case "DescribePipelineExecution":
+                (one,) = (one for one in self.executions if one.arn == call["PipelineExecutionArn"])
+                self.looks += 1
+                return {"PipelineExecutionStatus": one.status}
+            case "PutEvents":
+                self.put += [json.loads(entry["Detail"]) for entry in call["Entries"]]
+                return {"FailedEntryCount": 0}
             case "ListPipelineExecutions":
                 return {"PipelineExecutionSummaries": [_summary(one) for one in self._listed(call["PipelineName"])]}
             case "ChangeMessageVisibility":
@@ -254,7 +265,13 @@ class Player:
         return {"PipelineExecutionArn": next(one.arn for one in self._listed(pipeline) if one.token == token)}
 
 
-_SNAKE = {"PutItem": "put_item", "GetItem": "get_item", "UpdateItem": "update_item", "DeleteItem": "delete_item"}
+_SNAKE = {
+    "PutItem": "put_item",
+    "GetItem": "get_item",
+    "UpdateItem": "update_item",
+    "DeleteItem": "delete_item",
+    "Query": "query",
+}
 _VERDICT = ("outcome", "trigger", "pipeline", "reason", "batch", "subject", "execution_arn")
 
 

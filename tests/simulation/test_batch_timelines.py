@@ -106,12 +106,12 @@ def test_a_join_that_stays_incomplete_ends_after_90_days(begin: Begin) -> None:
     _at(history, HOUR)
     _at(history, 119 * DAY, pace=DAY)
     assert [notice.outcome for _, notice in history.world.log] == ["MISSED"]
-    _at(history, 121 * DAY, pace=DAY)
+    _at(history, 122 * DAY, pace=DAY)
     ((_, missed), (_, dropped)) = history.world.log
     assert (dropped.outcome, dropped.batch) == ("FILTERED", missed.batch)
     assert dropped.reason == "dropped: incomplete 90 days after its last event or deadline"
-    history.upload(121 * DAY, part(JOIN, 0, "emea")[1])
-    _at(history, 121 * DAY + HOUR)
+    history.upload(122 * DAY, part(JOIN, 0, "emea")[1])
+    _at(history, 122 * DAY + HOUR)
     assert history.world.verdicts[history.uploads[-1].id][-1].outcome == "COLLECTED"
     assert history.world.executions == []
 

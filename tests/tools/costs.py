@@ -31,7 +31,7 @@ PRICES = {
 # Lambda asks each queue five times in parallel, each time for up to 20 seconds; assumed from AWS's descriptions.
 POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
 SWEEPS_A_MONTH = 60 * 24 * 30  # on_batch looks each minute for what is due
-READS_PER_SWEEP = 4
+READS_PER_SWEEP = 5
 SWEEP_MEMORY = 1  # GB, of on_batch
 OUTCOMES = 3  # that a usual trigger has, each a metric of its own
 SECONDS_PER_EVENT = 0.1  # of a function of 512 MB: 8 ms of a processor, and four answers of AWS; rounded up
@@ -68,6 +68,15 @@ def idle(alarms: int, queues: int, triggers: int) -> list[Item]:
     ]
 
 
+# AWS's own events, such as SageMaker's of the end, cost nothing; ours does.
+_ENDS = (
+    Item("the runs' ends: begun, noted in four places, forgotten", 6, "DynamoDB, million writes"),
+    Item("their events on the stack's bus", 1, "EventBridge, million custom or S3 events"),
+    Item("their messages", 3, "SQS, million requests"),
+    Item("their invocations", 1, "Lambda, million requests"),
+)
+
+
 def million(*, started: bool, memory: int) -> list[Item]:
     """Return what a million S3 uploads that match a trigger cost, each in an invocation of its own at worst."""
     items = [
@@ -83,6 +92,7 @@ def million(*, started: bool, memory: int) -> list[Item]:
             Item("the ledger: begin, count, record", 3, "DynamoDB, million writes"),
             Item("the verdict's record and its three indexes", 4, "DynamoDB, million writes"),
             Item("kept for 90 days", 1e6 * GB_OF_ITEMS_PER_START * MONTHS_KEPT, "DynamoDB, GB and month"),
+            *_ENDS,
         ]
     return items
 

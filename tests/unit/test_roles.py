@@ -58,6 +58,7 @@ OTHERS = {
     "events:RemoveTargets": "rule/*",
     "s3:PutObject": "BatchBucket/batches/*",
     "sagemaker:DescribePipeline": "pipeline/*",
+    "sagemaker:DescribePipelineExecution": "pipeline/*/execution/*",
     "sagemaker:ListPipelines": "*",
     "scheduler:DeleteSchedule": "schedule/*/*",
     "scheduler:GetSchedule": "schedule/*/*",
@@ -100,7 +101,7 @@ BY_DOCUMENTS = {"sagemaker:StartPipelineExecution", "sagemaker:ListPipelineExecu
 # records of verdicts, on_batch writes lists and manifests, and only the triggers' handlers let events join.
 BY_OTHERS: dict[str, set[Grant]] = {
     "JanitorFunction": {("dynamodb:Query", "SnapshotTable"), ("dynamodb:Scan", "SnapshotTable")},
-    "OnBatchFunction": {("dynamodb:ConditionCheckItem", "BatchTable"), ("dynamodb:Query", "HistoryTable")},
+    "OnBatchFunction": {("dynamodb:ConditionCheckItem", "BatchTable")},
     **{
         f"{handler}Function": {
             ("dynamodb:BatchWriteItem", "BatchTable"),

@@ -264,7 +264,8 @@ class Outcome(StrEnum):
     """How an event ended for one pipeline; WAITING says that it has not ended yet.
 
     A COLLECTED event has ended, its batch has not. MISSED is about a batch that a deadline finds incomplete. DISCARDED
-    is a rejected event whose dead letter somebody discarded.
+    is a rejected event whose dead letter somebody discarded. SUCCEEDED, FAILED and STOPPED say how a started execution
+    ended.
     """
 
     STARTED = "STARTED"
@@ -277,6 +278,9 @@ class Outcome(StrEnum):
     SKIPPED = "SKIPPED"
     MISSED = "MISSED"
     DISCARDED = "DISCARDED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +290,7 @@ class Verdict:
     ``batch`` is the batch that an event was collected into, or that the verdict is about; its ``event_id`` is then the
     same, and its ``subject`` what the trigger collects ``by``. ``count`` is how many events the batch has.
     ``event_time`` is the event's own, in ISO 8601. ``parameters`` are the computed values as ``Run.shown`` gives them.
+    ``seconds`` is how long an execution took that has ended.
     """
 
     outcome: Outcome
@@ -299,6 +304,7 @@ class Verdict:
     count: int | None = None
     event_time: str | None = None
     parameters: Mapping[str, str] | None = None
+    seconds: int | None = None
 
     @property
     def is_final(self) -> bool:

@@ -28,6 +28,7 @@ class Settings:
     batch_bucket: str
     history_table: str
     history_days: int
+    event_bus: str
     give_up_after: int
 
 
@@ -47,6 +48,7 @@ def settings() -> Settings:
         batch_bucket=os.environ.get("BATCH_BUCKET", ""),
         history_table=os.environ["HISTORY_TABLE"],
         history_days=int(os.environ["HISTORY_DAYS"]),
+        event_bus=os.environ["EVENT_BUS"],
         give_up_after=int(os.environ["GIVE_UP_AFTER_HOURS"]) * 3600,
         requests_topic=os.environ.get("REQUESTS_TOPIC_ARN", ""),
     )
@@ -62,7 +64,6 @@ class JanitorSettings:
     most_removals: int
     remove_empty_rules: bool
     ignore: tuple[str, ...]
-    event_bus: str
     notify: str
 
 
@@ -76,7 +77,6 @@ def janitor_settings() -> JanitorSettings:
         most_removals=int(os.environ["MOST_REMOVALS"]),
         remove_empty_rules=os.environ["EMPTY_RULES"] == "remove",
         ignore=globs_of(os.environ["IGNORE"]),
-        event_bus=os.environ["EVENT_BUS"],
         notify=os.environ["NOTIFICATION_TOPIC"],
     )
 

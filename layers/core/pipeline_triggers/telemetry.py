@@ -69,6 +69,15 @@ def report(verdict: Verdict, *, deployed: bool) -> None:
         _report_delay(verdict.event_time)
 
 
+def report_end(end: Verdict) -> None:
+    """Report how an execution ended: a line in the log, and counts of the stack, so that there are few metrics."""
+    level = logger.warning if end.outcome is Outcome.FAILED else logger.info
+    level("verdict", extra={key: value for key, value in asdict(end).items() if value is not None})
+    count(f"RUN_{end.outcome}")
+    if end.seconds is not None:
+        count("RUN_DURATION", end.seconds, MetricUnit.Seconds)
+
+
 def _report_delay(event_time: str) -> None:
     """Report the time from an event to the start of its pipeline."""
     try:

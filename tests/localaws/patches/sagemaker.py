@@ -50,6 +50,8 @@ def enforce_iam() -> None:
         if service != "sagemaker":
             return original(service, method, path, headers, body, query, region, account)
         request = json.loads(body or b"{}")
+        if execution := request.get("PipelineExecutionArn"):
+            return execution
         for kind, member in _RESOURCES:
             if name := request.get(member):
                 return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline_triggers import aws
@@ -14,6 +15,8 @@ from pipeline_triggers.batches.deadlines import TooEarly
 from pipeline_triggers.batches.services import Services
 from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.errors import Rejected, Waiting
+from pipeline_triggers.history import ends, table
+from pipeline_triggers.history.runs import Runs
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
 from pipeline_triggers.sqs import Failures, Message, process_each
@@ -63,7 +66,14 @@ def _process(message: Mapping[str, Any], services: Services) -> str:
         case {"detail": {"pipelineArn": str(pipeline), "pipelineExecutionArn": str(execution)}}:
             name = pipeline.rpartition("/")[2].lower()  # SageMaker may lower-case ARNs
             known = [one.name for one in services.store.pipelines() if one.name.lower() == name]
-            return "; ".join(filter(None, (messages.execution_ended(one, execution, services) for one in known)))
+            waits_for = [messages.execution_ended(one, execution, services) for one in known]
+            ends.look(execution, Runs(table.connected()))
+            return "; ".join(filter(None, waits_for))
+        case {"sweep": str(scheduled)}:
+            messages.process(message, services)
+            at = datetime.fromisoformat(scheduled).timestamp()
+            ends.sweep(at, Runs(table.connected()), lambda: services.time_left() > 0)
+            return ""
         case _:
             return messages.process(message, services)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +31,13 @@ class Record:
         return self.verdict.subject or self.verdict.batch or self.verdict.event_id
 
 
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A started execution whose end is not known, by the record of its start."""
+
+    started: Record
+
+
 def timestamp(seconds: float) -> str:
     """Return a Unix time in ISO 8601, UTC, with milliseconds, so that texts compare as times do."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -44,7 +51,8 @@ def is_recorded(verdict: Verdict) -> bool:
 def item(record: Record, expires: int) -> dict[str, Any]:
     """Return the table item; attributes without a value are left out, since an index takes no empty key.
 
-    ``result`` is what the event led to, an execution or a batch; ``expires`` is in Unix seconds.
+    ``result`` is what the event led to, an execution or a batch; ``expires`` is in Unix seconds. The end of an
+    execution has its own partition, so that it is there once, whatever led to the execution.
     """
     known = {name: value for name, value in asdict(record.verdict).items() if value}
     texts = {name: _fitting(value, MAX_KEY_BYTES) for name, value in known.items() if isinstance(value, str)}
@@ -56,11 +64,31 @@ def item(record: Record, expires: int) -> dict[str, Any]:
         **({"parameters": parameters} if parameters else {}),
         **({"reason": _text(record.verdict.reason[:MAX_REASON])} if record.verdict.reason else {}),
         **({"result": result_key(result)} if result else {}),
-        "pk": subject_key(record.subject),
+        "pk": f"{END}#{result_key(result)}" if result and record.id == END else subject_key(record.subject),
         "sk": record.id,
         "at": record.at,
         "expires": expires,
     }
+
+
+GOING = "going"  # the partition of executions whose end is not known
+END = "end"  # the id of an execution's end
+
+
+def going_item(record: Record, expires: int) -> dict[str, Any]:
+    """Return the item that says that an execution goes on; no attribute of it is in an index."""
+    started = item(replace(record, verdict=replace(record.verdict, parameters=None)), expires)
+    return {**going_key(record.verdict.execution_arn or ""), "started": started, "expires": expires}
+
+
+def going_key(execution: str) -> dict[str, str]:
+    """Return the key of that item."""
+    return {"pk": GOING, "sk": result_key(execution)}
+
+
+def read_going(item: Mapping[str, Any]) -> Going:
+    """Return what a table item says of an execution that goes on."""
+    return Going(read(item["started"]))
 
 
 def read(item: Mapping[str, Any]) -> Record:

@@ -10,7 +10,8 @@ from typing import Any
 
 from pipeline_triggers import aws
 from pipeline_triggers.errors import Waiting
-from pipeline_triggers.history.record import Record, item, read, result_key, subject_key
+from pipeline_triggers.history.record import Record, going_item, item, read, result_key, subject_key
+from pipeline_triggers.models import Outcome
 from pipeline_triggers.settings import settings
 
 BY_TRIGGER, BY_EVENT, BY_RESULT = "by_trigger", "by_event", "by_result"
@@ -27,9 +28,9 @@ class History:
     """
 
     def __init__(self, client: Any, name: str, keep: int = 0) -> None:
-        self._client = client
-        self._name = name
-        self._keep = keep
+        self.client = client
+        self.name = name
+        self.keep = keep
 
     def write(self, records: Sequence[Record], remaining: Callable[[], float] = lambda: math.inf) -> None:
         """Write records; one that is there already is replaced. ``remaining`` returns the function's seconds.
@@ -39,9 +40,9 @@ class History:
             botocore.exceptions.ClientError, BotoCoreError: the table can't be written now.
 
         """
-        expires = int(time.time()) + self._keep
+        expires = int(time.time()) + self.keep
         # BatchWriteItem refuses two items with one key.
-        items = {(one["pk"], one["sk"]): one for one in (item(record, expires) for record in records)}
+        items = {(one["pk"], one["sk"]): one for record in records for one in _items(record, expires)}
         requests = [{"PutRequest": {"Item": one}} for one in items.values()]
         for first in range(0, len(requests), MAX_WRITE):
             self._put(requests[first : first + MAX_WRITE], remaining)
@@ -52,8 +53,8 @@ class History:
                 time.sleep(random.uniform(0, PAUSE * 2**attempt))  # noqa: S311 - no secret
                 if remaining() < aws.LONGEST_QUICK_CALL:
                     break
-            response = self._client.batch_write_item(RequestItems={self._name: waiting})
-            waiting = response.get("UnprocessedItems", {}).get(self._name, [])
+            response = self.client.batch_write_item(RequestItems={self.name: waiting})
+            waiting = response.get("UnprocessedItems", {}).get(self.name, [])
             if not waiting:
                 return
         raise Waiting("DynamoDB does not take all records of verdicts now")
@@ -75,26 +76,36 @@ class History:
         return self._query(BY_TRIGGER, "trigger", trigger, (since, until))
 
     def _query(self, index: str, name: str, value: str, between: tuple[str, str] | None = None) -> Iterator[Record]:
-        condition, names, values = "#key = :key", {"#key": name}, {":key": value}
+        return map(read, self.pages(index, name, value, between))
+
+    def pages(self, index: str, name: str, value: str, between: tuple[str, str] | None = None) -> Iterator[Any]:
+        """Return the items with a key, of the table or of an index, page by page."""
+        condition, names, values = "#pk = :pk", {"#pk": name}, {":pk": value}
         if between:
             condition += " AND #at BETWEEN :since AND :until"
             names["#at"] = "at"
             values |= {":since": between[0], ":until": between[1]}
         call = {
-            "TableName": self._name,
+            "TableName": self.name,
             "KeyConditionExpression": condition,
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": values,
-            "ScanIndexForward": between is None,
+            **({"ScanIndexForward": False} if between else {}),
             # An index can't be read consistently; it lags by less than a second.
             **({"IndexName": index} if index else {"ConsistentRead": True}),
         }
         while True:
-            page = self._client.query(**call)
-            yield from map(read, page["Items"])
+            page = self.client.query(**call)
+            yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
             call["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _items(record: Record, expires: int) -> Iterator[dict[str, Any]]:
+    yield item(record, expires)
+    if record.verdict.outcome is Outcome.STARTED and record.verdict.execution_arn:
+        yield going_item(record, expires)
 
 
 def connected() -> History:

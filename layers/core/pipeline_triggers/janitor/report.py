@@ -7,8 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline_triggers import aws
-from pipeline_triggers.errors import Waiting
+from pipeline_triggers import aws, bus
 from pipeline_triggers.janitor.cleanups import Cleanup
 from pipeline_triggers.settings import janitor_settings, settings
 from pipeline_triggers.telemetry import count, logger
@@ -16,7 +15,7 @@ from pipeline_triggers.telemetry import count, logger
 # How many pipelines a report has a restoring command for; without a name, the command lists everything.
 MAX_COMMANDS = 20
 
-SOURCE, DETAIL_TYPE = "pipeline-triggers", "Orphans of SageMaker Pipelines"
+DETAIL_TYPE = "Orphans of SageMaker Pipelines"
 MAX_SUBJECT_LENGTH = 100  # of SNS
 
 
@@ -36,7 +35,7 @@ def publish(cleanup: Cleanup, max_removals: int) -> None:
         count("TOO_MANY_ORPHANS", 1)
     if cleanup.removed or cleanup.orphans or cleanup.kept:
         text = json.dumps(report, ensure_ascii=False)
-        _put_event(text)
+        bus.put(DETAIL_TYPE, text)
         if topic := janitor_settings().notify:
             _notify(topic, report["summary"], text)
 
@@ -79,22 +78,6 @@ def _restore_commands(cleanup: Cleanup, stack: str) -> list[str]:
     names = list(dict.fromkeys(orphan.pipeline for orphan in cleanup.removed))
     commands = [f"triggers restore --stack {stack} --pipeline {name}" for name in names[:MAX_COMMANDS]]
     return [*commands, f"triggers restore --stack {stack}"] if len(names) > MAX_COMMANDS else commands
-
-
-def _put_event(text: str) -> None:
-    answer = aws.events().put_events(
-        Entries=[
-            {
-                "EventBusName": janitor_settings().event_bus,
-                "Source": SOURCE,
-                "DetailType": DETAIL_TYPE,
-                "Detail": text,
-            }
-        ]
-    )
-    if answer["FailedEntryCount"]:
-        (failed,) = answer["Entries"]
-        raise Waiting(f"EventBridge did not take the event: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
 
 
 def _notify(topic: str, summary: str, text: str) -> None:
