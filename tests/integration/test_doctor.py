@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +15,9 @@ from unittest.mock import patch
 
 import pytest
 from pipeline_triggers import aws as library_aws
-from pipeline_triggers.cli.doctor import here
+from pipeline_triggers.cli.deployed import deployment
 from pipeline_triggers.models import MAX_STARTS
-from pipeline_triggers.operations import stacks
 from pipeline_triggers.operations.doctor.checks import examine
-from pipeline_triggers.operations.doctor.deployment import Deployment
 from pipeline_triggers.operations.doctor.finding import Finding
 from pipeline_triggers.starts.ledger import hour_key
 
@@ -29,6 +28,7 @@ from tests.localaws.commands import triggers
 from tests.localaws.local_aws import LocalAws, pipeline_definition
 from tests.localaws.project import Project
 
+# As the operator's policy names stacks.
 STACK = "pipeline-triggers-doctored"  # as the operator's policy names stacks
 
 TRIGGERS = """
@@ -76,9 +76,7 @@ class Doctored:
     def doctor(self, trigger: str | None = None) -> list[Finding]:
         """Return what the command would print, with clients that were made before: to make them takes longer."""
         with patch.dict(os.environ, {"PATH": os.environ["PATH"], **self.aws.environment}, clear=True):
-            deployment = Deployment(stacks.stack(STACK), only=trigger)
-            deployment.documents = here(self.project.documents, deployment)
-            return list(examine(deployment))
+            return list(examine(deployment(self.project.documents, STACK, trigger)))
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -497,6 +495,31 @@ def test_a_dead_letter_is_listed_and_discarded(doctored: Doctored) -> None:
     assert (line["event_id"], item["event_id"], item["trigger"]) == ("dead-1", "dead-1", "team/orders")
     assert "a test" in line["reason"]
     assert "a test" in str(item["reason"])
+    forget_clients()
+    assert doctored.doctor() == []
+
+
+def test_what_is_deployed_is_listed_and_drawn(doctored: Doctored) -> None:
+    """With the last event's verdict and run, what waits, pauses, and what the documents here say otherwise."""
+    aws, arguments = doctored.aws, doctored.options
+    aws.put_event({"source": "shop", "detail-type": "Order", "detail": {}}, bus="doctored-bus")
+    aws.new_verdicts(STACK, "team/orders", 1, "OnEvent")
+    trigger_paused(doctored)
+    doctored.project.compile(TRIGGERS.replace("rate: 365 days", "rate: 364 days"))
+    listed = {one["trigger"]: one for one in json.loads(triggers(aws, "list", "--json", *arguments).stdout)}
+    assert len(listed) == 7
+    orders, uploads, direct = (listed[f"team/{name}"] for name in ("orders", "uploads", "direct"))
+    assert (orders["state"], orders["last_verdict"], orders["last_run"]) == ("ENABLED", "STARTED", "Succeeded")
+    assert orders["last_event"] > "2026"
+    assert (uploads["paused"], uploads["drift"]) == ("a test", "")
+    assert (direct["drift"], direct["waiting"]) == ("changed here", 0)
+    table = triggers(aws, "list", *arguments).stdout.splitlines()
+    assert table[0].split()[:4] == ["trigger", "state", "last", "event"]
+    drawn = triggers(aws, "graph", "--deployed", STACK, *arguments[2:]).stdout
+    assert re.search(r'"orders"\]\):::started', drawn)
+    assert re.search(r'"endpoints"\]\):::quiet', drawn)
+    doctored.project.compile(TRIGGERS)
+    triggers(aws, "resume", "team/uploads", *arguments)
     forget_clients()
     assert doctored.doctor() == []
 

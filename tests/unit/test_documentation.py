@@ -12,6 +12,7 @@ import pytest
 from pipeline_triggers.cli import main
 
 from tests import PROJECT
+from tests.tools.templates import written
 
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")])
 # What was decided and changed in the past may name what exists no longer.
@@ -64,3 +65,18 @@ def test_triggers_has_the_commands_and_options_that_pages_name(page: Path) -> No
             known = {option for parameter in command.params for option in parameter.opts}
             options = set(re.findall(r"(?<!\S)--[a-z-]+", match[3].partition("#")[0]))
             assert options <= known, line
+
+
+def test_each_alarm_is_in_the_runbook() -> None:
+    """With its cause, where to look and what to do; and the runbook has no alarm that the template lacks."""
+    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    _, _, *rows = re.findall(r"^\|.*", page.partition("\n## Alarms\n")[2].partition("\n## ")[0], re.MULTILINE)
+    described: list[str] = []
+    for row in rows:
+        alarms, *cells = (cell.strip() for cell in row.strip("|").split(" | "))
+        described += re.findall(r"`(\w+)`", alarms)
+        assert len(cells) == 3, row
+        assert all(cells), row
+    template = written()["Resources"]
+    alarms_there = [name for name, one in template.items() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    assert sorted(described) == sorted(alarms_there)

@@ -10,10 +10,12 @@ from pipeline_triggers.account import home
 from pipeline_triggers.cli import output
 from pipeline_triggers.documents import loader
 from pipeline_triggers.documents.loader import Documents
+from pipeline_triggers.language import triggers_json
 from pipeline_triggers.language.stages import resolve
 from pipeline_triggers.models import Limits, Trigger
 from pipeline_triggers.operations import stacks
 from pipeline_triggers.operations.check_account import triggers_of
+from pipeline_triggers.operations.doctor.deployment import Deployment
 from pipeline_triggers.operations.stacks import Stack
 
 
@@ -49,3 +51,17 @@ def limits_of(documents: Documents, stage: str, values: Mapping[str, str]) -> di
     """Return the limits as a stage sees them, with the pseudo parameters' values."""
     names = {**documents.stages[stage], **values}
     return {resolve(pipeline, names): limits for pipeline, limits in documents.limits.items()}
+
+
+def deployment(directory: Path, stack: str, only: str | None = None) -> Deployment:
+    """Return a deployed stack as AWS describes it, with the documents' triggers as it would have them.
+
+    Without those where the documents have no such stage; ``only`` is the id of a trigger.
+    """
+    documents = loader.load(directory)
+    here = Deployment(stacks.stack(stack), only=only)
+    stage = here.stack.parameters["Stage"]
+    if stage in documents.stages:
+        text = triggers_json.dump(documents.triggers, documents.stages)
+        here.documents = triggers_json.load(text, stage, here.home.pseudo_parameters())
+    return here

@@ -8,11 +8,8 @@ from pathlib import Path
 import click
 
 from pipeline_triggers.cli import output
+from pipeline_triggers.cli.deployed import deployment
 from pipeline_triggers.cli.options import complete_trigger, documents_option, json_option, stack_option
-from pipeline_triggers.documents import loader
-from pipeline_triggers.language import triggers_json
-from pipeline_triggers.models import Trigger
-from pipeline_triggers.operations import stacks
 from pipeline_triggers.operations.doctor.checks import CHECKS, examine
 from pipeline_triggers.operations.doctor.deployment import Deployment
 from pipeline_triggers.text import did_you_mean
@@ -29,14 +26,13 @@ def doctor_command(trigger: str | None, directory: Path, stack: str, as_json: bo
     The most likely cause comes first, each with the command that fixes it. It only reads. The exit code is 1 if it
     finds something.
     """
-    deployment = Deployment(stacks.stack(stack), only=trigger)
-    deployment.documents = here(directory, deployment)
-    if trigger and not deployment.triggers:
-        known = sorted(one.id for one in Deployment(deployment.stack).triggers)
+    here = deployment(directory, stack, trigger)
+    if trigger and not here.triggers:
+        known = sorted(one.id for one in Deployment(here.stack).triggers)
         raise output.usage_error(f"stack {stack} has no trigger {trigger}; {did_you_mean(trigger, known)}")
     findings = []
     with output.progress(len(CHECKS)) as progress:
-        for finding in examine(deployment):
+        for finding in examine(here):
             findings.append(finding)
             progress.advance(progress.task_ids[0])
     if as_json:
@@ -44,15 +40,5 @@ def doctor_command(trigger: str | None, directory: Path, stack: str, as_json: bo
     elif findings:
         output.table(("cause", "finding and fix"), [(one.cause, f"{one.message}\n→ {one.fix}") for one in findings])
     else:
-        output.line(f"{len(deployment.triggers)} triggers OK")
+        output.line(f"{len(here.triggers)} triggers OK")
     raise SystemExit(1 if any(finding.seen for finding in findings) else 0)
-
-
-def here(directory: Path, deployment: Deployment) -> dict[str, Trigger] | None:
-    """Return the triggers of the documents as the stack would have them; None where they have no such stage."""
-    documents = loader.load(directory)
-    stage = deployment.stack.parameters["Stage"]
-    if stage not in documents.stages:
-        return None
-    text = triggers_json.dump(documents.triggers, documents.stages)
-    return triggers_json.load(text, stage, deployment.home.pseudo_parameters())

@@ -77,9 +77,20 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
 
 @click.command("list")
 @documents_option
+@click.option("--stack", help="List what this deployed stack has instead, with last events and runs.")
 @json_option
-def list_command(directory: Path, as_json: bool) -> None:
-    """List the triggers: what fires each, and what it starts."""
+def list_command(directory: Path, stack: str | None, as_json: bool) -> None:
+    """List the triggers: what fires each, and what it starts.
+
+    With --stack, those that are deployed: state, last event, its verdict, how the last run goes, what waits, pauses,
+    and how the documents here differ.
+    """
+    if stack:
+        # boto3 takes most of a second to import.
+        from pipeline_triggers.cli.overview import show_overview
+
+        show_overview(directory, stack, as_json=as_json)
+        return
     loaded = loader.load(directory)
     if as_json:
         output.data([_as_json(asdict(trigger)) for trigger in loaded.triggers])
@@ -98,18 +109,27 @@ def list_command(directory: Path, as_json: bool) -> None:
 @click.command("graph")
 @documents_option
 @stage_option
-def graph_command(directory: Path, stage: str) -> None:
+@click.option(
+    "--deployed", "stack", help="Colour the triggers by what came of their events in the last day, in a stack."
+)
+def graph_command(directory: Path, stage: str, stack: str | None) -> None:
     """Draw what starts what, as Mermaid: put the output between ```mermaid fences, and GitHub draws it.
 
     Sources point to triggers, triggers to pipelines, and pipelines to the triggers that their ends fire. More than 60
-    triggers are drawn as their teams.
+    triggers are drawn as their teams. With --deployed, a trigger is red if an event was rejected, green if one started
+    something, and grey otherwise.
     """
     loaded = loader.load(directory)
     check_stage(loaded, stage)
     values = {**EXAMPLES, **loaded.stages[stage]}
     triggers = [resolve_trigger(trigger, values) for trigger in loaded.triggers]
     limits = {resolve(name, values): limit for name, limit in loaded.limits.items()}
-    output.text(mermaid(triggers, limits))
+    last_day = None
+    if stack:
+        from pipeline_triggers.cli.overview import last_day_of
+
+        last_day = last_day_of(stack)
+    output.text(mermaid(triggers, limits, last_day))
 
 
 def _as_json(trigger: dict[str, object]) -> dict[str, object]:

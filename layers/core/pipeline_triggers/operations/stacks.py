@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -34,7 +35,7 @@ def stack(name: str) -> Stack:
     """
     cloudformation = aws.cloudformation()
     try:
-        description = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        description = _description(name)
     except ClientError as error:
         if "does not exist" not in error.response["Error"]["Message"]:
             raise
@@ -52,3 +53,13 @@ def stack(name: str) -> Stack:
         for parameter in description.get("Parameters", [])
     }
     return Stack(name, parameters, resources)
+
+
+def _description(name: str) -> Any:
+    """Describe a stack, at first without patience: where AWS can't be reached, that shows within ten seconds."""
+    try:
+        return aws.impatient("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if not aws.is_transient(error):
+            raise
+    return aws.cloudformation().describe_stacks(StackName=name)["Stacks"][0]
