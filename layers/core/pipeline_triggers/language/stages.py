@@ -44,7 +44,7 @@ def resolve(text: str, values: Mapping[str, str]) -> str:
         except KeyError:
             raise Rejected(f"{reference[0]} has no value in this stage; compile and deploy again") from None
 
-    return REFERENCE.sub(value, text)
+    return REFERENCE.sub(value, text) if "${" in text else text
 
 
 def resolve_trigger(trigger: Trigger, values: Mapping[str, str]) -> Trigger:
@@ -72,6 +72,8 @@ def resolve_all(value: Any, values: Mapping[str, str]) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(resolve_all(item, values) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        changed = {field.name: resolve_all(getattr(value, field.name), values) for field in fields(value)}
-        return replace(value, **changed)
+        before = {field.name: getattr(value, field.name) for field in fields(value)}
+        after = {name: resolve_all(item, values) for name, item in before.items()}
+        # Most refer to nothing, and to make one anew takes longer than to compare.
+        return value if after == before else replace(value, **after)
     return value
