@@ -26,6 +26,7 @@ from unittest.mock import patch
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from pipeline_triggers.batches import decision
 from pipeline_triggers.models import Limits, Trigger
 from pipeline_triggers.operations.redrive import redrive
 from pipeline_triggers.operations.stacks import Stack
@@ -223,11 +224,12 @@ class World:
         self, records: list[dict[str, Any]], skew: float = 0, handler: Callable[..., Any] = on_s3_upload.handler
     ) -> list[str] | None:
         """Let a function handle a batch, and return the messages that come back; None: it was killed."""
-        invocation = Invocation(self.now + TIME_OUT, skew)
+        time_out = decision.TIME_OUT if handler is on_batch.handler else TIME_OUT
+        invocation = Invocation(self.now + time_out, skew)
         self._invocations().append(invocation)
         sys.stdout = self.metrics  # pytest puts its own there, between a fixture and its test
         try:
-            response = handler({"Records": records}, context())
+            response = handler({"Records": records}, context(time_out))
         except Killed:
             working_on = invocation.keys.get("message_id", "")
             self.crashes[working_on] = self.crashes.get(working_on, 0) + 1

@@ -965,6 +965,12 @@ BATCH_GUARDS = (
         (f"{BATCH_HANDLER}a_manifest_that_can_t_be_written_stops_no_other_trigger",),
     ),
     Guard(
+        "turns: a start without an answer is no crash",
+        "batches.turns:_begin",
+        without_call("unanswered"),
+        (f"{BATCH_HANDLER}a_start_waits_for_as_long_as_sagemaker_does_not_answer",),
+    ),
+    Guard(
         "batches: a join that stays incomplete ends",
         "batches.messages:sweep",
         never("is_abandoned"),

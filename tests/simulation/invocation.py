@@ -52,9 +52,9 @@ ENVIRONMENT = {
 }
 
 
-def context() -> SimpleNamespace:
+def context(time_out: float = TIME_OUT) -> SimpleNamespace:
     """Return what Lambda says to a handler about its invocation: the function's time runs from now on."""
-    ends_at = time.monotonic() + TIME_OUT
+    ends_at = time.monotonic() + time_out
     return SimpleNamespace(
         function_name="handler",
         memory_limit_in_mb=256,

@@ -104,6 +104,25 @@ def test_a_trigger_at_its_max_starts_takes_no_turn_before_the_next_hour() -> Non
     assert ends(world) == [("STARTED", 1), ("STARTED", 1)]
 
 
+@pytest.mark.parametrize("fault", ["request lost", "no reply", "TLS broke"])
+def test_a_start_waits_for_as_long_as_sagemaker_does_not_answer(world: World, fault: str) -> None:
+    """What gets no answer is looked for, and tried again; the function has not crashed."""
+    world.lasting = {"StartPipelineExecution": fault}
+    world.sagemaker.honours_tokens = False
+    world.deliver(*(world.upload(key) for key in "abc"))
+    world.take_steps()
+    for _ in range(12 * HOUR // 300):
+        world.pass_time(300)
+        world.step({"pipeline": "train"})
+    assert {outcome for outcome, _ in ends(world)} <= {"STARTED"}
+    world.lasting = {}
+    for _ in range(6):
+        world.pass_time(300)
+        world.step({"pipeline": "train"})
+    assert [outcome for outcome, _ in ends(world)] == ["STARTED"]
+    assert len(world.sagemaker.executions) == 1
+
+
 def test_a_manifest_that_can_t_be_written_stops_no_other_trigger() -> None:
     """The other starts of the pipeline have their turn; the failure is reported, and retried."""
     first, second = replace(THREE, collect=Collect(max_events=1)), replace(PLAIN, id="team/two")

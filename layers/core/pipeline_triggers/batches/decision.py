@@ -21,7 +21,7 @@ LEFT_ALONE = TIME_OUT + CLOCKS_DIFFER_BY
 
 LONGEST_EXECUTION = 28 * 24 * 3600  # seconds; SageMaker
 DAY = 24 * 3600
-MOST_TRIES = 6  # starts of one ticket that crashed
+MOST_TRIES = 6  # starts of one ticket that crashed in a row
 
 
 class Do(Enum):
@@ -110,7 +110,7 @@ def _as_listed(turn: Turn, listing: Listing, now: float) -> Step | None:
         return None
     if turn.phase is Phase.RUNNING:
         return Step(Do.FORGET, turn=turn)  # such as of a pipeline that was deleted
-    if turn.ticket.tries + 1 >= MOST_TRIES:
+    if turn.ticket.tries + 1 >= MOST_TRIES and not turn.unanswered:
         return Step(Do.GIVE_UP, turn=turn, reason=f"the function crashed or timed out {MOST_TRIES} times")
     return Step(Do.UNDO, turn=turn)
 

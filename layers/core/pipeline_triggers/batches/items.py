@@ -196,7 +196,7 @@ def turn_key(ticket: Ticket) -> tuple[str, str]:
 def of_turn(turn: Turn) -> dict[str, Any]:
     """Write a ticket whose turn has come."""
     pk, sk = turn_key(turn.ticket)
-    names = ("tried", "nonce", "execution", "ending", "reason")
+    names = ("tried", "nonce", "execution", "ending", "reason", "unanswered")
     about = _kept(**{name: getattr(turn, name) for name in names})
     return {"pk": pk, "sk": sk, **of_ticket(turn.ticket), **about, "phase": str(turn.phase)}
 
@@ -211,6 +211,7 @@ def turn(item: Item) -> Turn:
         execution=item.get("execution", ""),
         ending=item.get("ending", ""),
         reason=item.get("reason", ""),
+        unanswered=bool(item.get("unanswered", False)),
     )
 
 

@@ -173,8 +173,8 @@ class Ticket:
     """A place in the queue of a pipeline.
 
     ``run`` holds the computed start of an event that is not collected; a batch computes it at its turn. ``skip``
-    says that it does not wait for a limit. ``tries`` counts the starts that crashed. ``forced`` ignores interval and
-    daily limit.
+    says that it does not wait for a limit. ``tries`` counts the starts that crashed in a row. ``forced`` ignores
+    interval and daily limit.
     """
 
     target: Target
@@ -201,7 +201,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A ticket whose turn has come. ``tried`` is when; ``nonce`` tells this attempt from others of the ticket."""
+    """A ticket whose turn has come. ``tried`` is when; ``nonce`` tells this attempt from others of the ticket.
+
+    ``unanswered`` says that the function did not crash: SageMaker gave no answer, so the start may have been made.
+    """
 
     ticket: Ticket
     phase: Phase
@@ -210,6 +213,7 @@ class Turn:
     execution: str = ""
     ending: str = ""
     reason: str = ""
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

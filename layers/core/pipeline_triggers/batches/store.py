@@ -284,9 +284,17 @@ class Store:
         )
 
     def undo(self, turn: Turn, *, crashed: bool) -> None:
-        """Put a ticket back where it was, whose start was not made."""
-        back = replace(turn.ticket, tries=turn.ticket.tries + crashed)
+        """Put a ticket back where it was, whose start was not made; only crashes in a row are counted."""
+        back = replace(turn.ticket, tries=turn.ticket.tries + 1 if crashed else 0)
         self._table.write(self._gone(turn), self._queued(back), self._uncounted(turn))
+
+    def unanswered(self, turn: Turn) -> None:
+        """Note that a function ended in order, without knowing whether the start was made."""
+        pk, sk = items.turn_key(turn.ticket)
+        as_read = "#phase = :phase AND #nonce = :nonce"
+        update = "SET #unanswered = :yes"
+        change = self._table.update(pk, sk, update, as_read, yes=True, phase=str(turn.phase), nonce=turn.nonce)
+        self._table.write(change)
 
     def _gone(self, turn: Turn) -> dict[str, Any]:
         pk, sk = items.turn_key(turn.ticket)

@@ -6,9 +6,12 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from pipeline_triggers import aws
 from pipeline_triggers.batches import decision
 from pipeline_triggers.batches.decision import Do, Situation, Step
+from pipeline_triggers.batches.door import Unanswered
 from pipeline_triggers.batches.manifest import View, files, newest, view
 from pipeline_triggers.batches.models import Batch, Ending, Phase, Pipeline, Ticket, Turn
 from pipeline_triggers.batches.services import Notice, Services
@@ -148,7 +151,7 @@ def _settle(step: Step, turn: Turn, now: float, situation: Situation, services: 
         case Do.FINISH:
             _finish(turn, _notice(turn.ticket, Ending.STARTED, execution=step.execution), situation, services)
         case Do.UNDO:
-            services.store.undo(turn, crashed=True)
+            services.store.undo(turn, crashed=not turn.unanswered)
         case Do.GIVE_UP:
             _seal(turn.ticket, services)
             conclude(services.store.end_turn(turn, Ending.REJECTED, step.reason, now), services)
@@ -180,6 +183,10 @@ def _begin(ticket: Ticket, situation: Situation, services: Services) -> Exceptio
     except Waiting as error:
         carried_out(services, lambda: services.store.undo(turn, crashed=False))
         return error
+    except (Unanswered, BotoCoreError, ClientError) as error:
+        if isinstance(error, Unanswered) or aws.is_transient(error):
+            carried_out(services, lambda: services.store.unanswered(turn))
+        raise
     about = replace(_notice(ticket, Ending.STARTED, execution=execution), count=count, parameters=run.shown)
     _finish(turn, about, situation, services)
     return None
