@@ -77,7 +77,7 @@ def _listing_difference(answers: Answers) -> str | None:
     if answers["late_by_seconds"] > LISTING_BOUND:
         return f"an execution was listed after {answers['late_by_seconds']} s, later than LISTING_BOUND"
     if answers["shown_end"] != answers["sent_end"]:
-        return "the end of the description, by which a start is found again, is not in the list"
+        return "the list lacks the end of the description, which identifies the start"
     return None
 
 
@@ -178,14 +178,14 @@ PROBES = [
         " minutes?",
         "It does. The ledger does not depend on it.",
         "starts/start.py, starts/plan.py (token_of)",
-        "If a token starts a second execution at once, lower LEASE's dependence on it: search before every retry.",
+        "Search for the first execution before every retry, not only before the second one.",
         _token,
         _token_difference,
     ),
     Probe(
         "B",
-        "How late is ListPipelineExecutions, and does a description of 3,072 characters come back whole?",
-        f"Within {LISTING_BOUND} s, with the end of the description, by which a start is found again.",
+        "How late does ListPipelineExecutions list an execution, and is a description of 3,072 characters whole there?",
+        f"Within {LISTING_BOUND} s, with the end of the description, which identifies the start.",
         "starts/ledger.py (LISTING_BOUND), starts/plan.py (_description)",
         "Raise LISTING_BOUND and the queues' VisibilityTimeout, or shorten MAX_DESCRIPTION_LENGTH.",
         _listing,
@@ -194,7 +194,7 @@ PROBES = [
     Probe(
         "E",
         "In which letter case are pipeline ARNs, and which does IAM match?",
-        "As named or in lower case; policies grant both, and the janitor compares without case.",
+        "As named or in lower case. Policies grant both, and the janitor ignores case.",
         "compile/cloudformation.py (spellings), account/pipelines.py",
         "Add the spelling that AWS uses to spellings and to Pipeline.arns.",
         _letter_case,
@@ -204,7 +204,7 @@ PROBES = [
         "F",
         "Which spellings of a Boolean does StartPipelineExecution accept, does it take an empty value, and how does it"
         " throttle?",
-        "True and False are accepted; an empty value may be a ValidationException; throttling has a known code.",
+        "True and False are accepted, an empty value at most a ValidationException, and a throttle has a known code.",
         "starts/definition.py (fit), aws.py (PERMANENT, THROTTLED)",
         "Spell Booleans as AWS accepts them; add the code of a throttle to THROTTLED.",
         _spellings,
@@ -213,9 +213,9 @@ PROBES = [
     Probe(
         "G",
         "Does an execution's status event carry its description?",
-        "It does: the depth of a chain of executions travels in it.",
+        "It does. The description holds how many executions led to this one.",
         "language/sources/pipeline.py, starts/plan.py (MAX_DEPTH)",
-        "Describe the execution of each status event before counting the depth.",
+        "Describe the execution of each status event to read that number.",
         _status_event,
         _status_event_difference,
     ),
@@ -227,7 +227,7 @@ DAY_LATER = Probe(
     "Does StartPipelineExecution still return the first execution for its token after a day?",
     "It does. The ledger does not depend on it.",
     "starts/start.py, starts/plan.py (token_of)",
-    "Nothing: say so in docs/architecture.md.",
+    "Say so in docs/architecture.md; nothing else.",
     _day_later,
     _day_later_difference,
 )

@@ -146,6 +146,9 @@ def test_a_topic_is_subscribed_to_once() -> None:
     allow, deny = policy["PolicyDocument"]["Statement"]
     named = [{"Ref": "RequestsTopicArn"}, {"Fn::Sub": arn}]
     assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": named}}
+    queues = [{"Ref": "OnSnsMessageQueueArn"}, {"Ref": "OnSnsMessageDeadLetterQueueArn"}]
+    assert (allow["Effect"], allow["Action"], allow["Resource"]) == ("Allow", "sqs:SendMessage", queues)
+    assert (deny["Principal"], deny["Action"], deny["Resource"]) == ("*", "sqs:*", queues)
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": False}})
     for made in compiled["Resources"].values():
         if made["Type"] == "AWS::SNS::Subscription":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +92,7 @@ WRONG: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ("A", ("at_once",), "arn:other", "a token started a second execution at once"),
     ("A", ("after_15_minutes",), "arn:other", "a token started a second execution after 15 minutes"),
     ("B", ("late_by_seconds",), 400.0, "an execution was listed after 400.0 s, later than LISTING_BOUND"),
-    ("B", ("shown_end",), "d", "the end of the description, by which a start is found again, is not in the list"),
+    ("B", ("shown_end",), "d", "the list lacks the end of the description, which identifies the start"),
     ("C", ("deploy",), "AccessDenied", "deploy failed; denied were: none"),
     ("C", ("delete",), "AccessDenied", "delete failed; denied were: none"),
     ("D", ("refusals", 2), REFUSED, "1 of 5 were refused: no"),
@@ -171,6 +172,19 @@ def test_every_probe_is_shown_a_right_and_a_wrong_answer() -> None:
     assert {letter for letter, *_ in WRONG} == RIGHT.keys() == BY_LETTER.keys()
 
 
+@pytest.mark.parametrize("probe", [*PROBES, DAY_LATER], ids=lambda probe: probe.letter)
+def test_a_probe_names_code_that_exists(probe: Probe) -> None:
+    """Files, and in brackets what to look for in the one before."""
+    library = PROJECT / "layers" / "core" / "pipeline_triggers"
+    folder = Path()
+    for name, _, symbols in (one.partition(" (") for one in re.split(r", (?![^(]*\))", probe.code)):
+        candidates = [library / name, PROJECT / name, folder / name]
+        (path,) = [candidate for candidate in candidates if candidate.is_file()][:1]
+        folder = path.parent
+        for symbol in symbols.rstrip(")").split(", ") if symbols else []:
+            assert re.search(rf"\b{symbol}\b", path.read_text(encoding="utf-8")), f"{symbol} in {name}"
+
+
 @pytest.mark.parametrize("letter", BY_LETTER)
 def test_an_answer_of_another_shape_differs(letter: str) -> None:
     """Instead of breaking the run."""
@@ -219,28 +233,28 @@ PAGE = """\
 
 Does DescribeStackResources find a stack by a schedule's name, a rule's name and a rule's ARN?
 
-- Assumed: By the schedule's name, and by at least one of the rule's.
+- Assumed: By the schedule's name, and by the rule's name or ARN.
 - Code: account/ownership.py
 - Seen on AWS on 2027-01-02, eu-central-1: a schedule is not found by its name
 - Answers ([all](N.json)): `{"schedule": {"code": "ValidationError"}}`
-- To do: Otherwise the janitor takes schedules of stacks for orphans: list the stacks' resources instead.
+- To do: List the stacks' resources; otherwise the janitor takes what stacks own for orphans.
 
 ## G: not seen
 
 Does an execution's status event carry its description?
 
-- Assumed: It does: the depth of a chain of executions travels in it.
+- Assumed: It does. The description holds how many executions led to this one.
 - Code: language/sources/pipeline.py, starts/plan.py (MAX_DEPTH)
 - Not seen on 2027-01-02, eu-central-1: the event did not come within 600 s
-- If not: Describe the execution of each status event before counting the depth.
+- If not: Describe the execution of each status event to read that number.
 
 ## J: assumed
 
 Do the events of a model package have LastModifiedTime?
 
-- Assumed: They do: it tells one approval from the next.
+- Assumed: They do. It distinguishes one approval from the next.
 - Code: language/sources/model_package.py
-- If not: Without it, describe the package, or take the event's id for the identity.
+- If not: Describe the package, or use the event's id as the identity.
 
 ## D: as assumed
 
@@ -284,7 +298,7 @@ def test_the_report_begins_with_what_differs_and_keeps_what_earlier_runs_saw(tmp
     assert (tmp_path / "README.md").read_text() == PAGE
     as_assumed, differs, _ = json.loads((tmp_path / "report.json").read_text())
     assert (as_assumed["probe"], as_assumed["result"], as_assumed["to_do"]) == ("D", "as assumed", "")
-    assert differs["to_do"].startswith("Otherwise the janitor")
+    assert differs["to_do"].startswith("List the stacks' resources")
     assert differs["seen_at"] == "2027-01-02T00:00:00+00:00"
     assert json.loads((tmp_path / "N.json").read_text()) == {"schedule": {"code": "ValidationError"}}
 

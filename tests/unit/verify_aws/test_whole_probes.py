@@ -241,7 +241,7 @@ CASES = [
     Case("B", ""),
     Case(
         "B",
-        "the end of the description, by which a start is found again, is not in the list",
+        "the list lacks the end of the description, which identifies the start",
         {"StartPipelineExecution": lambda _: execution("one"), "ListPipelineExecutions": listed("d" * 1024)},
     ),
     Case(
