@@ -181,7 +181,7 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
     lines = deployed.triggers("describe", "uploads").stdout.splitlines()
     assert lines[0].split(maxsplit=1) == ["trigger", "team/uploads: A month of data"]
     assert "  Value = {% $object.uri %}" in "\n".join(lines)
-    assert "DUPLICATE run arn:aws:sagemaker:" in lines[-1]
+    assert "DUPLICATE run s3://acme-raw-dev/churn/2026-10/data.csv arn:aws:sagemaker:" in lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -564,6 +564,14 @@ def test_a_wrong_request_is_refused(tmp_path: Path, trigger: str, problem: str) 
             "out.",
         ),
         (
+            "secret: [Pasword]\n    parameters: {Password: x}",
+            "secret.0: 'Pasword' is not a parameter of this trigger; did you mean Password?",
+        ),
+        (
+            "secret: [Password]",
+            "secret.0: 'Password' is not a parameter of this trigger; the trigger gives no parameters",
+        ),
+        (
             f"description: {'x' * 513}",
             "description: has 513 characters; the limit is 512",
         ),

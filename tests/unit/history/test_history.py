@@ -15,7 +15,7 @@ from pipeline_triggers.errors import Waiting
 from pipeline_triggers.history import record
 from pipeline_triggers.history.record import Record, is_recorded
 from pipeline_triggers.history.table import MAX_TRIES, History
-from pipeline_triggers.models import Outcome, Run, Verdict
+from pipeline_triggers.models import Outcome, Run, Start, Verdict
 
 from tests.simulation.delivery_world import World
 from tests.simulation.faults import ONE
@@ -225,3 +225,30 @@ def test_a_reason_does_not_give_a_secret_away() -> None:
     run = Run("train", {"Password": "hunter2", "Pin": "no"}, "token", {}, secret=("Password", "Pin"))
     reason = "parameter Pin is 'no', not a valid Boolean; SageMaker refused hunter2"
     assert run.masked(reason) == "parameter Pin is ***, not a valid Boolean; SageMaker refused ***"
+
+
+def test_a_secret_parameter_is_started_with_and_not_recorded() -> None:
+    """The execution gets the value, the record a mask; in a dry run, too."""
+    secret = replace(ONE, secret=("Key",))
+    world = World(secret)
+    with world.installed():
+        world.deliver(world.upload("in/a"))
+        world.trigger = replace(secret, dry_run=True)
+        world.deliver(world.upload("in/b"))
+    (execution,) = world.sagemaker.executions
+    assert execution["PipelineParameters"] == [{"Name": "Key", "Value": "in/a"}]
+    recorded = [(item["outcome"], item["parameters"]) for item in world.history.items("subject#")]
+    assert recorded == [("STARTED", {"Key": "***"}), ("DRY_RUN", {"Key": "***"})]
+
+
+def test_a_secret_that_does_not_fit_is_rejected_without_its_value() -> None:
+    """Neither the log, the dead letter nor the record quotes it."""
+    world = World(
+        replace(ONE, start=(Start("train", {"Key": "hunter2", "Undeclared": "hunter2"}),), secret=("Key", "Undeclared"))
+    )
+    with world.installed():
+        world.deliver(world.upload("in/a"))
+    (sent,) = world.sqs.quarantined
+    assert "Undeclared is not declared" in sent["MessageAttributes"]["reason"]["StringValue"]
+    everything = repr((world.log, sent["MessageAttributes"], list(world.history.items())))
+    assert "hunter2" not in everything

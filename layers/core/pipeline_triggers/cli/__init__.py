@@ -27,6 +27,8 @@ COMMANDS = {
     "sample": ("events", "Print an event of a source, to explain or run it."),
     "why": ("why", "Say why something ran, or did not."),
     "doctor": ("doctor", "Say what is or will be broken in the deployed stack."),
+    "history": ("history", "List what became of events and runs."),
+    "tail": ("history", "Print verdicts as they fall."),
     "describe": ("triggers", "Show a trigger as it is deployed, and its last verdicts."),
     "run": ("triggers", "Start a trigger by hand."),
     "batches": ("batches", "List what is open, waits or is paused, and what it waits for."),

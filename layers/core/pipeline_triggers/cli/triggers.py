@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,6 +62,8 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     for start in trigger.start:
         parameters = (f"  {parameter} = {source}" for parameter, source in start.parameters.items())
         output.labelled("document", f"starts {start.pipeline}", *parameters)
+    if not trigger.direct:
+        output.labelled("starts if", *_conditions(trigger))
     if words := wording.batch_and_limits(trigger, here.limits):
         output.labelled("batch, limits", words)
     shown = [f"{entry.batch[:SHOWN_ID]} {state_of(entry)}" for entry in waiting[:SHOWN]]
@@ -72,6 +75,16 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     output.labelled("verdicts", *(map(_verdict_line, last) if last else (none,)))
     if ends:
         output.labelled("of batches", *map(_verdict_line, ends))
+
+
+def _conditions(trigger: Trigger) -> Iterator[str]:
+    """Yield what an event has to pass, in the document's words."""
+    for view in trigger.views():
+        if view.condition:
+            yield f"{view.part}: {view.condition}".removeprefix(": ")
+    yield f"fewer than {trigger.max_starts} starts in this hour (max_starts)"
+    if trigger.dry_run:
+        yield "never: dry_run computes, and starts nothing"
 
 
 def _show_deployed(part: str, found: Deployed) -> None:
@@ -162,5 +175,5 @@ def _view(trigger: Trigger, part: str) -> Trigger:
 def _verdict_line(logged: LoggedVerdict) -> str:
     verdict = logged.verdict
     batch = f"batch {verdict.batch[:SHOWN_ID]}" if verdict.batch else None
-    known = (verdict.outcome, verdict.pipeline, batch, verdict.reason, verdict.execution_arn)
+    known = (verdict.outcome, verdict.pipeline, verdict.subject, batch, verdict.reason, verdict.execution_arn)
     return " ".join((logged.at.isoformat(timespec="seconds"), *filter(None, known)))

@@ -12,7 +12,7 @@ from pipeline_triggers.documents.section import Section, places
 from pipeline_triggers.language import globs, values
 from pipeline_triggers.language.sources import takes_requests
 from pipeline_triggers.models import Start, When
-from pipeline_triggers.text import brief
+from pipeline_triggers.text import brief, did_you_mean
 
 # The names and globs that a document allows, stage by stage.
 Allowed = Sequence[Sequence[str]]
@@ -93,6 +93,15 @@ def check_names(section: Section, path: FieldPath, names: Sequence[str], allowed
         elif of_stage and not any(globs.matches_name(glob, name) for glob in of_stage):
             listed = ", ".join(sorted(set(of_stage)))
             section.problem(path, f"this file may not start {name}; add it to pipelines ({listed})")
+
+
+def check_secret(section: Section, raw: Mapping[str, Any], starts: Sequence[Start]) -> None:
+    """Check that what is secret is a parameter of a pipeline that the trigger starts."""
+    known = {name for start in starts for name in start.parameters} | raw.get("accept", {}).keys()
+    for at, name in enumerate(raw.get("secret", [])):
+        if name not in known:
+            remedy = did_you_mean(name, sorted(known)) if known else "the trigger gives no parameters"
+            section.problem(("secret", at), f"{brief(name)} is not a parameter of this trigger; {remedy}")
 
 
 def check_requests(section: Section, raw: Mapping[str, Any], when: When) -> None:

@@ -13,7 +13,7 @@ from pipeline_triggers.documents.batch_sample import batch_samples
 from pipeline_triggers.documents.collect_check import Events, Sources, by_part, check_batches, read_collect, read_parts
 from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.documents.section import Section
-from pipeline_triggers.documents.start_check import Allowed, check_requests, read_starts
+from pipeline_triggers.documents.start_check import Allowed, check_requests, check_secret, read_starts
 from pipeline_triggers.documents.when_check import read_sources
 from pipeline_triggers.language import lookups, values
 from pipeline_triggers.language.sources import SOURCES
@@ -49,6 +49,7 @@ def read_trigger(section: Section, trigger_id: str, allowed: Allowed) -> Trigger
         of_value = partial(batch_check.problem, batches=batches)
     _check_options(section, raw, of_value)
     starts = read_starts(section, raw, allowed, _parameter_problem(raw, when, of_value))
+    check_secret(section, raw, starts)
     if when:
         check_requests(section, raw, when)
         _check_tags(section, raw, sources)
@@ -84,6 +85,7 @@ def _trigger(trigger_id: str, raw: Mapping[str, Any], when: When, starts: tuple[
         description=raw.get("description", ""),
         tags=raw.get("tags", {}),
         when_busy=raw.get("when_busy", "wait"),
+        secret=tuple(raw.get("secret", ())),
         was=_former_ids(trigger_id, raw.get("was", [])),
     )
 

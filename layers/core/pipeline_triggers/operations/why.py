@@ -12,19 +12,21 @@ from botocore.exceptions import ClientError
 
 from pipeline_triggers import aws
 from pipeline_triggers.account import home
+from pipeline_triggers.history.record import Record
 from pipeline_triggers.language import globs, sources
 from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.language.stages import resolve
-from pipeline_triggers.models import Outcome, Trigger
+from pipeline_triggers.models import Outcome, Trigger, Verdict
 from pipeline_triggers.operations import describe
 from pipeline_triggers.operations.check_account import switch_on_command
 from pipeline_triggers.operations.examples import asked
+from pipeline_triggers.operations.history import ENDED, chain, last, of_stack, origins
 from pipeline_triggers.operations.nearest import nearest, upload
 from pipeline_triggers.operations.stacks import NotDeployed, Stack
-from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
+from pipeline_triggers.operations.verdict_log import HANDLERS_LOGS, LoggedVerdict, verdicts
+from pipeline_triggers.text import span
 
-# Where verdicts are: the handlers' log groups, and that of batches.
-_LOGS = ("OnS3UploadLogGroup", "OnEndpointStatusLogGroup", "OnSnsMessageLogGroup", "OnEventLogGroup", "OnBatchLogGroup")
+SHOWN_LAST = 10  # of a trigger's records
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,34 +149,68 @@ def _rule(stack: Stack, trigger: Trigger) -> Link:
 
 
 def _verdicts(question: Question, matching: Sequence[Trigger], **conditions: str) -> Iterator[Link]:
-    """Give the verdicts that the log has, each batch's behind its event's, and how the runs ended."""
-    seen = _logged(question, **conditions)
-    batches = {one.verdict.batch for one in seen if one.verdict.batch}
-    for batch in sorted(filter(None, batches)):
-        seen += [one for one in _logged(question, batch=batch) if one not in seen]
+    """Give what the records have, and of FILTERED and WAITING the log, from the event to the end of its run."""
+    seen = _seen(question, **conditions)
     if not seen:
         yield _no_trace(question, matching)
         return
-    for one in sorted(seen, key=lambda one: one.at):
+    # Of several triggers that an event reaches, one may filter it and another one start.
+    is_on_its_way = any(one.verdict.outcome in _GOES_ON for one in seen)
+    for one in seen:
         verdict = one.verdict
         words = [f"{one.at:%Y-%m-%d %H:%M:%S}", verdict.outcome, verdict.trigger, verdict.pipeline, verdict.reason]
         words += [f"in batch {verdict.batch}"] if verdict.batch else []
-        goes_on = verdict.outcome in (Outcome.STARTED, Outcome.DUPLICATE, Outcome.COLLECTED, Outcome.WAITING)
-        fix = _fix_of(verdict.outcome, verdict.trigger)
-        yield Link("verdict", " ".join(filter(None, words)), goes_on=goes_on, fix=fix)
-    for execution in dict.fromkeys(one.verdict.execution_arn for one in seen if one.verdict.execution_arn):
-        yield _run(execution)
+        words += [f"after {span(verdict.seconds)}"] if verdict.seconds is not None else []
+        passed_over = verdict.outcome is Outcome.FILTERED and is_on_its_way
+        fix = "" if passed_over else _fix_of(verdict.outcome, verdict.trigger)
+        yield Link("verdict", " ".join(filter(None, words)), verdict.outcome in _GOES_ON or passed_over, fix)
+    ended = {one.verdict.execution_arn for one in seen if one.verdict.outcome in ENDED}
+    for execution in dict.fromkeys(one.verdict.execution_arn for one in seen):
+        if execution and execution not in ended:
+            yield _run(execution)
 
 
-def _logged(question: Question, **conditions: str) -> list[LoggedVerdict]:
-    groups = [question.stack.resources[name] for name in _LOGS if name in question.stack.resources]
-    return [one for group in groups for one in verdicts(group, question.since, **conditions)]
+_GOES_ON = frozenset(
+    {Outcome.STARTED, Outcome.DUPLICATE, Outcome.COLLECTED, Outcome.WAITING, Outcome.DRY_RUN, Outcome.SUCCEEDED}
+)
+
+
+def _seen(question: Question, **conditions: str) -> list[LoggedVerdict]:
+    """Return what became of an event, a run or a trigger's events, oldest first."""
+    recorded = [LoggedVerdict(datetime.fromisoformat(one.at), one.verdict) for one in _records(question, **conditions)]
+    if recorded and "execution_arn" in conditions:
+        return recorded  # what was filtered led to no run
+    groups = [question.stack.resources[name] for name in HANDLERS_LOGS if name in question.stack.resources]
+    logged = [one for group in groups for one in verdicts(group, question.since, **conditions)]
+    # The log repeats what a redelivery came to, and is where a record is still to come.
+    known = {_about(one.verdict) for one in recorded}
+    return sorted([*recorded, *(one for one in logged if _about(one.verdict) not in known)], key=lambda one: one.at)
+
+
+def _about(verdict: Verdict) -> tuple[str | None, ...]:
+    return verdict.outcome, verdict.trigger, verdict.event_id, verdict.pipeline
+
+
+def _records(question: Question, **conditions: str) -> list[Record]:
+    history = of_stack(question.stack)
+    match conditions:
+        case {"subject": subject}:
+            return chain(history, history.of_subject(subject))
+        case {"event_id": event}:
+            return chain(history, history.of_event(event))
+        case {"execution_arn": execution}:
+            return origins(history, execution)
+        case {"trigger": trigger}:
+            return last(history, [trigger], SHOWN_LAST)
+    raise ValueError(f"nothing to look for: {conditions}")
 
 
 def _fix_of(outcome: Outcome, trigger: str) -> str:
     match outcome:
         case Outcome.REJECTED:
             return f"fix what the reason says, then: triggers redrive --trigger {trigger}"
+        case Outcome.FAILED:
+            return "look at the run's steps: aws sagemaker list-pipeline-execution-steps --pipeline-execution-arn ARN"
         case Outcome.FILTERED:
             return "nothing, if that is meant; else change the trigger's when or if"
         case _:
