@@ -178,3 +178,16 @@ def test_direct_delivery_is_a_note(tmp_path: Path) -> None:
         f"Note: {tmp_path}/churn.yaml:5: triggers.retrain: is delivered directly: "
         "no verdict, no check of its values, and an event that AWS delivers twice starts twice\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "is_fired"), [("**", True), ("b*/x", True), ("batches/churn/**", True), ("in/**", False), ("bat/**", False)]
+)
+def test_a_trigger_that_manifests_would_fire_is_warned_of(tmp_path: Path, key: str, is_fired: bool) -> None:
+    """Where a stage writes them into a bucket whose uploads start something."""
+    stages = "dev: {ManifestBucket: raw}\n"
+    message = "6: triggers.b.when: is fired by manifests, too, which are written to batches/ of raw; narrow the key"
+    collects = on_key("data/**", "churn-b", ", collect: {}")
+    assert warned(tmp_path, collects, on_key(key), stages=stages) == [message] * is_fired
+    assert warned(tmp_path, on_key("data/**", "churn-b"), on_key(key), stages=stages) == []
+    assert warned(tmp_path, collects, on_key(key)) == []
