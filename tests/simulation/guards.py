@@ -965,6 +965,12 @@ BATCH_GUARDS = (
         (f"{BATCH_HANDLER}a_manifest_that_can_t_be_written_stops_no_other_trigger",),
     ),
     Guard(
+        "deadline: an expect that can't be computed hides no other batch",
+        "batches.deployed:_expected",
+        returns("batch_values.expect(trigger, by) or ()"),
+        (f"{BATCH_HANDLER}an_expect_that_can_t_be_computed_hides_no_other_batch",),
+    ),
+    Guard(
         "turns: a start without an answer is no crash",
         "batches.turns:_begin",
         without_call("unanswered"),

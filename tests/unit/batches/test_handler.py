@@ -253,6 +253,20 @@ def test_a_deadline_waits_for_as_long_as_aws_does_not_answer(world: World) -> No
     assert ends(world) == [("MISSED", None)]
 
 
+def test_an_expect_that_can_t_be_computed_hides_no_other_batch(world: World) -> None:
+    """The deadline reports the others, and its dead letter says what is wrong with the one."""
+    expect = "{% $batch.by = 'bad' ? $error('no such day') : ['a'] %}"
+    deadline = Deadline(cron="0 8 * * ? *", due="{% ['bad', 'd0'] %}")
+    world.trigger = replace(THREE, collect=Collect(by="{% $object.key %}", part="a", expect=expect, deadline=deadline))
+    due = datetime.fromtimestamp(world.now - 300, UTC).isoformat()
+    assert world.step({"deadline": "team/one", "scheduled": due}) == []
+    assert [(line["outcome"], line["subject"]) for line in world.log if line["message"] == "verdict"] == [
+        ("MISSED", "d0")
+    ]
+    (letter,) = world.sqs.quarantined
+    assert "no such day" in letter["MessageAttributes"]["reason"]["StringValue"]
+
+
 def test_a_deadline_that_crashes_the_function_is_given_up_with_a_reason(world: World) -> None:
     """At its age, whoever crashed and whatever was waited for."""
     message = {"deadline": "team/one", "scheduled": datetime.fromtimestamp(world.now, UTC).isoformat()}

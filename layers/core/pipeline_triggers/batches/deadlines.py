@@ -9,7 +9,7 @@ from pipeline_triggers.batches.services import Services
 from pipeline_triggers.batches.slots import make_due, report_missed
 from pipeline_triggers.batches.table import Changed
 from pipeline_triggers.batches.writing import carried_out
-from pipeline_triggers.errors import Waiting
+from pipeline_triggers.errors import Rejected, Waiting
 
 
 class TooEarly(Waiting):
@@ -25,6 +25,7 @@ def judge(trigger: str, scheduled: str, at: float, services: Services) -> None:
 
     Raises:
         TooEarly: events that came in time may still be on their way.
+        Rejected: what a batch expects can't be computed; all others are judged.
 
     """
     late = services.now() - at
@@ -33,13 +34,19 @@ def judge(trigger: str, scheduled: str, at: float, services: Services) -> None:
     expected = services.documents.expected(trigger, scheduled)
     keys = {rules.slot_key(trigger, by): by for by in expected}
     slots, lasts = services.store.slots(list(keys))
+    wrong: Rejected | None = None
     for key, by in keys.items():
-        slot = slots.get(key)
-        missing = _missing(expected[by], slot, lasts.get(key))
+        slot, parts = slots.get(key), expected[by]
+        if isinstance(parts, Rejected):
+            wrong = parts
+            continue
+        missing = _missing(parts, slot, lasts.get(key))
         if missing:
             _miss(key, trigger, by, missing, services)
             if slot and slot.opened_at <= at:
                 _start_incomplete(slot, services)
+    if wrong:
+        raise wrong
 
 
 def _missing(expect: tuple[str, ...] | int, slot: Slot | None, last: Last | None) -> tuple[str, ...] | int:

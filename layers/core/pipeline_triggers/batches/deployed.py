@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeline_triggers.batches.manifest import View
 from pipeline_triggers.batches.models import Target, Ticket
-from pipeline_triggers.errors import Filtered
+from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.language import batch_values
 from pipeline_triggers.models import Limits, Run, Trigger
 from pipeline_triggers.starts.plan import planned
@@ -43,19 +43,26 @@ class Deployed:
             raise Filtered(f"condition not met: {trigger.collect.only_if if trigger.collect else ''}")
         return planned(trigger, targets(trigger).index(ticket.target), batch, token)
 
-    def expected(self, trigger: str, scheduled: str) -> Mapping[str, tuple[str, ...] | int]:
-        """Return which ``by`` a deadline asks for, each with the parts that it expects.
+    def expected(self, trigger: str, scheduled: str) -> Mapping[str, tuple[str, ...] | int | Rejected]:
+        """Return which ``by`` a deadline asks for, each with the parts that it expects, or why there are none.
 
         Raises:
-            Rejected: the trigger's ``due`` or ``expect`` can't be computed.
+            Rejected: the trigger's ``due`` can't be computed.
 
         """
         found = self._triggers.get(trigger)
         deadline = found.collect.deadline if found and found.collect else None
         if not found or not deadline:
             return {}  # the schedule belongs to a trigger that was removed since
-        due = {by: batch_values.expect(found, by) for by in batch_values.due(deadline, scheduled)}
-        return {by: () if expect is None else expect for by, expect in due.items()}
+        return {by: _expected(found, by) for by in batch_values.due(deadline, scheduled)}
+
+
+def _expected(trigger: Trigger, by: str) -> tuple[str, ...] | int | Rejected:
+    try:
+        expect = batch_values.expect(trigger, by)
+    except Rejected as error:
+        return error
+    return () if expect is None else expect
 
 
 def targets(trigger: Trigger) -> tuple[Target, ...]:

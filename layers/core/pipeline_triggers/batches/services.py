@@ -10,6 +10,7 @@ from pipeline_triggers.batches.manifest import View
 from pipeline_triggers.batches.models import Listing, Target, Ticket, Turn
 from pipeline_triggers.batches.records import Records
 from pipeline_triggers.batches.store import Store
+from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Limits, Run
 
 
@@ -31,8 +32,8 @@ class Documents(Protocol):
 
         """
 
-    def expected(self, trigger: str, scheduled: str) -> Mapping[str, tuple[str, ...] | int]:
-        """Return which ``by`` a deadline asks for, each with the parts that it expects."""
+    def expected(self, trigger: str, scheduled: str) -> Mapping[str, tuple[str, ...] | int | Rejected]:
+        """Return which ``by`` a deadline asks for, each with the parts that it expects, or why there are none."""
 
 
 class Door(Protocol):
