@@ -36,7 +36,7 @@ from tests.simulation.batch_history import (
     waiting,
     with_queues,
 )
-from tests.simulation.batch_world import START_OF_TIME, Faults, World
+from tests.simulation.batch_world import START, START_OF_TIME, Faults, Outage, World
 
 REGIONS = ("amer", "apac", "emea")
 
@@ -79,7 +79,7 @@ def _limits(chance: random.Random) -> dict[str, Limits]:
 
 def _faults(chance: random.Random) -> Faults:
     rate = chance.choice([0.0, 0.002, 0.01, 0.03])
-    return Faults(
+    faults = Faults(
         kill=rate,
         conflict=chance.choice([0.0, 0.02, 0.2]),
         throttle=chance.choice([0.0, 0.01, 0.2]),
@@ -90,6 +90,25 @@ def _faults(chance: random.Random) -> Faults:
         tokens=chance.random() < 0.5,
         lag=chance.choice([0.0, 60.0, 479.0]),
     )
+    # Without kills, so that nothing may be rejected as crashed.
+    return replace(faults, outage=_outage(chance), kill=0.0, slow=0.0) if chance.random() < 0.1 else faults
+
+
+def _outage(chance: random.Random) -> Outage:
+    """Return an outage of some calls, longer than it takes six starts to be given up."""
+    calls, mishap = chance.choice(
+        [
+            (START, "request lost"),
+            (START, "no reply"),
+            (START, "throttled"),
+            ("ListPipelineExecutions", "server error"),
+            ("PutObject", "no connection"),
+            ("TransactWriteItems", "throttled"),
+            ("", "no connection"),
+        ]
+    )
+    begins = chance.uniform(0, 600)
+    return Outage(calls, mishap, begins, begins + chance.choice([1200, 3 * 3600]))
 
 
 def _uploads(chance: random.Random, triggers: Mapping[str, Trigger]) -> Iterator[tuple[float, Upload]]:
@@ -115,8 +134,10 @@ def played(seed: int) -> History:
     chance = random.Random(seed)  # noqa: S311 - the same history every time
     triggers, limits = _triggers(chance), _limits(chance)
     world = World(seed, _faults(chance))
+    outage = world.faults.outage
     history = with_queues(
-        History(seed, world, deployed=triggers), 6 if ALL in triggers else chance.choice([1, 2, 3, 6])
+        History(seed, world, deployed=triggers, trouble=max(TROUBLE, outage.ends if outage else 0)),
+        6 if ALL in triggers else chance.choice([1, 2, 3, 6]),
     )
     history.deploy(triggers, limits)
     with world.installed():
@@ -131,7 +152,7 @@ def _schedule(history: History, chance: random.Random) -> None:
     world = history.world
     for after, upload in _uploads(chance, history.deployed):
         history.upload(after, upload, copies=1 + (chance.random() < 0.1))
-    for moment in range(60, TROUBLE, chance.choice([60, 120, 300])):  # some sweeps may be lost
+    for moment in range(60, int(history.trouble), chance.choice([60, 120, 300])):  # some sweeps may be lost
         world.at(START_OF_TIME + moment + chance.uniform(0, 3), history.sweep)
     for one in history.deployed.values():
         if one.collect and one.collect.deadline and one.collect.deadline.cron:

@@ -180,6 +180,18 @@ def _verdicts(history: History) -> Iterator[str]:
         yield "a dead letter without its rejection"
 
 
+def _given_up(history: History) -> Iterator[str]:
+    """What only waits is not rejected: neither for crashes that were none, nor before its age."""
+    faults = history.world.faults
+    crashed = faults.kill or faults.slow or history.world.planned
+    rejections = [notice for _, notice in history.world.log if notice.outcome == "REJECTED"]
+    if not crashed and any("crashed" in notice.reason for notice in rejections):
+        yield "given up early"
+    reasons = [letter["MessageAttributes"]["reason"]["StringValue"] for letter in history.world.letters]
+    if any(reason.startswith(("not done in", "could not be started within")) for reason in reasons):
+        yield "given up early"
+
+
 def _is_dry(history: History, batch: str) -> bool:
     return bool(history.world.table.partitions[f"batch#{batch}"]["batch"]["trigger"] == DRY)
 
@@ -344,6 +356,7 @@ CHECKS = (
     _pauses_hold,
     _order,
     _deadlines,
+    _given_up,
 )
 
 
@@ -367,5 +380,5 @@ WRONG = (
     *("an execution that nothing notes", "a rejection without its dead letter", "a dead letter without its rejection"),
     *("within min_interval", "above max_per_day", "above max_starts", "started while paused", "out of order"),
     *("a run without its end", "an end that was not reported"),
-    *("kept for ever", "a call that SageMaker does not take", "an exception that nothing explains"),
+    *("kept for ever", "a call that SageMaker does not take", "an exception that nothing explains", "given up early"),
 )

@@ -85,6 +85,20 @@ class Message:
     receives: int = 0
 
 
+@dataclass(frozen=True)
+class Outage:
+    """From when to when, after the beginning, each request of some calls meets the same mishap."""
+
+    calls: str
+    mishap: str
+    begins: float
+    ends: float
+
+    def concerns(self, name: str, now: float) -> bool:
+        """Whether a request meets it."""
+        return self.calls in name and self.begins <= now - START_OF_TIME < self.ends
+
+
 @dataclass
 class Faults:
     """How likely each fault is at a call, and what SageMaker's worst is in this history."""
@@ -98,6 +112,7 @@ class Faults:
     event_lost: float = 0.0
     tokens: bool = True
     lag: float = 0.0
+    outage: Outage | None = None
 
 
 @dataclass
@@ -379,6 +394,9 @@ class World:
     def _weather(self, name: str) -> str:
         """Return what happens to a request by chance."""
         faults = self.faults
+        if faults.outage and faults.outage.concerns(name, self.now):
+            self.happened[name, faults.outage.mishap] += 1
+            return faults.outage.mishap
         rates = (("killed before", faults.kill), ("killed after", faults.kill), ("throttled", faults.throttle))
         for fault, rate in (*rates, ("no reply", faults.no_answer), ("server error", faults.no_answer)):
             if self.happens(rate):
