@@ -220,6 +220,11 @@ class Occurrence:
         time = self.event.get("time") or self.event.get("Timestamp")  # SNS's
         return time if isinstance(time, str) else ""
 
+    @property
+    def version(self) -> str:
+        """The version of the object that it is about, else the object's ETag; "" where it is about something else."""
+        return self.identity[3] if self.identity[:1] == ("s3",) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -289,8 +294,9 @@ class Verdict:
 
     ``batch`` is the batch that an event was collected into, or that the verdict is about; its ``event_id`` is then the
     same, and its ``subject`` what the trigger collects ``by``. ``count`` is how many events the batch has.
-    ``event_time`` is the event's own, in ISO 8601. ``parameters`` are the computed values as ``Run.shown`` gives them.
-    ``seconds`` is how long an execution took that has ended.
+    ``event_time`` is the event's own, in ISO 8601, ``version`` that of the object that it is about. ``parameters`` are
+    the computed values as ``Run.shown`` gives them. ``seconds`` is how long
+    an execution took that has ended.
     """
 
     outcome: Outcome
@@ -303,6 +309,7 @@ class Verdict:
     batch: str | None = None
     count: int | None = None
     event_time: str | None = None
+    version: str | None = None
     parameters: Mapping[str, str] | None = None
     seconds: int | None = None
 

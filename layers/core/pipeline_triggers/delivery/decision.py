@@ -265,6 +265,7 @@ def _decide_arrival(arrival: Arrival, decision: Decision) -> None:
     try:
         occurrence = arrival.occurrence()
         known |= {"subject": occurrence.subject, "event_time": occurrence.happened_at or None}
+        known |= {"version": occurrence.version or None}
         trigger = _deployed_trigger(arrival, occurrence, decision)
         targets = _admitted_targets(trigger, occurrence, decision, known)
     except Exception as error:

@@ -99,10 +99,15 @@ def scheduled_now(stack: Stack, trigger: Trigger) -> dict[str, Any]:
         botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
 
     """
-    schedule = describe.schedule(stack, trigger)
+    time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return scheduled_event(describe.schedule(stack, trigger), time, str(uuid.uuid4()))
+
+
+def scheduled_event(schedule: Mapping[str, Any], time: str, execution: str) -> dict[str, Any]:
+    """Return what a schedule, as GetSchedule describes it, sends when it is due at a time."""
     text = schedule["Target"]["Input"]
-    filled = {"scheduled-time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "execution-id": str(uuid.uuid4())}
-    for name, value in {**filled, "schedule-arn": schedule["Arn"]}.items():
+    filled = {"scheduled-time": time, "execution-id": execution, "schedule-arn": schedule["Arn"]}
+    for name, value in filled.items():
         text = text.replace(f"<aws.scheduler.{name}>", value)
     event: dict[str, Any] = json.loads(text)["event"]
     return event
