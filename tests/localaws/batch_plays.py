@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from tests.localaws import STACK
+from tests.localaws import STACK, commands
 from tests.localaws.local_aws import CommandFailed, LocalAws
 
 FILES = 200
@@ -70,7 +70,7 @@ class Batches:
 
     def triggers(self, *arguments: str) -> list[dict[str, Any]]:
         """Run a command about the deployed stack, and return what it printed as JSON."""
-        done = self.aws.triggers(*arguments, "--stack", STACK, "--json")
+        done = commands.triggers(self.aws, *arguments, "--stack", STACK, "--json")
         if done.returncode:
             raise CommandFailed(f"triggers {' '.join(arguments)}: {done.stderr}")
         printed: list[dict[str, Any]] = json.loads(done.stdout)

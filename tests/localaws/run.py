@@ -29,7 +29,7 @@ from pipeline_triggers.operations.check_account import triggers_of
 from rich.console import Console
 
 from tests import PROJECT
-from tests.localaws import ACCOUNT, REGION, STACK, batch_plays, scenarios
+from tests.localaws import ACCOUNT, REGION, STACK, batch_plays, commands, scenarios
 from tests.localaws.local_aws import CommandFailed, LocalAws
 from tests.localaws.scenarios import NotPlayed, Scenario
 
@@ -231,7 +231,7 @@ def clean_up(aws: LocalAws, pipeline: str) -> dict[str, Any]:
 def restore(aws: LocalAws, command: str) -> str | None:
     """Show what the command of a clean-up's report brings back; return what went wrong, or None."""
     console.print(f"restore    {command}")
-    done = aws.triggers(*command.split()[1:], "--json")
+    done = commands.triggers(aws, *command.split()[1:], "--json")
     for line in json.loads(done.stdout or "[]"):
         console.print(f"           {line['what']} {line['outcome']} {line['why']}".rstrip())
     return f"{command}: {done.stderr}" if done.returncode else None
