@@ -196,6 +196,17 @@ def test_a_removed_trigger_is_looked_for_once_more(world: World) -> None:
     assert len(world.sqs.quarantined) == 1
 
 
+def test_a_part_that_is_not_deployed_is_looked_for_once_more(world: World) -> None:
+    """The rule of a new part may be there before the function knows it."""
+    body = json.dumps({**json.loads(uploaded("in/x")), "part": "labels"})
+    assert handle(world, body) == ["m0"]
+    (verdict,) = verdicts(world)
+    assert verdict["reason"] == "no deployed document defines this part; retrying once"
+    assert handle(world, body, receives=2) == []
+    assert verdicts(world)[-1]["reason"] == "part removed: team/one has no part 'labels' any more"
+    assert len(world.sqs.quarantined) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     ["", "{", "[]", '{"trigger": 1}', '{"trigger": "team/one", "event": []}', '{"trigger": "team/one", "event": {}}'],

@@ -289,13 +289,14 @@ def _in_turn(targets: list[Target], receives: int) -> list[Target]:
 
 def _deployed_trigger(arrival: Arrival, occurrence: Occurrence, decision: Decision) -> Trigger:
     """Return the deployed trigger as the source of the arrival sees it."""
-    if trigger := decision.deployed.get(arrival.trigger):
-        if view := trigger.view(arrival.part):
-            return view
-        raise Rejected(f"part removed: {trigger.id} has no part {arrival.part!r} any more")
+    trigger = decision.deployed.get(arrival.trigger)
+    if trigger and (view := trigger.view(arrival.part)):
+        return view
     # A rule may be newer than the function for a moment; a publisher's word is not a rule.
     if occurrence.request is None and decision.delivery.is_first:
-        raise Waiting("no deployed document defines this trigger; retrying once")
+        raise Waiting(f"no deployed document defines this {'part' if trigger else 'trigger'}; retrying once")
+    if trigger:
+        raise Rejected(f"part removed: {trigger.id} has no part {arrival.part!r} any more")
     raise Rejected("trigger removed: no deployed document defines it any more")
 
 

@@ -74,18 +74,16 @@ def from_rule(handler: str, body: str, triggers: Triggers) -> list[Arrival]:
 
 
 def _source(handler: str, trigger: Trigger | None, part: str) -> str:
-    """Return the source that an event is of; that of a removed trigger is read as the handler's first source would.
+    """Return the source that an event is of; what is not deployed is read as the handler's first source would.
 
     Raises:
         Rejected: the trigger is not one of this handler. Any rule of the account may send to its queue.
 
     """
-    if trigger is None:
-        return next(name for name, source in SOURCES.items() if source.handler == handler)
-    view = trigger.view(part)
+    view = trigger.view(part) if trigger else None
     if view is None:
-        raise Rejected(f"part removed: {trigger.id} has no part {part!r} any more")
+        return next(name for name, source in SOURCES.items() if source.handler == handler)
     if starter(view) != handler:
         kind = f"a direct trigger on {view.when.source}" if view.direct else f"a trigger on {view.when.source}"
-        raise Rejected(f"the event came by the wrong queue: {trigger.id} is {kind}; find the rule that sends it here")
+        raise Rejected(f"the event came by the wrong queue: {view.id} is {kind}; find the rule that sends it here")
     return view.when.source
