@@ -1,4 +1,4 @@
-"""Lint what CloudFormation gets: ``template.yaml`` as SAM transforms it, and the compiled stack.
+"""Lint what CloudFormation gets: ``template.yaml`` as SAM transforms it, the compiled stack, and those in ``docs/``.
 
 cfn-lint finds more in the transformed template than in the written one; cfripper looks for what is too open.
 Run ``python -m tests.tools.templates``.
@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -32,14 +33,15 @@ _ACCEPTED = {
     "S3ObjectVersioningRule S3 Bucket BatchBucket is required to have object versioning enabled",
 }
 
+FORWARDING = PROJECT / "docs" / "forwarding"
 COMPILED_STACK = PROJECT / "layers" / "triggers" / "compiled" / "stack.yaml"
 
 
-def written() -> dict[str, Any]:
-    """Return ``template.yaml`` as it is written."""
+def written(path: Path = PROJECT / "template.yaml") -> dict[str, Any]:
+    """Return a template as it is written."""
     # sam's reader changes PyYAML's own for everybody: what is read later would have ordered mappings.
     with patch.object(yaml.SafeLoader, "yaml_constructors", dict(yaml.SafeLoader.yaml_constructors)):
-        return cast("dict[str, Any]", yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8")))
+        return cast("dict[str, Any]", yaml_parse(path.read_text(encoding="utf-8")))
 
 
 @cache
@@ -136,6 +138,7 @@ def main() -> int:
     texts = {
         "template.yaml, transformed": json.dumps(transformed()),
         "compiled/stack.yaml": COMPILED_STACK.read_text(encoding="utf-8"),
+        **{f"docs/forwarding/{path.name}": json.dumps(written(path)) for path in FORWARDING.glob("*.yaml")},
     }
     problems = [
         f"{name}: {finding}"

@@ -135,6 +135,16 @@ def test_queues_take_encrypted_messages_of_this_account_only(queue: str) -> None
     assert arn in deny["Resource"]
 
 
+def test_the_topic_of_requests_takes_encrypted_messages_only() -> None:
+    """Who may publish is for IAM to say: the policy allows nobody."""
+    (policy,) = of_type("AWS::SNS::TopicPolicy").values()
+    topic = {"Ref": "RequestsTopic"}
+    assert policy["Topics"] == [topic]
+    (deny,) = policy["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"], deny["Resource"]) == ("Deny", "*", "sns:Publish", topic)
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": False}}
+
+
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_a_message_stays_hidden_while_its_function_can_work_on_it(handler: str) -> None:
     """AWS asks for six times the time-out; the embedded AWS accepts anything."""

@@ -101,6 +101,7 @@ def main() -> int:
     _say(f"Account {account.id}, Region {account.region}. It costs about {report.dollars(CALLS):.2f} USD.")
     _say(f"Everything whose name begins with {NAME} will be deleted, before and after.")
     if not options.yes and not _agreed():
+        _say("Nothing was done.")
         return 2
     try:
         if not options.clean:
