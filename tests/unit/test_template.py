@@ -257,10 +257,20 @@ def test_only_its_own_rule_may_send_steps_of_batches() -> None:
     (policy,) = [
         found for found in of_type("AWS::SQS::QueuePolicy").values() if {"Ref": "OnBatchQueue"} in found["Queues"]
     ]
-    allow, deny = policy["PolicyDocument"]["Statement"]
+    allow, _ = policy["PolicyDocument"]["Statement"]
     assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["EndedRule", "Arn"]}}}
-    assert allow["Resource"] == {"Fn::GetAtt": ["OnBatchQueue", "Arn"]}
-    assert (deny["Principal"], deny["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": False}})
+    assert (allow["Effect"], allow["Resource"]) == ("Allow", {"Fn::GetAtt": ["OnBatchQueue", "Arn"]})
+    assert_encrypted_only(policy, "OnBatch")
+
+
+def assert_encrypted_only(policy: dict[str, Any], function: str) -> None:
+    """Assert that a function's queue and its dead-letter queue refuse what is sent without TLS."""
+    queues = [f"{function}Queue", f"{function}DeadLetterQueue"]
+    deny = policy["PolicyDocument"]["Statement"][-1]
+    assert policy["Queues"] == [{"Ref": queue} for queue in queues]
+    assert deny["Resource"] == [{"Fn::GetAtt": [queue, "Arn"]} for queue in queues]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": False}}
 
 
 def test_a_step_of_a_batch_ends_before_its_message_comes_again() -> None:
@@ -303,6 +313,7 @@ def test_the_bucket_of_batches_is_private_encrypted_and_stays_when_the_stack_goe
     (policy,) = of_type("AWS::S3::BucketPolicy").values()
     (deny,) = policy["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": False}})
+    assert deny["Resource"] == [{"Fn::GetAtt": ["BatchBucket", "Arn"]}, {"Fn::Sub": "${BatchBucket.Arn}/*"}]
 
 
 def test_only_its_own_rule_and_sweep_may_send_to_the_janitor() -> None:
@@ -310,9 +321,11 @@ def test_only_its_own_rule_and_sweep_may_send_to_the_janitor() -> None:
     (policy,) = [
         found for found in of_type("AWS::SQS::QueuePolicy").values() if {"Ref": "JanitorQueue"} in found["Queues"]
     ]
-    allow, deny = policy["PolicyDocument"]["Statement"]
+    allow, _ = policy["PolicyDocument"]["Statement"]
     assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["JanitorDeletedRule", "Arn"]}}}
-    assert (deny["Principal"], deny["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": False}})
+    queues = [{"Fn::GetAtt": [queue, "Arn"]} for queue in ("JanitorQueue", "JanitorDeadLetterQueue")]
+    assert (allow["Effect"], allow["Resource"]) == ("Allow", queues)
+    assert_encrypted_only(policy, "Janitor")
     (trust,) = of_type("AWS::IAM::Role")["JanitorSweepRole"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
     assert trust["Condition"]["StringEquals"] == {
