@@ -28,7 +28,7 @@ PRICES = {
     "CloudWatch, GB of logs": (0.50, "factualminds.com, 2026-06"),
 }
 
-# Lambda asks each queue five times in parallel, each time for up to 20 seconds; assumed from AWS's descriptions.
+# Lambda polls each queue five times in parallel, each time for up to 20 seconds; assumed from AWS's descriptions.
 POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
 SWEEPS_A_MONTH = 60 * 24 * 30  # on_batch looks each minute for what is due
 READS_PER_SWEEP = 5
@@ -58,7 +58,7 @@ def idle(alarms: int, queues: int, triggers: int) -> list[Item]:
     """Return what a stage costs in a month without events, and the metrics of triggers that had some."""
     return [
         Item(f"{alarms} alarms", alarms, "CloudWatch, alarm and month"),
-        Item(f"Lambda asks {queues} empty queues", queues * POLLS_A_MONTH / 1e6, "SQS, million requests"),
+        Item(f"Lambda polls {queues} empty queues", queues * POLLS_A_MONTH / 1e6, "SQS, million requests"),
         Item("messages of its sweep each minute", 3 * SWEEPS_A_MONTH / 1e6, "SQS, million requests"),
         Item("its invocations", SWEEPS_A_MONTH / 1e6, "Lambda, million requests"),
         Item("their time", SWEEPS_A_MONTH * SECONDS_PER_EVENT * SWEEP_MEMORY, "Lambda, GB-second on arm64"),
