@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 from pipeline_triggers.batches import items, resources
 from pipeline_triggers.batches.door import SageMaker
@@ -129,6 +130,26 @@ def test_what_others_run_is_in_the_way(deployed: OnBatch, documents: Path, monke
     monkeypatch.setattr(SageMaker, "executions", lambda *_: listing)
     deployed.queue_up("one")
     assert [entry["reason"] for entry in listed(documents)] == ["1 running, max_running is 1: arn:foreign"]
+
+
+def test_a_pipeline_that_can_t_be_listed_hides_no_other(
+    deployed: OnBatch, documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS's words stand where it would say what the start waits for."""
+
+    def deny(*_: object) -> Listing:
+        answer: Any = {
+            "Error": {"Code": "AccessDeniedException", "Message": "no"},
+            "ResponseMetadata": {"HTTPStatusCode": 403},
+        }
+        raise ClientError(answer, "ListPipelineExecutions")
+
+    monkeypatch.setattr(SageMaker, "executions", deny)
+    deployed.queue_up("one")
+    deployed.collect("emea")
+    first, second = listed(documents)
+    assert (first["state"], second["state"]) == ("open", "waiting")
+    assert second["reason"].startswith("AWS refuses: An error occurred (AccessDeniedException)")
 
 
 def test_a_start_on_its_way_is_listed(deployed: OnBatch, documents: Path) -> None:

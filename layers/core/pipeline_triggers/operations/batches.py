@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from pipeline_triggers import aws
 from pipeline_triggers.batches import decision, rules
 from pipeline_triggers.batches.decision import Situation
@@ -111,7 +113,10 @@ class Batches:
     def _situation(
         self, pipeline: Pipeline, tickets: Sequence[Ticket], pauses: Sequence[Pause], now: float
     ) -> Situation:
-        """Return what decides at a pipeline, with the executions that SageMaker lists where their number is limited."""
+        """Return what decides at a pipeline, with the executions that SageMaker lists where their number is limited.
+
+        Where it refuses to list them, nobody knows whose turn it is, and the other pipelines are listed all the same.
+        """
         heads: dict[str, Ticket] = {}
         for ticket in tickets:
             heads.setdefault(ticket.trigger, ticket)
@@ -121,9 +126,13 @@ class Batches:
         if limits.max_running is None:
             return situation
         since = pipeline.ended_before or int(now - decision.LONGEST_EXECUTION)
-        return replace(
-            situation, listing=SageMaker({}, time.time, lambda: TIME_TO_LIST).executions(pipeline.name, since)
-        )
+        try:
+            listing = SageMaker({}, time.time, lambda: TIME_TO_LIST).executions(pipeline.name, since)
+        except ClientError as error:
+            if aws.is_transient(error):
+                raise
+            return replace(situation, aside=dict.fromkeys(heads, aws.refusal(error)))
+        return replace(situation, listing=listing)
 
     def held(self, trigger: str, pipeline: str, now: float) -> tuple[str, str] | None:
         """Return whether another start of a trigger at a pipeline would be paused or be waiting, and for what.
@@ -296,7 +305,7 @@ def _waits_for(ticket: Ticket, ahead: int, situation: Situation) -> str:
         return f"no deployed document starts it; rejected at {iso(ticket.gone_since + rules.GONE_FOR)}"
     if ahead:
         return f"behind {ahead} of the same trigger"
-    limit = decision.why_not_now(situation, forced=ticket.forced)
+    limit = situation.aside.get(ticket.trigger) or decision.why_not_now(situation, forced=ticket.forced)
     return limit or "its turn comes within a minute, unless max_starts is reached"
 
 
