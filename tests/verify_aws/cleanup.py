@@ -27,12 +27,19 @@ def clean_up(account: Account) -> list[str]:
     """
     refusals = [refusal for remove in _STEPS if (refusal := _refusal(remove, account))]
     if refusals:
-        return [*left_of(account), *refusals]
+        return [*_listed(account), *refusals]
     try:
-        account.wait_for("the end of deletions", lambda: None if left_of(account) else True, DELETIONS_TAKE)
+        account.wait_for("the end of deletions", lambda: None if _listed(account) else True, DELETIONS_TAKE)
     except NotSeen:
-        return left_of(account)
+        return _listed(account)
     return []
+
+
+def _listed(account: Account) -> list[str]:
+    try:
+        return left_of(account)
+    except (ClientError, BotoCoreError) as error:
+        return [f"what can't be listed: {error}"]
 
 
 def _refusal(remove: Callable[[Account], None], account: Account) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.tools import costs
 from tests.verify_aws.account import Account
@@ -16,7 +17,10 @@ Row = Mapping[str, str]  # of report.json: what the latest run saw of a probe
 DOLLARS_PER_CALL = 0.0054 / 1000
 
 ANSWERS_SHOWN = 300  # characters
-STAND_IN = "123456789012"  # for the account's number, because the files are committed
+# The files are committed.
+STAND_IN = "123456789012"  # for the account's number
+REMOVED = "removed"
+PERSONAL = {"useridentity", "sourceipaddress", "useragent", "createdby", "lastmodifiedby"}  # of CloudTrail and events
 
 
 def dollars(calls: int) -> float:
@@ -93,4 +97,14 @@ def _section(probe: Probe, seen: Row | None) -> list[str]:
 
 
 def _json(finding: Finding, indent: int | None = None) -> str:
-    return json.dumps(finding.answers, indent=indent, default=str, ensure_ascii=False)
+    return json.dumps(_without_persons(finding.answers), indent=indent, default=str, ensure_ascii=False)
+
+
+def _without_persons(answer: Any) -> Any:
+    """Return an answer without what says who ran the probes, and from where."""
+    if isinstance(answer, Mapping):
+        return {
+            name: REMOVED if name.replace("-", "").lower() in PERSONAL else _without_persons(value)
+            for name, value in answer.items()
+        }
+    return [_without_persons(one) for one in answer] if isinstance(answer, list) else answer

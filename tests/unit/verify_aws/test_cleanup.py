@@ -121,6 +121,16 @@ def test_what_can_not_be_removed_is_named_and_keeps_nothing_else() -> None:
     assert "(AccessDenied) when calling the DeleteQueue operation: no" in left[1]
 
 
+def test_what_can_not_be_listed_counts_as_left() -> None:
+    """It may be there; the rest is removed."""
+    world = World({"ListRoles": refuse("AccessDenied")})
+    world.pipeline()
+    left, refusal = clean_up(world)
+    assert left.startswith("what can't be listed: ")
+    assert "(AccessDenied) when calling the ListRoles operation" in refusal
+    assert left_of(World()) == [f"role {NAME}-pipelines"]
+
+
 def test_what_is_gone_but_still_listed_is_no_error() -> None:
     """SQS lists a deleted queue for a minute."""
     listed = iter([{"QueueUrls": ["https://sqs/1/pipeline-triggers-verify-gone"]}, {}])

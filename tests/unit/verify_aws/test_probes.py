@@ -303,6 +303,20 @@ def test_the_report_begins_with_what_differs_and_keeps_what_earlier_runs_saw(tmp
     assert json.loads((tmp_path / "N.json").read_text()) == {"schedule": {"code": "ValidationError"}}
 
 
+def test_the_report_does_not_say_who_ran_the_probes(tmp_path: Path) -> None:
+    """CloudTrail's records and S3's events name the caller, an access key and an address."""
+    detail = {"userIdentity": {"accessKeyId": "ASIAKEY"}, "sourceIPAddress": "203.0.113.7", "userAgent": "sam on mac"}
+    events = [{"source-ip-address": "203.0.113.7", "object": {"key": "a"}}]
+    answers = {"event": {"detail": detail}, "events": events}
+    finding = Finding(BY_LETTER["I"], Result.AS_ASSUMED, "", answers, datetime(2027, 1, 2, tzinfo=UTC))
+    report.add(finding, PROBES, Here(), tmp_path)  # type: ignore[arg-type]
+    for path in tmp_path.iterdir():
+        assert not re.search(r"ASIAKEY|203\.0|sam on mac", path.read_text(encoding="utf-8"))
+    assert json.loads((tmp_path / "I.json").read_text())["events"] == [
+        {"source-ip-address": "removed", "object": {"key": "a"}}
+    ]
+
+
 def test_long_answers_are_shortened_on_the_page() -> None:
     """The file beside it has them whole."""
     finding = Finding(
