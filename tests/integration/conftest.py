@@ -48,7 +48,7 @@ def deployed(aws: LocalAws, new_project: Callable[[], Project], soon: datetime) 
                 parameter["DefaultValue"] = 0 if parameter["Type"] == "Integer" else "none"
         aws.create_pipeline(name, json.dumps(definition))
     aws.create_pipeline("one-at-a-time", pipeline_definition({"Key": "String"}), runs=True)
-    for topic in ("others", "others-filtered"):
+    for topic in ("others", "others-filtered", "team-news"):
         aws.client("sns").create_topic(Name=topic)
     aws.client("events").create_event_bus(Name="shop")
     project = new_project()

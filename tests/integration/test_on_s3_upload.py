@@ -78,12 +78,22 @@ def test_a_key_arrives_byte_exact(deployed: LocalAws, odd: str) -> None:
 
 
 def test_a_value_that_is_too_long_is_rejected(deployed: LocalAws) -> None:
-    """SageMaker takes 1,024 characters; what is longer is not sent, and the event is kept."""
+    """SageMaker takes 1,024 characters; what is longer is kept and not sent, and the topic of the team hears it."""
+    sqs, sns = deployed.client("sqs"), deployed.client("sns")
+    queue = sqs.create_queue(QueueName="team-news")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = sns.create_topic(Name="team-news")["TopicArn"]
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [allow]})})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
     upload(deployed, "echo/" + "x" * 1019)
     (verdict,) = deployed.new_verdicts(STACK, "uploads/echo", 1)
     assert verdict["outcome"] == "REJECTED"
     assert verdict["reason"].startswith("parameter Uri: {% $object.uri %} has 1037 characters on this event")
     assert deployed.quarantined(STACK)["event_id"] == verdict["event_id"]
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
+    assert message["Body"].startswith('"uploads/echo REJECTED: nothing was started for s3://raw-dev/echo/xxx')
+    assert f"triggers redrive --trigger uploads/echo --stack {STACK}" in message["Body"]
 
 
 def test_an_execution_says_where_it_comes_from(deployed: LocalAws) -> None:

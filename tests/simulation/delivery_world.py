@@ -105,6 +105,7 @@ class World:
         self.table = Table(lambda: self.now)
         self.batches = MemoryTable(lambda: self.now)
         self.history = MemoryTable(lambda: self.now)
+        self.put: list[dict[str, Any]] = []  # on the stack's bus
         self.steps: list[Any] = []  # that ``on_batch`` is asked for
         self.limits: dict[str, Limits] = {}
         self.objects: dict[str, bytes] = {}  # that were written
@@ -138,7 +139,7 @@ class World:
             "StartPipelineExecution": self.sagemaker.start_pipeline_execution,
             "DescribePipeline": self.sagemaker.describe_pipeline,
             "DescribePipelineExecution": self._describe_execution,
-            "PutEvents": lambda **_: {"FailedEntryCount": 0},
+            "PutEvents": self._put_events,
             "ListPipelineExecutions": self.sagemaker.list_pipeline_executions,
             "HeadObject": self._head_object,
             "SendMessage": self.sqs.send_message,
@@ -388,6 +389,10 @@ class World:
         """Write items of either table."""
         table = self.history if ENVIRONMENT["HISTORY_TABLE"] in RequestItems else self.batches
         return table.batch_write_item(RequestItems)
+
+    def _put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        self.put += [json.loads(entry["Detail"]) for entry in Entries]
+        return {"FailedEntryCount": 0}
 
     def _describe_execution(self, PipelineExecutionArn: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         (found,) = (one for one in self.sagemaker.executions if one["arn"] == PipelineExecutionArn)

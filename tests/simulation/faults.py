@@ -47,10 +47,12 @@ FAILED = "UpdateItem message ADD failed SET expires REMOVE begun"
 DECIDED = "UpdateItem message SET verdicts, expires REMOVE begun, failed"
 HIDE = "ChangeMessageVisibility"
 RECORD_VERDICTS = "BatchWriteItem"
+PUBLISH = "PutEvents"
 CALLS = (
     *(PAUSES, BEGIN, READ, TAKE_OVER, "ListPipelineExecutions", "HeadObject", "DescribePipeline", COUNT, START, RECORD),
     *(UNCOUNT, RELEASE, GIVE_BACK, "SendMessage", BEFORE, ATTEMPT, WAITS, FAILED, DECIDED, HIDE),
     RECORD_VERDICTS,
+    PUBLISH,
 )
 
 WHEN = When("s3", {"bucket": "raw"})

@@ -98,7 +98,7 @@ class AcceptAll:
             self.started.append(parameters)
         if operation == "SendMessage":
             self.quarantined.append(parameters)
-        return {"PipelineExecutionArn": "arn", "Items": []}
+        return {"PipelineExecutionArn": "arn", "Items": [], "FailedEntryCount": 0}
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def calling(call: Callable[..., Any]) -> Iterator[None]:
         yield
 
 
-CLIENTS = ("dynamodb", "sagemaker", "starter", "sqs", "s3", "events")
+CLIENTS = ("dynamodb", "sagemaker", "starter", "sqs", "s3", "event_bus")
 
 
 @cache

@@ -179,7 +179,7 @@ class Account:
     @contextmanager
     def installed(self) -> Iterator[Account]:
         """Put this account around the janitor."""
-        clients = [getattr(aws, name) for name in ("scheduler", "events", "patient_sagemaker")]
+        clients = [getattr(aws, name) for name in ("scheduler", "events", "event_bus", "patient_sagemaker")]
         with ExitStack() as stack:
             stack.enter_context(patch.dict(os.environ, {**ENVIRONMENT, **JANITOR}))
             stack.enter_context(mock_aws())

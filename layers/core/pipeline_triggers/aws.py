@@ -213,6 +213,13 @@ def events() -> EventBridgeClient:
 
 
 @cache
+def event_bus() -> EventBridgeClient:
+    """Return the client that puts events on the stack's bus, which answers quickly or leaves it to a later try."""
+    client: EventBridgeClient = _client("events", _QUICK)
+    return client
+
+
+@cache
 def cloudformation() -> CloudFormationClient:
     """Return the client that knows the deployed stack, and what belongs to any stack."""
     client: CloudFormationClient = _client("cloudformation", _PATIENT)

@@ -252,3 +252,26 @@ def test_a_secret_that_does_not_fit_is_rejected_without_its_value() -> None:
     assert "Undeclared is not declared" in sent["MessageAttributes"]["reason"]["StringValue"]
     everything = repr((world.log, sent["MessageAttributes"], list(world.history.items())))
     assert "hunter2" not in everything
+
+
+def test_a_rejection_is_on_the_bus_with_what_to_do() -> None:
+    """A start is not: nobody has to do anything about it."""
+    world = World(replace(ONE, start=(*ONE.start, Start("train", {"Undeclared": "x"}))))
+    with world.installed():
+        world.deliver(world.upload("in/a"))
+    (event,) = world.put
+    assert (event["outcome"], event["trigger"], event["subject"]) == ("REJECTED", "team/one", "s3://raw/in/a")
+    assert event["text"].startswith("team/one REJECTED: nothing was started for s3://raw/in/a: parameter Undeclared")
+    assert event["text"].endswith("; fix it, then: triggers redrive --trigger team/one --stack stack")
+    assert "parameters" not in event
+
+
+def test_a_rejection_that_the_bus_does_not_take_comes_back_and_stays_rejected() -> None:
+    """Its dead letter is sent once; the event is put on the bus by a later delivery."""
+    world = World(replace(ONE, start=(Start("train", {"Undeclared": "x"}),)), faults={("PutEvents", 1): "denied"})
+    with world.installed():
+        message = world.upload("in/a")
+        world.deliver(message)
+        assert list(world.sqs.queue) == [message]
+        world.drain()
+    assert ([event["outcome"] for event in world.put], len(world.sqs.quarantined)) == (["REJECTED"], 1)

@@ -13,7 +13,7 @@ from pipeline_triggers.batches.models import Turn
 from pipeline_triggers.batches.services import Notice
 from pipeline_triggers.dead_letters import quarantine
 from pipeline_triggers.errors import Waiting
-from pipeline_triggers.history import table
+from pipeline_triggers.history import notices, table
 from pipeline_triggers.history.record import Record, is_recorded, timestamp
 from pipeline_triggers.models import Outcome, Trigger, Verdict
 from pipeline_triggers.settings import settings
@@ -79,6 +79,7 @@ class Resources:
         if is_recorded(verdict):
             # Without a look at the time: what is killed here is done again, too.
             table.connected().write([Record(verdict, timestamp(time.time()), notice.id)])
+            notices.announce([verdict])
         if verdict.outcome is Outcome.MISSED:
             count_missed()
         report(verdict, deployed=verdict.trigger in self._triggers)

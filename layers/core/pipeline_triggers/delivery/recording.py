@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline_triggers.delivery.decision import Delivery
-from pipeline_triggers.history import table
+from pipeline_triggers.history import notices, table
 from pipeline_triggers.history.record import Record, is_recorded, timestamp
 from pipeline_triggers.models import Verdict
 
@@ -33,12 +33,13 @@ class Ended:
 
 
 def record(ended: Sequence[Ended]) -> None:
-    """Record the verdicts of messages.
+    """Record the verdicts of messages, and put those on the stack's bus that a person has to know.
 
     Raises:
-        Waiting: there is no time for it, or DynamoDB does not take all of them now.
-        botocore.exceptions.ClientError, BotoCoreError: the table can't be written now.
+        Waiting: there is no time for it, or AWS does not take all of them now.
+        botocore.exceptions.ClientError, BotoCoreError: a request failed.
 
     """
     if records := [record for one in ended for record in one.records()]:
         table.connected().write(records, ended[0].delivery.remaining)
+        notices.announce(record.verdict for record in records)

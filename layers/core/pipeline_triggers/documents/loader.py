@@ -30,7 +30,7 @@ class Documents:
 
     ``stages`` maps a stage to its values by name, and is the file ``stages_file``; ``limits`` are the pipelines', by
     their names as documents write them; ``files`` maps a trigger's id to the file that defines it, ``examples`` to its
-    examples.
+    examples; ``notify`` maps a team to the ARN of its topic.
     """
 
     triggers: tuple[Trigger, ...]
@@ -39,6 +39,7 @@ class Documents:
     files: Mapping[str, Document] = field(default_factory=dict, compare=False, repr=False)
     stages_file: str = field(default=STAGES_FILE, compare=False, repr=False)
     examples: Mapping[str, tuple[Example, ...]] = field(default_factory=dict, compare=False, repr=False)
+    notify: Mapping[str, str] = field(default_factory=dict)
 
     def problem(self, trigger_id: str, path: FieldPath, message: str, severity: str = "error") -> Problem:
         """Return a problem at a path in a trigger."""
@@ -62,6 +63,7 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
     files: dict[str, Document] = {}
     limited: list[Limited] = []
     examples: dict[str, tuple[Example, ...]] = {}
+    notify: dict[str, str] = {}
     for path, document in teams.items():
         if _has_data(path, document):
             section = Section(document, stages)
@@ -71,8 +73,10 @@ def load(directory: Path, drafts: Mapping[Path, str] | None = None) -> Documents
                 files[trigger.id] = document
                 examples[trigger.id] = tuple(_examples(trigger, section))
             limited += read_limits(section, allowed)
+            if topic := topics.read_notify(section):
+                notify[path.stem] = topic
     limits = {one.pipeline: one.limits for one in limited}
-    documents = Documents(tuple(triggers), stages, limits, files, of_stages.file, examples)
+    documents = Documents(tuple(triggers), stages, limits, files, of_stages.file, examples, notify)
     problems = [problem for document in (of_stages, *teams.values()) for problem in document.problems]
     problems += [documents.problem(*place_and_message) for place_and_message in _between(documents)]
     problems += limited_twice(limited, stages)

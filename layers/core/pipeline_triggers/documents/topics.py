@@ -1,4 +1,4 @@
-"""SNS topics that several triggers use: their queue has one subscription to each."""
+"""SNS topics: those that several triggers use, of which their queue has one subscription, and those of ``notify``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from pipeline_triggers.documents.document import FieldPath
-from pipeline_triggers.language.sources import topic, topic_filter
+from pipeline_triggers.documents.section import Section
+from pipeline_triggers.language.sources import topic, topic_filter, topic_problem
 from pipeline_triggers.models import Trigger, all_views
+
+
+def read_notify(section: Section) -> str | None:
+    """Return the topic that hears of a document's triggers, whose section this is, as the document writes it."""
+    written: str | None = section.document.without_wrong(()).get("notify")
+    for resolved in dict.fromkeys(section.by_stage(("notify",), written)):
+        if message := topic_problem(resolved):
+            section.problem(("notify",), message)
+    return written if section.is_right("notify") else None
 
 
 def problems(written: Iterable[Trigger], of_stage: Iterable[Trigger]) -> Iterator[tuple[str, FieldPath, str]]:

@@ -6,21 +6,19 @@ that is lost or comes twice changes nothing.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from pipeline_triggers import aws, bus
+from pipeline_triggers import aws
+from pipeline_triggers.history import notices
 from pipeline_triggers.history.record import END, Going, Record, timestamp
 from pipeline_triggers.history.runs import Runs
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.telemetry import report_end
-
-DETAIL_TYPE = "Pipeline Run Ended"
 
 # SageMaker's statuses of executions that have ended; any other goes on.
 ENDED = {
@@ -73,7 +71,7 @@ def _look(going: Going, runs: Runs) -> None:
     if noted_at and time.time() - noted_at < LEFT_ALONE:
         return  # another function reports it now
     report_end(end)
-    bus.put(DETAIL_TYPE, _detail(end))
+    notices.announce([end])
     runs.forget(going)
 
 
@@ -97,7 +95,3 @@ def _seconds(execution: Mapping[str, Any]) -> int | None:
     if not {"CreationTime", "LastModifiedTime"} <= execution.keys():
         return None
     return int((execution["LastModifiedTime"] - execution["CreationTime"]).total_seconds())
-
-
-def _detail(end: Verdict) -> str:
-    return json.dumps({name: value for name, value in asdict(end).items() if value is not None}, ensure_ascii=False)

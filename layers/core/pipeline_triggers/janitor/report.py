@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,6 +15,8 @@ from pipeline_triggers.telemetry import count, logger
 
 # How many pipelines a report has a restoring command for; without a name, the command lists everything.
 MAX_COMMANDS = 20
+
+MAX_PIPELINES = 300  # in a report, which is an event of 256 KB at most
 
 DETAIL_TYPE = "Orphans of SageMaker Pipelines"
 MAX_SUBJECT_LENGTH = 100  # of SNS
@@ -35,7 +38,7 @@ def publish(cleanup: Cleanup, max_removals: int) -> None:
         count("TOO_MANY_ORPHANS", 1)
     if cleanup.removed or cleanup.orphans or cleanup.kept:
         text = json.dumps(report, ensure_ascii=False)
-        bus.put(DETAIL_TYPE, text)
+        bus.put(DETAIL_TYPE, [json.dumps({**report, "text": _line(report)}, ensure_ascii=False)])
         if topic := janitor_settings().notify:
             _notify(topic, report["summary"], text)
 
@@ -52,8 +55,21 @@ def report_of(cleanup: Cleanup, max_removals: int, stack: str) -> dict[str, Any]
         "found": [{"what": str(orphan), "pipeline": orphan.pipeline} for orphan in cleanup.orphans],
         "kept": [{"what": kept.what, "pipeline": kept.pipeline, "reason": kept.reason} for kept in cleanup.kept],
         "kept_count": cleanup.kept_count,
+        "pipelines": _pipelines(cleanup),
         **_summary(cleanup, cause, max_removals, stack),
     }
+
+
+def _pipelines(cleanup: Cleanup) -> list[str]:
+    """Return the pipelines that the report is about, by which a team's rule chooses it."""
+    orphans = {one.pipeline for one in [*cleanup.removed, *cleanup.orphans]}
+    return sorted(orphans | {one.pipeline for one in cleanup.kept})[:MAX_PIPELINES]
+
+
+def _line(report: Mapping[str, Any]) -> str:
+    """Return a report in one line."""
+    commands = report.get("restore", [])[:1]
+    return "; ".join(["clean-up: " + report["summary"], *filter(None, [report.get("remedy")]), *commands])
 
 
 def _summary(cleanup: Cleanup, cause: str, max_removals: int, stack: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pipeline_triggers.language import sources
 from pipeline_triggers.language.stages import MANIFEST_BUCKET, resolve, resolve_trigger
 from pipeline_triggers.language.values import literal
 from pipeline_triggers.models import ALL, Start, Trigger, all_views
+from pipeline_triggers.operations import check_notify
 from pipeline_triggers.starts import definition
 
 # A trigger's id, a place in it, and what is wrong there.
@@ -53,7 +54,8 @@ def problems(documents: Documents, stage: str, past: frozenset[str] = frozenset(
         *_topic_findings(views, here),
         *_bus_findings(rules, here),
     ]
-    return [documents.problem(trigger_id, path, message) for trigger_id, path, message in findings]
+    of_topics = check_notify.problems(documents, {**documents.stages[stage], **values}, here)
+    return [*(documents.problem(*finding) for finding in findings), *of_topics]
 
 
 def _pipeline_findings(triggers: list[Trigger], written: Mapping[str, Trigger]) -> Iterator[Finding]:

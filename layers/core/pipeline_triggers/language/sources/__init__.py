@@ -21,11 +21,11 @@ from pipeline_triggers.language.sources import (
     training_job,
 )
 from pipeline_triggers.language.sources.event import written
-from pipeline_triggers.language.sources.sns import takes_requests, topic, topic_filter
+from pipeline_triggers.language.sources.sns import takes_requests, topic, topic_filter, topic_problem
 from pipeline_triggers.language.sources.source import DetailType, Pattern, Source, Write
 from pipeline_triggers.models import Trigger, When
 
-__all__ = ["pattern", "starter", "takes_requests", "topic", "topic_filter", "written"]
+__all__ = ["pattern", "starter", "takes_requests", "topic", "topic_filter", "topic_problem", "written"]
 
 _FILES = (s3, endpoint, drift, training_job, model_package, pipeline, alarm, sns, schedule, event)
 

@@ -11,7 +11,8 @@ from pipeline_triggers.text import brief
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 
 
-def _topic_problem(arn: str) -> str | None:
+def topic_problem(arn: str) -> str | None:
+    """Say what is wrong with the ARN of a topic, or None."""
     if _TOPIC.fullmatch(arn):
         return None
     remedy = "write its ARN, as in arn:aws:sns:eu-central-1:123456789012:alarms"
@@ -49,7 +50,7 @@ SOURCE = Source(
     fields={
         "topic": Field(
             "The ARN of a topic to subscribe to. The stack's own topic for publishers when left out.",
-            problem=_topic_problem,
+            problem=topic_problem,
         ),
         "attributes": Field(
             "With topic: a filter policy for the message attributes, as SNS writes it; for a topic that one trigger"
