@@ -102,7 +102,7 @@ def _show(explanations: Sequence[Explanation]) -> None:
 
 
 @click.command("sample")
-@click.argument("source", type=click.Choice(sorted(SOURCES)))
+@click.argument("source", metavar="SOURCE", type=click.Choice(sorted(SOURCES)))
 @click.argument("changes", metavar="[FIELD=VALUE]...", nargs=-1)
 def sample_command(source: str, changes: tuple[str, ...]) -> None:
     """Print an event of SOURCE, with these fields changed: for explain - or run --event -.
@@ -124,7 +124,7 @@ def sample_command(source: str, changes: tuple[str, ...]) -> None:
 
 
 @click.command("new")
-@click.argument("source", type=click.Choice(sorted(SOURCES)))
+@click.argument("source", metavar="SOURCE", type=click.Choice(sorted(SOURCES)))
 @click.argument("name", metavar="TEAM/NAME")
 @click.option("--pipeline", default="my-pipeline", show_default=True, help="The pipeline to start.")
 @documents_option
