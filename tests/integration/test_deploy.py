@@ -158,6 +158,8 @@ def test_a_rename_under_a_stream_of_uploads_loses_none_and_starts_none_twice(
 """
     aws.create_pipeline("stream", pipeline_definition({"Key": "String"}))
     project = new_project()
+    aws.create_bucket("raw-dev")
+    aws.client("s3").put_object(Bucket="raw-dev", Key="stream/a-before", Body=b"x")
     project.compile(document.format(name="old"))
     project.deploy(aws, "renaming")
     project.compile(document.format(name="new").replace("    when:", "    was: old\n    when:"))
@@ -175,3 +177,12 @@ def test_a_rename_under_a_stream_of_uploads_loses_none_and_starts_none_twice(
     assert sorted(aws.execution_parameters(execution)["Key"] for execution in executions) == sorted(keys)
     outcomes = {line["outcome"] for line in aws.log_lines("renaming", "OnS3Upload") if line["message"] == "verdict"}
     assert outcomes <= {"STARTED", "DUPLICATE"}
+
+    # What is deployed is what the documents say, and a backfill starts only what came before the rule.
+    documents = ("--stack", "renaming", "--documents", str(project.documents))
+    assert aws.triggers("diff", "--deployed", *documents).stdout == "no trigger changes\n"
+    before = aws.triggers("backfill", "new", "--prefix", "stream/", "--leave", "0", "--yes", *documents)
+    assert before.returncode == 0, before.stderr
+    assert f"{len(keys) + 1} events: {len(keys)} DUPLICATE, 1 WOULD START" in before.stdout
+    started = {aws.execution_parameters(one)["Key"] for one in aws.executions("stream", len(keys) + 1)}
+    assert started == {*keys, "stream/a-before"}

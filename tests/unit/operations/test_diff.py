@@ -12,10 +12,15 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from pipeline_triggers.account import home
+from pipeline_triggers.account.home import Home
 from pipeline_triggers.cli import main
 from pipeline_triggers.documents import loader
-from pipeline_triggers.operations import examples
+from pipeline_triggers.language.stages import resolve_trigger
+from pipeline_triggers.operations import examples, stacks
 from pipeline_triggers.operations.diff import changes, version
+from pipeline_triggers.operations.doctor.deployment import Deployment
+from pipeline_triggers.operations.stacks import Stack
 
 from tests.unit.documents.checking import HEAD, STAGES
 
@@ -179,3 +184,24 @@ def test_what_is_not_a_commit_is_an_error(tmp_path: Path, options: tuple[str, ..
     done = CliRunner(mix_stderr=False).invoke(main, ["diff", "--documents", str(tmp_path), "--", *options])
     assert (done.exit_code, done.stdout) == (2, "")
     assert "is not a commit" in done.stderr
+
+
+def test_a_stack_is_compared_in_its_own_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its account's values, as the functions were deployed."""
+    (tmp_path / "stages.yaml").write_text(STAGES, encoding="utf-8")
+    (tmp_path / "churn.yaml").write_text(HEAD + UPLOAD, encoding="utf-8")
+    account = Home("aws", "210987654321", "eu-west-1")
+    values = {**account.pseudo_parameters(), "RawBucket": "raw-prod"}
+    (deployed,) = (resolve_trigger(trigger, values) for trigger in loader.load(tmp_path).triggers)
+    monkeypatch.setattr(stacks, "stack", lambda name: Stack(name, {"Stage": "prod"}, {}))
+    monkeypatch.setattr(home, "current", lambda: account)
+    monkeypatch.setattr(Deployment, "_compiled", ({deployed.id: deployed}, {}))
+    arguments = ["diff", "--deployed", "--documents", str(tmp_path)]
+    assert CliRunner().invoke(main, arguments).stdout == "no trigger changes\n"
+    (tmp_path / "churn.yaml").write_text(HEAD.replace("retrain", "renamed") + UPLOAD, encoding="utf-8")
+    assert CliRunner().invoke(main, arguments).stdout.splitlines() == [
+        "churn/renamed: renamed",
+        "  was churn/retrain",
+        "  needs was: retrain, or events on their way are rejected, and what was started may start again",
+        "triggers: 1 renamed",
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -41,6 +41,13 @@ moment = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 )
 @click.option("--again", default="", help="Start even what was started; the name tells this time from all others.")
 @click.option("--rate", type=click.FloatRange(0.01, 10), default=1.0, show_default=True, help="Events per second.")
+@click.option(
+    "--leave",
+    type=click.IntRange(min=0),
+    default=15,
+    show_default=True,
+    help="Leave objects of the last so many minutes to their own events, which may be on their way.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @dry_run_option
 @documents_option
@@ -53,6 +60,7 @@ def backfill_command(
     between: tuple[datetime, datetime] | None,
     again: str,
     rate: float,
+    leave: int,
     yes: bool,
     dry_run: bool,
     directory: Path,
@@ -62,14 +70,13 @@ def backfill_command(
 
     Shows what would start first, and asks. What was started or collected before is a DUPLICATE, so that a backfill
     that broke off is run again. Few messages at a time are in the queue, so that live events do not wait behind them.
-    Objects of the last 15 minutes are left to their own events.
 
     Exits with 1 when something can't be started.
     """
     here = deployed(directory, stack)
     view = _view(here.trigger(name), part)
     target = Target(view, History(aws.dynamodb(), here.stack.resources["HistoryTable"]), again)
-    items = list(_items(here, view, prefix, keys, between))
+    items = list(_items(here, view, prefix, keys, between, datetime.now(UTC) - timedelta(minutes=leave)))
     with output.progress(len(items)) as progress:
         explained = []
         for item in items:
@@ -112,8 +119,9 @@ def _items(
     prefix: str | None,
     keys: click.utils.LazyFile | None,
     between: tuple[datetime, datetime] | None,
+    until: datetime,
 ) -> Iterator[Item]:
-    """Give what is to be backfilled; end the command when the options do not say it."""
+    """Give what is to be backfilled, objects modified until a time; end the command when the options do not say."""
     begin, end = (one.replace(tzinfo=UTC) for one in between or (datetime.min, datetime.max))
     if view.when.source == "schedule":
         if not between or prefix is not None or keys:
@@ -122,11 +130,10 @@ def _items(
         return
     if prefix is None and not keys and not between:
         raise output.usage_error("write --prefix, --keys or --between; --prefix '' means all that the trigger matches")
-    now = datetime.now(UTC)
     if keys:
-        items = backfill.named_objects(view, filter(None, map(str.strip, keys)), now)
+        items = backfill.named_objects(view, filter(None, map(str.strip, keys)), until)
     else:
-        items = backfill.objects(view, prefix or "", now)
+        items = backfill.objects(view, prefix or "", until)
     yield from (item for item in items if begin <= datetime.fromisoformat(item.event["time"]) <= end)
 
 

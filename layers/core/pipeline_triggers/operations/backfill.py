@@ -27,9 +27,6 @@ from pipeline_triggers.models import Outcome, Trigger
 from pipeline_triggers.operations.explain import Explanation, judge
 from pipeline_triggers.operations.run import scheduled_event
 
-# Younger objects are left to their own events, which may be on their way.
-LEFT_TO_LIVE = timedelta(minutes=15)
-
 MAX_MESSAGES = 10  # of one call; SQS
 # Live events wait behind this many at most; SQS counts them up to a minute late, so that the rate bounds them, too.
 AHEAD = 5
@@ -91,8 +88,8 @@ class Target:
         return json.dumps({"trigger": self.view.id, "event": item.event, **known})
 
 
-def objects(view: Trigger, prefix: str, now: datetime) -> Iterator[Item]:
-    """List the objects of a trigger's bucket that its key's glob matches, but for the youngest.
+def objects(view: Trigger, prefix: str, until: datetime) -> Iterator[Item]:
+    """List the objects of a trigger's bucket that its key's glob matches, last modified until a time.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
@@ -106,11 +103,11 @@ def objects(view: Trigger, prefix: str, now: datetime) -> Iterator[Item]:
     for page in pages:
         for one in page.get("Versions", ()):
             if one["IsLatest"]:
-                yield from _matching(view, _item(bucket, one), one["LastModified"], now)
+                yield from _matching(view, _item(bucket, one), one["LastModified"], until)
 
 
-def named_objects(view: Trigger, keys: Iterable[str], now: datetime) -> Iterator[Item]:
-    """Look up the objects of a trigger's bucket with these keys.
+def named_objects(view: Trigger, keys: Iterable[str], until: datetime) -> Iterator[Item]:
+    """Look up the objects of a trigger's bucket with these keys, last modified until a time.
 
     Raises:
         botocore.exceptions.BotoCoreError, ClientError: one is not there, or a request to AWS failed.
@@ -120,15 +117,15 @@ def named_objects(view: Trigger, keys: Iterable[str], now: datetime) -> Iterator
     for key in keys:
         head = aws.s3().head_object(Bucket=bucket, Key=key)
         one = {"Key": key, "Size": head["ContentLength"], **head}
-        yield from _matching(view, _item(bucket, one), head["LastModified"], now)
+        yield from _matching(view, _item(bucket, one), head["LastModified"], until)
 
 
-def _matching(view: Trigger, item: Item, modified: datetime, now: datetime) -> Iterator[Item]:
+def _matching(view: Trigger, item: Item, modified: datetime, until: datetime) -> Iterator[Item]:
     try:
         match_fields(view, eventbridge.read(item.event, "s3"))
     except Filtered:
         return
-    if modified <= now - LEFT_TO_LIVE:
+    if modified <= until:
         yield item
 
 

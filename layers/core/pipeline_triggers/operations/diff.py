@@ -46,9 +46,9 @@ class Change:
     effects: tuple[str, ...] = ()
 
 
-def version(documents: Documents, stage: str) -> Version:
-    """Return documents as a stage sees them."""
-    values = stage_values(documents, stage)
+def version(documents: Documents, stage: str, account: Mapping[str, str] | None = None) -> Version:
+    """Return documents as a stage sees them, with an account's pseudo parameters or made-up ones."""
+    values = {**stage_values(documents, stage), **(account or {})}
     triggers = {trigger.id: resolve_trigger(trigger, values) for trigger in documents.triggers}
     limits = {resolve(name, values): limits for name, limits in documents.limits.items()}
     places = {}
