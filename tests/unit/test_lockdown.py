@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
+from tests import PROJECT
 from tests.tools.templates import with_parameters
 
 KEY = {"Ref": "KmsKeyArn"}
+
+
+def by_default(encryption: Any) -> dict[str, Any]:
+    """Return a bucket's encryption."""
+    return {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": encryption}]}
+
 
 # How each type of resource that stores something says with which key: without the parameter, and with it.
 ENCRYPTION: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -19,10 +26,14 @@ ENCRYPTION: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}},
     ),
     "AWS::Logs::LogGroup": ({}, {"KmsKeyId": KEY}),
+    "AWS::S3::Bucket": (
+        {"BucketEncryption": by_default({"SSEAlgorithm": "AES256"})},
+        {"BucketEncryption": by_default({"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY})},
+    ),
 }
 
 # Properties that name a key, or switch encryption on, in any of these types.
-ABOUT_KEYS = {"SqsManagedSseEnabled", "KmsMasterKeyId", "SSESpecification", "KmsKeyId"}
+ABOUT_KEYS = {"SqsManagedSseEnabled", "KmsMasterKeyId", "SSESpecification", "KmsKeyId", "BucketEncryption"}
 
 PLAIN = with_parameters()
 WITH_KEY = with_parameters(KmsKeyArn="arn:aws:kms:eu-central-1:123456789012:key/k")
@@ -60,11 +71,26 @@ def test_every_role_has_the_permissions_boundary() -> None:
             assert "PermissionsBoundary" not in PLAIN[name]["Properties"]
 
 
-RECORDS = [name for name, one in PLAIN.items() if one["Type"] in {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}]
+# What stays when the stack goes → the command that removes it.
+KEPT = {
+    "AWS::DynamoDB::Table": "aws dynamodb delete-table ",
+    "AWS::Logs::LogGroup": "aws logs delete-log-group ",
+    "AWS::S3::Bucket": "aws s3 rb ",
+}
+RECORDS = [name for name, one in PLAIN.items() if one["Type"] in KEPT]
 
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_records_outlive_the_stack(name: str) -> None:
-    """Tables and logs stay when the stack is deleted, or a change replaces them; a failed first deploy leaves none."""
+    """They stay when the stack is deleted, or a change replaces them; a failed first deploy leaves none."""
     assert PLAIN[name]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert PLAIN[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_documentation_says_how_to_remove_what_stays() -> None:
+    """With a command for each type of resource."""
+    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("## Removing a stack\n")[2].partition("\n## ")[0]
+    kept = {one["Type"] for one in PLAIN.values() if "Retain" in one.get("DeletionPolicy", "")}
+    assert kept == KEPT.keys()
+    assert [kind for kind, command in KEPT.items() if command not in section] == []
