@@ -499,6 +499,17 @@ def test_a_dead_letter_is_listed_and_discarded(doctored: Doctored) -> None:
     assert doctored.doctor() == []
 
 
+def test_the_dashboard_has_the_stack_s_own_queues_and_teams(doctored: Doctored) -> None:
+    """With the names that CloudFormation gave them."""
+    body = json.loads(doctored.client("cloudwatch").get_dashboard(DashboardName=STACK)["DashboardBody"])
+    titles = [widget["properties"]["title"] for widget in body["widgets"]]
+    assert titles[-2:] == ["team", "team: to look at"]
+    metrics = [metric for widget in body["widgets"] for metric in widget["properties"]["metrics"]]
+    queue = doctored.id("OnS3UploadQueue").rpartition("/")[2]
+    assert ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue] in metrics
+    assert ["PipelineTriggers", "STARTED", "Stack", STACK, "Team", "team"] in metrics
+
+
 def test_what_is_deployed_is_listed_and_drawn(doctored: Doctored) -> None:
     """With the last event's verdict and run, what waits, pauses, and what the documents here say otherwise."""
     aws, arguments = doctored.aws, doctored.options
@@ -506,7 +517,13 @@ def test_what_is_deployed_is_listed_and_drawn(doctored: Doctored) -> None:
     aws.new_verdicts(STACK, "team/orders", 1, "OnEvent")
     trigger_paused(doctored)
     doctored.project.compile(TRIGGERS.replace("rate: 365 days", "rate: 364 days"))
-    listed = {one["trigger"]: one for one in json.loads(triggers(aws, "list", "--json", *arguments).stdout)}
+
+    def with_the_start() -> dict[str, Any] | None:
+        rows = json.loads(triggers(aws, "list", "--json", *arguments).stdout)
+        by_name = {row["trigger"]: row for row in rows}
+        return by_name if by_name["team/orders"]["last_verdict"] == "STARTED" else None
+
+    listed = aws._wait_for("record of the start", with_the_start)
     assert len(listed) == 7
     orders, uploads, direct = (listed[f"team/{name}"] for name in ("orders", "uploads", "direct"))
     assert (orders["state"], orders["last_verdict"], orders["last_run"]) == ("ENABLED", "STARTED", "Succeeded")

@@ -49,6 +49,7 @@ ENVIRONMENT = {
     "HISTORY_DAYS": "90",
     "EVENT_BUS": "stack",
     "GIVE_UP_AFTER_HOURS": "72",
+    "TRIGGER_METRICS": "off",
 }
 
 

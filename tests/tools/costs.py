@@ -33,7 +33,7 @@ POLLS_A_MONTH = 5 * 3 * 60 * 24 * 30
 SWEEPS_A_MONTH = 60 * 24 * 30  # on_batch looks each minute for what is due
 READS_PER_SWEEP = 5
 SWEEP_MEMORY = 1  # GB, of on_batch
-OUTCOMES = 3  # that a usual trigger has, each a metric of its own
+OUTCOMES = 3  # that a usual team or trigger has, each a metric of its own
 SECONDS_PER_EVENT = 0.1  # of a function of 512 MB: 8 ms of a processor, and four answers of AWS; rounded up
 GB_OF_LOGS_PER_EVENT = 1e-6  # a verdict and its metric are about a kilobyte
 GB_OF_ITEMS_PER_START = 4 * 1e-6  # a record of at most a kilobyte, and its copy in each index
@@ -54,8 +54,8 @@ class Item:
         return self.count * PRICES[self.price][0]
 
 
-def idle(alarms: int, queues: int, triggers: int) -> list[Item]:
-    """Return what a stage costs in a month without events, and the metrics of triggers that had some."""
+def idle(alarms: int, queues: int, teams: int, triggers: int = 0) -> list[Item]:
+    """Return what a stage costs in a month without events, and the metrics of teams, and triggers, that had some."""
     return [
         Item(f"{alarms} alarms", alarms, "CloudWatch, alarm and month"),
         Item(f"Lambda polls {queues} empty queues", queues * POLLS_A_MONTH / 1e6, "SQS, million requests"),
@@ -64,6 +64,7 @@ def idle(alarms: int, queues: int, triggers: int) -> list[Item]:
         Item("their time", SWEEPS_A_MONTH * SECONDS_PER_EVENT * SWEEP_MEMORY, "Lambda, GB-second on arm64"),
         Item("their reads", SWEEPS_A_MONTH * READS_PER_SWEEP / 1e6, "DynamoDB, million reads"),
         Item("their schedule", SWEEPS_A_MONTH / 1e6, "Scheduler, million invocations"),
+        Item(f"metrics of {teams} active teams", teams * OUTCOMES, "CloudWatch, custom metric and month"),
         Item(f"metrics of {triggers} active triggers", triggers * OUTCOMES, "CloudWatch, custom metric and month"),
     ]
 
@@ -109,7 +110,8 @@ def table() -> Iterator[str]:
     alarms, queues, memory = stage()
     sums = {
         "a month without events, for each stage": idle(alarms, queues, 0),
-        "the same with ten active triggers": idle(alarms, queues, 10),
+        "the same with ten active triggers of three teams": idle(alarms, queues, 3),
+        "and with TriggerMetrics=on": idle(alarms, queues, 3, 10),
         "a million uploads that match no rule": million(started=False, memory=memory)[:1],
         "a million uploads that the handler filters": million(started=False, memory=memory),
         "a million uploads that start": million(started=True, memory=memory),

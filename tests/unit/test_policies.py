@@ -35,6 +35,7 @@ ARNS = {
         f"arn:aws:cloudformation:{HERE}:stack/{STACK}-TriggersStack-1A2B/2",
     ],
     "cloudwatch:alarm": [f"arn:aws:cloudwatch:{HERE}:alarm:{STACK}-MaxStartsAlarm-1A2B"],
+    "cloudwatch:dashboard": [f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{STACK}"],
     "dynamodb:table": [f"arn:aws:dynamodb:{HERE}:table/{STACK}-StateTable-1A2B"],
     "events:event-bus": [f"arn:aws:events:{HERE}:event-bus/{STACK}"],
     "events:rule-on-custom-event-bus": [f"arn:aws:events:{HERE}:rule/shop/{STACK}-Triggers-One"],
@@ -58,6 +59,8 @@ ARNS = {
 
 # Of the types that an action can be granted on, those that a kind of resource is.
 OWN_TYPES = {
+    "AWS::CloudWatch::Alarm": {"alarm"},
+    "AWS::CloudWatch::Dashboard": {"dashboard"},
     "AWS::Events::EventBus": {"event-bus"},
     "AWS::Events::Rule": {"rule-on-custom-event-bus", "rule-on-default-event-bus"},
     "AWS::Lambda::EventSourceMapping": {"eventSourceMapping"},

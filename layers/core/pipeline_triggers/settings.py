@@ -13,6 +13,7 @@ class Settings:
 
     ``requests_topic`` is the ARN of the stack's own topic, "" where a function does not read it, and ``batch_bucket``
     is "" where it does not write there. ``give_up_after`` is the age in seconds at which a waiting message is given up.
+    ``trigger_metrics`` says that verdicts are also counted by trigger.
     """
 
     stack: str
@@ -30,6 +31,7 @@ class Settings:
     history_days: int
     event_bus: str
     give_up_after: int
+    trigger_metrics: bool
 
 
 @cache
@@ -50,6 +52,7 @@ def settings() -> Settings:
         history_days=int(os.environ["HISTORY_DAYS"]),
         event_bus=os.environ["EVENT_BUS"],
         give_up_after=int(os.environ["GIVE_UP_AFTER_HOURS"]) * 3600,
+        trigger_metrics=os.environ["TRIGGER_METRICS"] == "on",
         requests_topic=os.environ.get("REQUESTS_TOPIC_ARN", ""),
     )
 

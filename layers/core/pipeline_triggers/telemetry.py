@@ -58,13 +58,17 @@ def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count, **di
 def report(verdict: Verdict, *, deployed: bool) -> None:
     """Report what became of an event: a line in the function's log, a count in CloudWatch.
 
-    Triggers that are not ``deployed`` share one count, since a publisher could name any number of them.
+    Each team has a count per outcome, and with ``trigger_metrics`` each trigger: CloudWatch bills every one of them.
+    Triggers that are not ``deployed`` share one, since a publisher could name any number of them.
     """
     level = logger.warning if verdict.outcome is Outcome.REJECTED else logger.info
     known = {key: value for key, value in asdict(verdict).items() if value is not None}
     known.pop("parameters", None)  # the record has them; a log has no payloads
     level("verdict", extra=known)
-    count(verdict.outcome, Trigger=verdict.trigger if deployed else "unknown")
+    trigger = verdict.trigger if deployed else "unknown"
+    count(verdict.outcome, Team=trigger.partition("/")[0])
+    if settings().trigger_metrics:
+        count(verdict.outcome, Trigger=trigger)
     if verdict.outcome is Outcome.STARTED and verdict.event_time:
         _report_delay(verdict.event_time)
 

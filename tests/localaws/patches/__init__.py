@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.localaws.patches import cloudformation, eventbridge, iam, layers, logs, sagemaker, scheduler
+from tests.localaws.patches import (
+    cloudformation,
+    eventbridge,
+    iam,
+    layers,
+    logs,
+    query_definitions,
+    sagemaker,
+    scheduler,
+)
 
 
 def apply() -> None:
@@ -24,3 +33,4 @@ def apply() -> None:
     logs.log_as_configured()
     logs.filter_by_json()
     layers.serve_by_https()
+    query_definitions.accept()

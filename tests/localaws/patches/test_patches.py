@@ -167,6 +167,11 @@ def test_ministack_has_an_action_for_several_messages() -> None:
     assert iam_actions.extract_iam_action(*request) == "sqs:SendMessageBatch"
 
 
+def test_ministack_knows_no_saved_queries() -> None:
+    """Its CloudFormation refuses templates with them."""
+    assert "AWS::Logs::QueryDefinition" not in provisioners._RESOURCE_HANDLERS
+
+
 def test_ministack_takes_lambda_s_reads_for_others() -> None:
     """AWS judges each by the action of its name, a layer's by its version, whose content is behind HTTPS."""
     paths = ("layers/l/versions/1", "event-source-mappings/m", "functions/f/concurrency")

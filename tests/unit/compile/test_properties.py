@@ -265,12 +265,14 @@ def _substituted(value: Any, stack: Mapping[str, Any], stage: str) -> Any:
             return stack["Mappings"][mapping][key][name]
         case {"Fn::Sub": [str(text), dict(values)]}:
             given = {name: _substituted(found, stack, stage) for name, found in values.items()}
-            known = {**PSEUDO_PARAMETERS, "ScheduleGroup": "<ScheduleGroup>"}
+            known = {**PSEUDO_PARAMETERS, "ScheduleGroup": "<ScheduleGroup>", "StackName": "<StackName>"}
             return re.sub(r"\$\{([^!}]+)\}", lambda found: {**known, **given}[found[1]], text)
         case {"Fn::Sub": str(text)}:
             return _substituted({"Fn::Sub": [text, {}]}, stack, stage)
         case {"Fn::Select": [int(at), items]}:
             return _substituted(items, stack, stage)[at]
+        case {"Fn::Split": [":", {"Ref": str(queue)}]}:
+            return ["arn", "aws", "sqs", "eu-central-1", "123456789012", queue]
         case {"Fn::Split": [str(separator), text]}:
             return _substituted(text, stack, stage).split(separator)
         case dict():

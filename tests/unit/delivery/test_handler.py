@@ -156,7 +156,7 @@ def test_a_start_is_one_line_and_one_count(world: World) -> None:
     }
     assert {name: verdict[name] for name in expected} == expected
     assert "parameters" not in verdict
-    assert (metric["STARTED"], metric["Stack"], metric["Trigger"]) == ([1.0], "stack", "team/one")
+    assert (metric["STARTED"], metric["Stack"], metric["Team"]) == ([1.0], "stack", "team")
 
 
 def test_a_key_beyond_the_glob_is_filtered(world: World) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from pipeline_triggers.compile import size
 from pipeline_triggers.compile.cloudformation import Resource, conditions, mappings
+from pipeline_triggers.compile.dashboard import dashboard
 from pipeline_triggers.compile.notifications import notifications
 from pipeline_triggers.compile.policies import batch_policies, direct_policies, direct_role, handler_policies
 from pipeline_triggers.compile.rules import rules
@@ -69,6 +70,7 @@ def template(documents: Documents, past: frozenset[str] = frozenset()) -> dict[s
             resources |= subscriptions(triggers, list(policies))
     of_batches = batch_policies(documents.triggers, documents.stages)
     resources |= of_batches | deadlines(documents.triggers, list(of_batches)) | notifications(documents)
+    resources["Dashboard"] = dashboard(documents.triggers)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Pipeline Triggers - rules, schedules, subscriptions and policies, compiled from the documents",
@@ -94,7 +96,8 @@ def _parameters() -> list[str]:
     ]
     of_batches = ["OnBatchQueueArn", "OnBatchDeadLetterQueueArn", "OnBatchRoleName"]
     of_topic = ["OnSnsMessageQueueUrl", "OnSnsMessageDeadLetterQueueUrl", "RequestsTopicArn"]
-    return [*of_handlers, *of_batches, *of_topic, "EventBusName", "ScheduleGroup", "ScheduleRoleArn", *_OPTIONAL]
+    of_stack = ["StackName", "EventBusName", "ScheduleGroup", "ScheduleRoleArn"]
+    return [*of_handlers, *of_batches, *of_topic, *of_stack, *_OPTIONAL]
 
 
 def _direct(documents: Documents, past: frozenset[str]) -> dict[str, Resource]:

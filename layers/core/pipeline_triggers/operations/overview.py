@@ -23,6 +23,9 @@ from pipeline_triggers.operations.pause import holding
 LOOKED_AT = 200  # of a trigger's last records, for its last run and its outcomes
 
 
+_ENDS = (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.STOPPED)
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
     """A deployed trigger; texts are "" where there is nothing to say.
@@ -56,7 +59,7 @@ def overview(deployment: Deployment) -> Iterator[Overview]:
     records = _records(deployment, datetime.fromtimestamp(0, UTC))
     runs = each(_status, [run for run in map(_last_run, records.values()) if run])
     for trigger in deployment.triggers:
-        last = records[trigger.id][:1]
+        last = [one for one in records[trigger.id] if one.verdict.outcome not in _ENDS][:1]
         held = [one for one in pauses if any(one.concerns(trigger.id, start.pipeline) for start in trigger.start)]
         yield Overview(
             trigger=trigger.id,
