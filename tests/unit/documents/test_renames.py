@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from pipeline_triggers.cli import main
 from pipeline_triggers.compile.stack import compile_documents
-from pipeline_triggers.documents import loader
+from pipeline_triggers.documents import loader, renames
 from pipeline_triggers.language import triggers_json
 
 from tests.unit.documents.checking import GOOD, HEAD, STAGES, problems
@@ -65,3 +67,27 @@ def test_a_deadline_asks_for_batches_under_the_first_name(tmp_path: Path) -> Non
     (tmp_path / "churn.yaml").write_text(HEAD + join)
     compiled = compile_documents(loader.load(tmp_path))["stack.yaml"]
     assert json.dumps({"deadline": "churn/a", "scheduled": "<aws.scheduler.scheduled-time>"}) in compiled
+
+
+@pytest.mark.parametrize("command", [["check"], ["compile"]])
+def test_a_rename_without_was_is_a_warning(tmp_path: Path, command: list[str]) -> None:
+    """Before the compiled files have forgotten the former name; with was there is nothing to say."""
+    arguments = [*command, "--documents", str(tmp_path)]
+    (tmp_path / "stages.yaml").write_text(STAGES)
+    (tmp_path / "churn.yaml").write_text(HEAD + GOOD)
+    assert CliRunner(mix_stderr=False).invoke(main, ["compile", *arguments[1:]]).stderr == ""
+    (tmp_path / "churn.yaml").write_text(HEAD.replace("retrain", "train") + "    was: retrain\n" + GOOD)
+    assert CliRunner(mix_stderr=False).invoke(main, ["check", *arguments[1:]]).stderr == ""
+    (tmp_path / "churn.yaml").write_text(HEAD.replace("retrain", "train") + GOOD)
+    assert CliRunner(mix_stderr=False).invoke(main, arguments).stderr == (
+        f"Warning: {tmp_path}/churn.yaml:5: triggers.train: is churn/retrain by another name; write was: retrain, or"
+        " events on their way are rejected, and what was started may start again\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "<<<<<<< HEAD", "{}", '{"stages": {"dev": {}}, "triggers": {"a/b": {}}}'])
+def test_compiled_files_that_can_t_be_read_are_no_reason_to_fail(text: str, tmp_path: Path) -> None:
+    """Compiling writes them anew."""
+    assert problems(tmp_path, HEAD + GOOD) == []
+    documents = loader.load(tmp_path)
+    assert list(renames.forgotten(documents.triggers, documents.stages, text)) == []

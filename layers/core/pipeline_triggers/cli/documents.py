@@ -12,10 +12,10 @@ from pipeline_triggers.cli import output
 from pipeline_triggers.cli.options import check_stage, documents_option, json_option, stage_option
 from pipeline_triggers.compile import files
 from pipeline_triggers.compile.stack import compile_documents
-from pipeline_triggers.documents import loader, schedules
+from pipeline_triggers.documents import loader, renames, schedules
 from pipeline_triggers.documents.section import EXAMPLES
 from pipeline_triggers.documents.warnings import warnings
-from pipeline_triggers.errors import DocumentsError
+from pipeline_triggers.errors import DocumentsError, Problem
 from pipeline_triggers.language.stages import resolve, resolve_trigger
 from pipeline_triggers.operations import wording
 from pipeline_triggers.operations.graph import mermaid
@@ -28,6 +28,7 @@ def compile_command(directory: Path, check: bool) -> None:
     """Compile the documents into compiled/triggers.json and compiled/stack.yaml."""
     loaded = loader.load(directory)
     past = schedules.past(loaded.triggers, datetime.now(UTC))
+    problems = [*warnings(loaded, past), *_renamed(loaded, directory)]
     try:
         compiled = compile_documents(loaded, files.past_when_compiled(directory) if check else past)
         stale = files.stale(directory, compiled)
@@ -39,7 +40,7 @@ def compile_command(directory: Path, check: bool) -> None:
         raise output.Failed(
             f"{error.filename or 'a file'}: {error.strerror}; make room for the compiled files"
         ) from error
-    output.problems(warnings(loaded, past))
+    output.problems(problems)
     output.line(f"{_count(len(loaded.triggers), 'trigger')}, compiled files {'changed' if stale else 'up to date'}")
 
 
@@ -65,7 +66,7 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
             raise
         output.data([asdict(problem) for problem in error.problems])
         raise click.exceptions.Exit(1) from error
-    problems = warnings(loaded, past)
+    problems = [*warnings(loaded, past), *_renamed(loaded, directory)]
     if as_json:
         output.data([asdict(problem) for problem in problems])
         return
@@ -73,6 +74,12 @@ def check_command(directory: Path, ask_aws: bool, stage: str, as_json: bool) -> 
     checked = _count(len(loaded.triggers), "trigger") + (" OK" if loaded.triggers else "")
     warned = sum(problem.severity == "warning" for problem in problems)
     output.line(f"{checked}, {_count(warned, 'warning')}" if warned else checked)
+
+
+def _renamed(documents: loader.Documents, directory: Path) -> list[Problem]:
+    """Return warnings about triggers that were renamed since the compiled files, without a word in the document."""
+    found = renames.forgotten(documents.triggers, documents.stages, files.compiled_triggers(directory))
+    return [documents.problem(name, (), message, "warning") for name, message in found]
 
 
 @click.command("list")

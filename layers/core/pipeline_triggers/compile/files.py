@@ -25,6 +25,12 @@ def stale(directory: Path, compiled: Mapping[str, str]) -> list[Path]:
     return [path for path, text in paths.items() if not path.is_file() or path.read_bytes() != text.encode()]
 
 
+def compiled_triggers(directory: Path) -> str:
+    """Return the committed triggers.json, "" where there is none."""
+    path = directory / FOLDER / "triggers.json"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
 def past_when_compiled(directory: Path) -> frozenset[str]:
     """Return which times had passed when the committed files were compiled: time alone makes nothing stale."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 from pipeline_triggers.documents.document import FieldPath
 from pipeline_triggers.documents.examples import Example
 from pipeline_triggers.documents.loader import Documents
+from pipeline_triggers.documents.renames import WITHOUT_WAS, name_in, renamed, written
 from pipeline_triggers.errors import Rejected
-from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.language.stages import resolve, resolve_trigger
-from pipeline_triggers.models import Limits, Start, Trigger, When
+from pipeline_triggers.models import Limits, Trigger
 from pipeline_triggers.operations import wording
 from pipeline_triggers.operations.examples import Came, Events, Matches, came_of, events_of, stage_values, words_of
 
@@ -65,16 +65,14 @@ def changes(before: Version, after: Version, matches: Matches) -> Iterator[Chang
     """
     removed = {name: trigger for name, trigger in before.triggers.items() if name not in after.triggers}
     added = [trigger for name, trigger in after.triggers.items() if name not in before.triggers]
-    former_names = dict(_renamed(removed, added))
+    former_names = dict(renamed(removed, added))
     for name, trigger in after.triggers.items():
         former = before.triggers.get(former_names.get(name, name))
         if former is None:
             yield Change("added", name, tuple(_about(trigger)))
             continue
-        now = _written(trigger)
-        lines = tuple(
-            _lines({**_written(former), "was": now["was"]} if name in former_names else _written(former), now)
-        )
+        now = written(trigger)
+        lines = tuple(_lines({**written(former), "was": now["was"]} if name in former_names else written(former), now))
         effects = tuple(_effects(former, trigger, before, after, matches)) if lines else ()
         if name in former_names:
             yield Change("renamed", name, (*_about_name(trigger, former), *lines), effects)
@@ -88,62 +86,10 @@ def changes(before: Version, after: Version, matches: Matches) -> Iterator[Chang
             yield Change("limits", pipeline, lines)
 
 
-def _renamed(removed: Mapping[str, Trigger], added: Iterable[Trigger]) -> Iterator[tuple[str, str]]:
-    """Yield (a new trigger's id, the former id of the one that it says it was, or of an equal one that is gone)."""
-    gone = {_text(trigger): trigger.id for trigger in removed.values()}
-    for trigger in added:
-        former = next((name for name in trigger.was if name in removed), None) or gone.get(_text(trigger))
-        if former:
-            gone = {text: name for text, name in gone.items() if name != former}
-            yield trigger.id, former
-
-
-def _text(trigger: Trigger) -> str:
-    return json.dumps({**_written(trigger), "was": []}, sort_keys=True)
-
-
-# What a document calls the fields of a trigger.
-_IN_DOCUMENTS = {"condition": "if", "one_of": "start_one_of", "direct": "delivery: direct"}
-
-
-def _written(trigger: Trigger) -> dict[str, Any]:
-    """Return all that a document says of a trigger but its name; what may stand in any order is sorted."""
-    raw = asdict(trigger)
-    raw |= {
-        "when": _when(trigger.when),
-        "start": _starts(trigger.start),
-        "accept": {name: value if isinstance(value, str) else sorted(value) for name, value in trigger.accept.items()},
-        "steps": sorted(trigger.options.steps),
-        **{name: value for name, value in raw["options"].items() if name != "steps"},
-        **{f"when.all.{name}": {**asdict(part), "when": _when(part.when)} for name, part in trigger.all_of.items()},
-    }
-    if trigger.collect and isinstance(trigger.collect.expect, tuple):
-        raw["collect"]["expect"] = sorted(trigger.collect.expect)
-    hidden = ("id", "options", "all_of", "part")
-    return {_IN_DOCUMENTS.get(name, name): value for name, value in raw.items() if name not in hidden}
-
-
-def _when(when: When) -> str:
-    fields = SOURCES[when.source].fields if when.source in SOURCES else {}
-    ordered = {name: sorted(value) if fields[name].choices else value for name, value in when.fields.items()}
-    return f"{when.source} {json.dumps(ordered, ensure_ascii=False, sort_keys=True)}"
-
-
-def _starts(starts: Sequence[Start]) -> dict[str, Any]:
-    """Return parameters by pipeline; of those that are started several times by their number, too."""
-    numbered: dict[str, Any] = {}
-    pipelines = [start.pipeline for start in starts]
-    for at, start in enumerate(starts):
-        number = pipelines[:at].count(start.pipeline)
-        numbered[f"{start.pipeline}#{number + 1}" if number else start.pipeline] = dict(start.parameters)
-    return numbered
-
-
 def _about_name(trigger: Trigger, former: Trigger) -> Iterator[str]:
     yield f"was {former.id}"
     if former.id not in trigger.was:
-        name = former.id if former.id.partition("/")[0] != trigger.id.partition("/")[0] else former.id.partition("/")[2]
-        yield f"needs was: {name}, or events on their way are rejected, and what was started may start again"
+        yield f"needs was: {name_in(trigger, former.id)}, or {WITHOUT_WAS}"
 
 
 def _about(trigger: Trigger) -> Iterator[str]:
