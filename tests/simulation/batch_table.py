@@ -109,12 +109,18 @@ class MemoryTable:
         KeyConditionExpression: str,
         ExpressionAttributeNames: Mapping[str, str],
         ExpressionAttributeValues: Mapping[str, Any],
-        ConsistentRead: bool,
+        ConsistentRead: bool = False,
         Limit: int = 1000,
         ExclusiveStartKey: Mapping[str, str] | None = None,
+        IndexName: str = "",
+        ScanIndexForward: bool = True,
     ) -> dict[str, Any]:
-        """Read a page of a partition."""
+        """Read a page of a partition, or all with a key of an index, sorted by ``at``."""
         assert TableName
+        if IndexName:
+            name, value = ExpressionAttributeNames["#pk"], ExpressionAttributeValues[":pk"]
+            found = [item for item in self.items() if item.get(name) == value]
+            return {"Items": sorted(found, key=lambda item: str(item["at"]), reverse=not ScanIndexForward)}
         assert ConsistentRead
         assert set(ExpressionAttributeNames.values()) <= {"pk", "sk"}
         bound = ExpressionAttributeValues.get(":sk", "")

@@ -113,6 +113,10 @@ BY_OTHERS: dict[str, set[Grant]] = {
 }
 
 
+# An index is a resource of its own; the code names it in the arguments of a query.
+BY_INDEX: dict[str, set[Grant]] = {"OnBatchFunction": {("dynamodb:Query", "HistoryTable/index/by_trigger")}}
+
+
 @cache
 def methods() -> dict[str, set[str]]:
     """Return the calls of the services in use by the names of boto3's methods."""
@@ -155,7 +159,7 @@ def needed(function: str) -> set[Grant]:
             for action in OTHER_NAMES.get(call, {call}):
                 if function == "JanitorFunction" or action not in BY_DOCUMENTS | {"sagemaker:DescribePipeline"}:
                     grants.add((action, resource_of(action, module).format(name)))
-    return grants - BY_OTHERS.get(function, set())
+    return (grants | BY_INDEX.get(function, set())) - BY_OTHERS.get(function, set())
 
 
 def resource_of(action: str, module: str) -> str:

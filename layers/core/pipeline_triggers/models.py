@@ -136,6 +136,7 @@ class Trigger:
     all_of: Mapping[str, Part] = field(default_factory=dict)
     part: str = ""
     secret: tuple[str, ...] = ()
+    breaker: int | None = None
     was: tuple[str, ...] = ()
 
     @property
@@ -270,7 +271,7 @@ class Outcome(StrEnum):
 
     A COLLECTED event has ended, its batch has not. MISSED is about a batch that a deadline finds incomplete. DISCARDED
     is a rejected event whose dead letter somebody discarded. SUCCEEDED, FAILED and STOPPED say how a started execution
-    ended.
+    ended, PAUSED that the breaker of its trigger paused that.
     """
 
     STARTED = "STARTED"
@@ -286,6 +287,7 @@ class Outcome(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     STOPPED = "STOPPED"
+    PAUSED = "PAUSED"
 
 
 @dataclass(frozen=True, slots=True)

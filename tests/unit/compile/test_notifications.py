@@ -50,7 +50,7 @@ def test_a_topic_hears_of_its_team_s_triggers_and_pipelines(tmp_path: Path) -> N
     assert verdicts["EventPattern"] == {
         "source": ["pipeline-triggers"],
         "detail-type": ["Trigger Verdict"],
-        "detail": {"outcome": ["REJECTED", "MISSED", "FAILED"], "trigger": [{"prefix": "churn/"}]},
+        "detail": {"outcome": ["REJECTED", "MISSED", "FAILED", "PAUSED"], "trigger": [{"prefix": "churn/"}]},
     }
     names = [{"equals-ignore-case": "train"}, {"equals-ignore-case": "report"}]
     assert clean_ups["EventPattern"]["detail"] == {"pipelines": names}

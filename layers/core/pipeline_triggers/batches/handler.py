@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline_triggers import aws
-from pipeline_triggers.batches import messages
+from pipeline_triggers.batches import breaker, messages
 from pipeline_triggers.batches.connection import connected
 from pipeline_triggers.batches.deadlines import TooEarly
 from pipeline_triggers.batches.services import Services
@@ -20,6 +20,7 @@ from pipeline_triggers.history.runs import Runs
 from pipeline_triggers.models import Outcome, Verdict
 from pipeline_triggers.settings import settings
 from pipeline_triggers.sqs import Failures, Message, process_each
+from pipeline_triggers.starts import deployed
 from pipeline_triggers.telemetry import logger
 
 if TYPE_CHECKING:
@@ -67,15 +68,19 @@ def _process(message: Mapping[str, Any], services: Services) -> str:
             name = pipeline.rpartition("/")[2].lower()  # SageMaker may lower-case ARNs
             known = [one.name for one in services.store.pipelines() if one.name.lower() == name]
             waits_for = [messages.execution_ended(one, execution, services) for one in known]
-            ends.look(execution, Runs(table.connected()))
+            ends.look(execution, Runs(table.connected()), _breaker(services))
             return "; ".join(filter(None, waits_for))
         case {"sweep": str(scheduled)}:
             messages.process(message, services)
             at = datetime.fromisoformat(scheduled).timestamp()
-            ends.sweep(at, Runs(table.connected()), lambda: services.time_left() > 0)
+            ends.sweep(at, Runs(table.connected()), lambda: services.time_left() > 0, _breaker(services))
             return ""
         case _:
             return messages.process(message, services)
+
+
+def _breaker(services: Services) -> ends.Then:
+    return lambda end: breaker.after(end, deployed.triggers(), table.connected(), services)
 
 
 def _fail(message: Message, error: Exception) -> None:

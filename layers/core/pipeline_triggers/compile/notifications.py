@@ -11,7 +11,7 @@ from pipeline_triggers.documents.loader import Documents
 # A pattern has room for 2,048 characters; a team with more pipelines hears of all clean-ups.
 MAX_PIPELINES = 15
 
-_OUTCOMES = ("REJECTED", "MISSED", "FAILED")
+_OUTCOMES = ("REJECTED", "MISSED", "FAILED", "PAUSED")
 
 
 def notifications(documents: Documents) -> dict[str, Resource]:

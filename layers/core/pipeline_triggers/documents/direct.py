@@ -30,7 +30,7 @@ _ATTRIBUTES = {
 
 _NEEDS_A_HANDLER = (
     *("if", "start_one_of", "accept", "dedupe", "max_starts", "dry_run", "display_name", "max_parallel_steps"),
-    *("steps", "source_execution", "version", "mlflow_experiment", "collect", "when_busy", "secret"),
+    *("steps", "source_execution", "version", "mlflow_experiment", "collect", "when_busy", "secret", "breaker"),
 )
 
 _NO_TARGET = {

@@ -86,6 +86,7 @@ def _trigger(trigger_id: str, raw: Mapping[str, Any], when: When, starts: tuple[
         tags=raw.get("tags", {}),
         when_busy=raw.get("when_busy", "wait"),
         secret=tuple(raw.get("secret", ())),
+        breaker=int(raw["breaker"]) if "breaker" in raw else None,
         was=_former_ids(trigger_id, raw.get("was", [])),
     )
 

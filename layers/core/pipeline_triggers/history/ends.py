@@ -33,7 +33,11 @@ MAX_LOOKS = 20  # executions that one sweep looks at; the next one goes on with 
 LEFT_ALONE = 300  # seconds in which whoever noted an end reports it
 
 
-def look(execution: str, runs: Runs) -> None:
+# What else follows from an end; done again after a crash.
+Then = Callable[[Verdict], None]
+
+
+def look(execution: str, runs: Runs, then: Then) -> None:
     """Note and report how an execution ended, if it is one of ours and has ended.
 
     Raises:
@@ -42,10 +46,10 @@ def look(execution: str, runs: Runs) -> None:
 
     """
     if going := runs.going(execution):
-        _look(going, runs)
+        _look(going, runs, then)
 
 
-def sweep(scheduled: float, runs: Runs, has_time: Callable[[], bool]) -> None:
+def sweep(scheduled: float, runs: Runs, has_time: Callable[[], bool], then: Then) -> None:
     """Look at some of the executions whose end is not known; each is looked at again after a few sweeps at most.
 
     ``scheduled`` is the sweep's Unix time, which says whose turn it is.
@@ -53,7 +57,7 @@ def sweep(scheduled: float, runs: Runs, has_time: Callable[[], bool]) -> None:
     for going in turn(runs.all_going(), int(scheduled // 60)):
         if not has_time():
             return
-        _look(going, runs)
+        _look(going, runs, then)
 
 
 def turn(going: Sequence[Going], minute: int) -> Sequence[Going]:
@@ -63,7 +67,7 @@ def turn(going: Sequence[Going], minute: int) -> Sequence[Going]:
     return going[first : first + MAX_LOOKS]
 
 
-def _look(going: Going, runs: Runs) -> None:
+def _look(going: Going, runs: Runs, then: Then) -> None:
     end = _end_of(going.started.verdict)
     if end is None:
         return
@@ -72,6 +76,7 @@ def _look(going: Going, runs: Runs) -> None:
         return  # another function reports it now
     report_end(end)
     notices.announce([end])
+    then(end)
     runs.forget(going)
 
 

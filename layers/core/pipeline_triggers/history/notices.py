@@ -14,7 +14,9 @@ from pipeline_triggers.text import span
 DETAIL_TYPE = "Trigger Verdict"
 
 # What goes on the bus: what a person has to know, and how each run ended.
-PUBLISHED = frozenset({Outcome.REJECTED, Outcome.MISSED, Outcome.SUCCEEDED, Outcome.FAILED, Outcome.STOPPED})
+PUBLISHED = frozenset(
+    {Outcome.REJECTED, Outcome.MISSED, Outcome.SUCCEEDED, Outcome.FAILED, Outcome.STOPPED, Outcome.PAUSED}
+)
 
 
 def announce(verdicts: Iterable[Verdict]) -> None:
@@ -46,6 +48,9 @@ def text(verdict: Verdict, stack: str) -> str:
         case Outcome.MISSED:
             happened = f"{verdict.subject or 'its batch'} is incomplete: {reason}"
             command = f"triggers batches --trigger {verdict.trigger} {where}"
+        case Outcome.PAUSED:
+            happened = f"{reason}, the last one {verdict.execution_arn}; its events wait"
+            command = f"after a fix: triggers resume {verdict.trigger} {where}"
         case _:
             took = f" after {span(verdict.seconds)}" if verdict.seconds is not None else ""
             why = f": {verdict.reason}" if verdict.reason else ""

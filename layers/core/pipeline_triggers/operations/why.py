@@ -209,6 +209,8 @@ def _fix_of(outcome: Outcome, trigger: str) -> str:
     match outcome:
         case Outcome.REJECTED:
             return f"fix what the reason says, then: triggers redrive --trigger {trigger}"
+        case Outcome.PAUSED:
+            return f"fix what made its runs fail, then: triggers resume {trigger}"
         case Outcome.FAILED:
             return "look at the run's steps: aws sagemaker list-pipeline-execution-steps --pipeline-execution-arn ARN"
         case Outcome.FILTERED:
