@@ -82,6 +82,7 @@ def test_a_run_leads_back_to_its_objects(history: History) -> None:
     [
         (Wanted(), ["FAILED", "STARTED", "COLLECTED", "COLLECTED", "STARTED"]),
         (Wanted(trigger="t/one"), ["FAILED", "STARTED"]),
+        (Wanted(trigger="t/renamed", was=("t/one",)), ["FAILED", "STARTED"]),
         (Wanted(outcomes=frozenset({"STARTED"})), ["STARTED", "STARTED"]),
         (Wanted(subject="s3://raw/a"), ["FAILED", "STARTED"]),
         (Wanted(subject="s3://raw/a", outcomes=frozenset({"FAILED"})), ["FAILED"]),

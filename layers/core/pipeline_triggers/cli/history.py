@@ -55,15 +55,19 @@ def history_command(
     """List what became of events and runs, the newest first: from the records, which have all but FILTERED."""
     here = deployed(directory, stack)
     day_ago = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    former = {trigger.id: trigger.was for trigger in here.triggers}
+    # A trigger that was removed has records, too.
+    id_ = name if name and "/" in name else here.trigger(name).id if name else ""
     wanted = Wanted(
-        # A trigger that was removed has records, too.
-        trigger=name if name and "/" in name else here.trigger(name).id if name else "",
+        trigger=id_,
+        was=former.get(id_, ()),
         subject=subject,
         outcomes=frozenset(map(str.upper, outcome)),
         since=_time("--since", since or ("1970-01-01T00:00Z" if subject else day_ago)),
         until=_time("--until", until) if until else "9",
     )
-    found = history.records(history.of_stack(here.stack), wanted, [trigger.id for trigger in here.triggers], limit)
+    ids = [one for trigger in here.triggers for one in (trigger.id, *trigger.was)]
+    found = history.records(history.of_stack(here.stack), wanted, ids, limit)
     if as_json:
         output.data(list(map(history.as_json, found)))
     elif found:

@@ -19,9 +19,13 @@ MOST_MEMBERS = 20  # of the events of a batch that a chain shows
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which records to list; "" stands for all. Times are in ISO 8601, UTC, as records have them."""
+    """Which records to list; "" stands for all. Times are in ISO 8601, UTC, as records have them.
+
+    ``was`` are the former ids of the trigger.
+    """
 
     trigger: str = ""
+    was: tuple[str, ...] = ()
     subject: str = ""
     outcomes: frozenset[str] = frozenset()
     since: str = "0"
@@ -31,7 +35,7 @@ class Wanted:
         """Whether a record is one of them."""
         verdict = record.verdict
         return (
-            (not self.trigger or verdict.trigger == self.trigger)
+            (not self.trigger or verdict.trigger in (self.trigger, *self.was))
             and (not self.outcomes or verdict.outcome in self.outcomes)
             and self.since <= record.at <= self.until
         )
@@ -59,7 +63,7 @@ def records(history: History, wanted: Wanted, triggers: Iterable[str], limit: in
     if wanted.subject:
         chosen = filter(wanted.matches, chain(history, history.of_subject(wanted.subject)))
         return sorted(chosen, key=_at, reverse=True)[:limit]
-    names = [wanted.trigger] if wanted.trigger else list(triggers)
+    names = [wanted.trigger, *wanted.was] if wanted.trigger else list(triggers)
     each = [filter(wanted.matches, history.of_trigger(name, wanted.since, wanted.until)) for name in names]
     return list(islice(heapq.merge(*each, key=_at, reverse=True), limit))
 
