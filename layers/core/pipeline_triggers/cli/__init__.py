@@ -31,7 +31,7 @@ COMMANDS = {
     "tail": ("history", "Print verdicts as they fall."),
     "describe": ("triggers", "Show a trigger as it is deployed, and its last verdicts."),
     "run": ("triggers", "Start a trigger by hand."),
-    "backfill": ("backfill", "Send what came before its trigger, or never came, to its handler."),
+    "backfill": ("backfill", "Start a trigger for what came before it, or never came."),
     "batches": ("batches", "List what is open, waits or is paused, and what it waits for."),
     "pause": ("batches", "Hold back starts without a deploy, and lose none."),
     "resume": ("batches", "Release what was paused, in order."),

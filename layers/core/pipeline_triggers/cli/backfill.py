@@ -88,16 +88,19 @@ def backfill_command(
     if sending and not dry_run:
         if not yes:
             click.confirm(f"Send {_count(len(sending))}?", abort=True, err=True)
-        queue = here.stack.resources[f"{SOURCES[view.when.source].handler}Queue"]
-        with output.progress(len(sending)) as progress:
-            for number in backfill.send(target, queue, sending, rate, time.sleep):
-                progress.advance(progress.task_ids[0], number)
-        output.line(f"{_count(len(sending))} sent; triggers describe {view.id} shows the last verdicts")
+        _send(target, here.stack.resources[f"{SOURCES[view.when.source].handler}Queue"], sending, rate)
     if refused:
         raise output.Failed(f"{_count(refused)} can't be started, for the reasons above")
 
 
 _REFUSED = frozenset({"REJECTED", "UNKNOWN"})
+
+
+def _send(target: Target, queue: str, items: Sequence[Item], rate: float) -> None:
+    with output.progress(len(items)) as progress:
+        for number in backfill.send(target, queue, items, rate, time.sleep):
+            progress.advance(progress.task_ids[0], number)
+    output.line(f"{_count(len(items))} sent; triggers history --trigger {target.view.id} shows what became of them")
 
 
 def _view(trigger: Trigger, part: str) -> Trigger:

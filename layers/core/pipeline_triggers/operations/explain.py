@@ -94,26 +94,33 @@ def explain(
             views = trigger.views() if trigger else ()
             yield from judge(next((view for view in views if view.when.source == "sns"), None), arrival, batches)
         return
-    sources_of_all = all_views(by_id.values())
-    unmatched = []
+    sources_of_all, is_matched = all_views(by_id.values()), False
     for view in sources_of_all:
-        try:
-            matches = _matches(view, event, pseudo_parameters)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "InvalidEventPatternException":
-                raise
-            reason = f"EventBridge does not accept the pattern: {error.response['Error']['Message']}"
-            yield Explanation(view.id, "WRONG PATTERN", reason=reason)
-            continue
-        if matches and not view.enabled:
-            yield Explanation(view.id, "DISABLED")
-        elif matches:
-            yield from judge(view, Arrival(view.id, str(event.get("id")), _read(view, event)), batches)
-        else:
-            unmatched.append(view)
-    if unmatched == sources_of_all:
-        near = nearest(unmatched, event)
-        yield from (Explanation(one.trigger.id, "NO MATCH", reason=one.why_not) for one in near)
+        for explanation in _of_rule(view, event, pseudo_parameters, batches):
+            is_matched = True
+            yield explanation
+    if not is_matched:
+        yield from (
+            Explanation(near.trigger.id, "NO MATCH", reason=near.why_not) for near in nearest(sources_of_all, event)
+        )
+
+
+def _of_rule(
+    view: Trigger, event: Mapping[str, Any], pseudo_parameters: Mapping[str, str], batches: Batches | None
+) -> Iterator[Explanation]:
+    """Explain an event to a trigger as one of its sources sees it; nothing where its rule does not match."""
+    try:
+        matches = _matches(view, event, pseudo_parameters)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidEventPatternException":
+            raise
+        reason = f"EventBridge does not accept the pattern: {error.response['Error']['Message']}"
+        yield Explanation(view.id, "WRONG PATTERN", reason=reason)
+        return
+    if matches and not view.enabled:
+        yield Explanation(view.id, "DISABLED")
+    elif matches:
+        yield from judge(view, Arrival(view.id, str(event.get("id")), _read(view, event)), batches)
 
 
 def judge(view: Trigger | None, arrival: Arrival, batches: Batches | None = None) -> Iterator[Explanation]:
