@@ -80,7 +80,8 @@ janitor: setup ## sweep 10,000 schedules while AWS throttles, and count the call
 
 verify-aws: setup ## VERIFY_AWS=1: check in your own account what the code assumes of AWS, then remove everything (cents)
 	@$(BIN)/python -m tests.verify_aws $(if $(PROBES),--probes $(PROBES)) $(if $(KEEP),--keep) $(if $(RESUME),--resume) \
-		$(if $(CLEAN),--clean) $(if $(YES),--yes) $(if $(ENDPOINT_CONFIG),--endpoint-config $(ENDPOINT_CONFIG))
+		$(if $(CLEAN),--clean) $(if $(YES),--yes) $(if $(ENDPOINT_CONFIG),--endpoint-config $(ENDPOINT_CONFIG)) \
+		$(if $(MONITORING_SCHEDULE),--monitoring-schedule $(MONITORING_SCHEDULE))
 
 benchmark: setup ## measure cold starts, warm events and commands, and write docs/performance.md
 	@$(BIN)/python -m tests.benchmark

@@ -79,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="a day after --keep: repeat its token, then remove all")
     parser.add_argument("--clean", action="store_true", help="only remove what a run left")
     parser.add_argument("--endpoint-config", default="", help="configuration for probe Q, whose endpoint costs money")
+    parser.add_argument("--monitoring-schedule", default="", help="whose next run probe Q waits for, two hours at most")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args()
     unknown = set(options.probes.upper()) - {probe.letter for probe in PROBES}
@@ -94,7 +95,11 @@ def main() -> int:
         _say("This creates and deletes resources in your account. Set VERIFY_AWS=1 to allow it.")
         return 2
     try:
-        account = Account(boto3.Session(), endpoint_config=options.endpoint_config)
+        account = Account(
+            boto3.Session(),
+            endpoint_config=options.endpoint_config,
+            monitoring_schedule=options.monitoring_schedule,
+        )
     except (BotoCoreError, ClientError) as error:
         _say(f"The account can't be read: {str(error).rstrip('.')}. Set AWS_PROFILE and AWS_DEFAULT_REGION.")
         return 2

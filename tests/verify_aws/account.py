@@ -65,6 +65,7 @@ class Account:
     pace: float = 1.0
     patience: float = 0
     endpoint_config: str = ""  # for the probe with an endpoint
+    monitoring_schedule: str = ""  # of the account, for the same probe
     calls: int = 0
     _clients: dict[str, Any] = field(default_factory=dict)
 
@@ -187,7 +188,8 @@ class Account:
         url, arn = self.queue(name)
         events = self.client("events")
         events.put_rule(Name=f"{NAME}-{name}", EventPattern=json.dumps(pattern))
-        events.put_targets(Rule=f"{NAME}-{name}", Targets=[{"Id": "queue", "Arn": arn}])
+        if failed := events.put_targets(Rule=f"{NAME}-{name}", Targets=[{"Id": "queue", "Arn": arn}])["FailedEntries"]:
+            raise NotSeen(f"EventBridge refuses the queue as a target: {failed[0]['ErrorMessage']}")
         return url
 
     def next_event(self, url: str, wanted: Callable[[Any], bool], seconds: float) -> Any:

@@ -66,6 +66,7 @@ def left_of(account: Account) -> list[str]:
 # Kind → service, operation, member of its answer, and the name's member there.
 _LISTED = {
     "endpoint": ("sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
+    "endpoint configuration": ("sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
     "rule": ("events", "list_rules", "Rules", "Name"),
     "group": ("scheduler", "list_schedule_groups", "ScheduleGroups", "Name"),
     "function": ("lambda", "list_functions", "Functions", "FunctionName"),
@@ -129,6 +130,11 @@ def _endpoints(account: Account) -> None:
         if sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "Deleting":
             changing = {"ValidationException"}  # while it is created
             account.when_ready(f"endpoint {name}", changing, sagemaker.delete_endpoint, 1800, EndpointName=name)
+
+
+def _endpoint_configs(account: Account) -> None:
+    for name in _names(account, *_LISTED["endpoint configuration"]):
+        _delete(account.client("sagemaker").delete_endpoint_config, EndpointConfigName=name)
 
 
 def _delete(call: Callable[..., Any], **arguments: Any) -> None:
@@ -250,6 +256,18 @@ def _policies(account: Account) -> None:
 
 
 _STEPS = (
-    *(_stack, _artifacts, _endpoints, _rules, _schedules, _functions, _queues, _pipelines, _model_packages, _bucket),
+    *(
+        _stack,
+        _artifacts,
+        _endpoints,
+        _endpoint_configs,
+        _rules,
+        _schedules,
+        _functions,
+        _queues,
+        _pipelines,
+        _model_packages,
+        _bucket,
+    ),
     *(_tables, _log_groups, _roles, _policies),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 from typing import Any
 
 from pipeline_triggers.account.home import Home
@@ -149,35 +150,47 @@ def _direct_rule(account: Account) -> Answers:
     )
     _, dead = account.queue("direct")
     events.put_rule(Name=f"{NAME}-direct", EventPattern=json.dumps({"source": [SOURCE], "detail-type": ["direct"]}))
-    parameters = [
-        {"Name": "With_underscore", "Value": "$.detail.present"},
-        {"Name": "Text", "Value": "$.detail.missing"},
-    ]
+    text = {"Name": "Text", "Value": "$.detail.maybe"}
     target = {
         "Id": "pipeline",
         "Arn": account.arn("sagemaker", f"pipeline/{pipeline}"),
         "RoleArn": role,
         "DeadLetterConfig": {"Arn": dead},
-        "SageMakerPipelineParameters": {"PipelineParameterList": parameters},
     }
-    refusal = error_of(events.put_targets, Rule=f"{NAME}-direct", Targets=[target])
-    if refusal:
+    refusal = _put_target(account, target, [{"Name": "With_underscore", "Value": "$.detail.present"}, text])
+    if refusal and _put_target(account, target, [text]):
         return {"put_targets": refusal}
     account.sleep(60)
-    before = len(_executions(account, pipeline))
-    detail = json.dumps({"present": "here"})
-    events.put_events(Entries=[{"Source": SOURCE, "DetailType": "direct", "Detail": detail}])
-
-    def new() -> list[str] | None:
-        found = _executions(account, pipeline)
-        return found if len(found) > before else None
-
+    whole = _started_by(account, pipeline, {"present": "here", "maybe": "here"})  # else nothing would start anyway
+    answers: Answers = {"put_targets": refusal, "whole": whole}
     try:
-        started = account.wait_for("the direct execution", new, 600)[0][0]
+        answers["missing"] = _started_by(account, pipeline, {"present": "here"})
     except NotSeen as error:
-        return {"put_targets": {}, "execution": str(error)}
+        answers["not_started"] = str(error)
+    return answers
+
+
+def _put_target(account: Account, target: Answers, parameters: list[Answers]) -> Answers:
+    """Give the direct rule its target, and return EventBridge's refusal, whose status may be that of a success."""
+    failed: list[Answers] = []
+    named = {**target, "SageMakerPipelineParameters": {"PipelineParameterList": parameters}}
+    put = partial(account.client("events").put_targets, Rule=f"{NAME}-direct", Targets=[named])
+    refusal = error_of(lambda: failed.extend(put().get("FailedEntries", [])))
+    return refusal or ({"code": failed[0]["ErrorCode"], "message": failed[0]["ErrorMessage"]} if failed else {})
+
+
+def _started_by(account: Account, pipeline: str, detail: Answers) -> dict[str, str]:
+    """Publish an event, and return the parameters of the execution that it starts."""
+    before = _executions(account, pipeline)
+    entry = {"Source": SOURCE, "DetailType": "direct", "Detail": json.dumps(detail)}
+    account.client("events").put_events(Entries=[entry])
+
+    def new() -> str | None:
+        return next((one for one in _executions(account, pipeline) if one not in before), None)
+
+    started, _ = account.wait_for(f"the execution for {detail}", new, 600)
     listed = account.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=started)
-    return {"put_targets": {}, "parameters": {one["Name"]: one["Value"] for one in listed["PipelineParameters"]}}
+    return {one["Name"]: one["Value"] for one in listed["PipelineParameters"]}
 
 
 def _executions(account: Account, pipeline: str) -> list[str]:
@@ -190,23 +203,44 @@ def _executions(account: Account, pipeline: str) -> list[str]:
 def _direct_rule_difference(answers: Answers) -> str | None:
     if answers["put_targets"]:
         return f"EventBridge refuses a parameter's name with _: {answers['put_targets']['message']}"
-    if "parameters" in answers:
-        return f"a missing path started the pipeline, with {answers['parameters']}"
-    return None
+    if "missing" in answers:
+        return f"a missing path started the pipeline, with {answers['missing']}"
+    return None if answers["not_started"] else "nothing is known of a missing path"
 
 
 def _endpoint(account: Account) -> Answers:
+    """Create an endpoint, and update it; with a monitoring schedule of the account, wait for its next run."""
     if not account.endpoint_config:
         raise NotSeen("it costs an endpoint: name a configuration with ENDPOINT_CONFIG=…")
     sagemaker = account.client("sagemaker")
     types = ["SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"]
-    queue = account.listen("endpoints", {"source": ["aws.sagemaker"], "detail-type": types})
+    detail = {"EndpointName": [NAME]}
+    queue = account.listen("endpoints", {"source": ["aws.sagemaker"], "detail-type": types, "detail": detail})
+    runs = account.listen("runs", {"source": ["aws.sagemaker"], "detail": {"ProcessingJobStatus": ["Completed"]}})
     sagemaker.create_endpoint(EndpointName=NAME, EndpointConfigName=account.endpoint_config)
+    answers: Answers = {"event": account.next_event(queue, _in_service, 1800)}
+    # An endpoint is updated to another configuration only.
+    variants = sagemaker.describe_endpoint_config(EndpointConfigName=account.endpoint_config)["ProductionVariants"]
+    sagemaker.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=variants)
+    sagemaker.update_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
+    answers["deployment"] = account.next_event(queue, lambda event: event["detail-type"] == types[1], 1800)
+    if account.monitoring_schedule:
+        answers["run"] = account.next_event(runs, partial(_is_run, account), 2 * 3600)
+        job = sagemaker.describe_processing_job(ProcessingJobName=answers["run"]["detail"]["ProcessingJobName"])
+        answers["exit_message"] = job.get("ExitMessage", "")
+    return answers
 
-    def in_service(event: Any) -> bool:
-        return "SERVICE" in str(event["detail"].get("EndpointStatus", "")).upper()
 
-    return {"event": account.next_event(queue, in_service, 1800)}
+def _in_service(event: Any) -> bool:
+    return "SERVICE" in str(event["detail"].get("EndpointStatus", "")).upper()
+
+
+def _is_run(account: Account, event: Any) -> bool:
+    """Whether a processing job ran for the monitoring schedule."""
+    name = event["detail"]["ProcessingJobName"]
+    job = account.client("sagemaker").describe_processing_job(ProcessingJobName=name)
+    schedule = str(job.get("MonitoringScheduleArn", "")).rpartition("/")[2]
+    return schedule.lower() == account.monitoring_schedule.lower()
 
 
 def _endpoint_difference(answers: Answers) -> str | None:
@@ -214,7 +248,15 @@ def _endpoint_difference(answers: Answers) -> str | None:
     status = occurrence.bindings["endpoint"]["status"]
     if status != "InService":
         return f"the status is read as {status}"
-    return "the event does not say when its state changed" if occurrence.identity[0] == "event" else None
+    deployment = eventbridge.read(answers["deployment"], "endpoint")
+    if "deployment" not in deployment.bindings["endpoint"]:
+        return "the event of the deployment names no stage"
+    if "event" in (occurrence.identity[0], deployment.identity[0]):
+        return "the event does not say when its state changed"
+    # Without a schedule to look at, nothing is said of Model Monitor.
+    if "run" in answers and not answers["exit_message"].startswith("Completed"):
+        return f"the exit message of a monitoring run is {answers['exit_message'] or 'missing'}"
+    return None
 
 
 PROBES = [
@@ -265,10 +307,11 @@ PROBES = [
     ),
     Probe(
         "Q",
-        "What do the events of an endpoint look like?",
-        "EndpointStatus is IN_SERVICE or InService; LastModifiedTime distinguishes changes.",
-        "language/sources/endpoint.py",
-        "Read the status as it comes.",
+        "What do the events of an endpoint, of its deployment and of a run of Model Monitor look like?",
+        "EndpointStatus is IN_SERVICE or InService, a deployment names its stages, LastModifiedTime distinguishes"
+        " changes, and the exit message of a run begins with Completed.",
+        "language/sources/endpoint.py, delivery/monitor.py",
+        "Read the status, the stages and the exit message as they come.",
         _endpoint,
         _endpoint_difference,
     ),

@@ -55,6 +55,9 @@ def run(probe: Probe, account: Account) -> Finding:
         return Finding(probe, Result.NOT_SEEN, str(error), {}, datetime.now(UTC))
     except (ClientError, BotoCoreError) as error:
         return Finding(probe, Result.NOT_SEEN, f"AWS refused a step of the probe: {error}", {}, datetime.now(UTC))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        reason = f"AWS's answer to a step of the probe has another shape: {type(error).__name__}: {error}"
+        return Finding(probe, Result.NOT_SEEN, reason, {}, datetime.now(UTC))
     return judged(probe, answers)
 
 

@@ -30,10 +30,10 @@ def refuse(code: str) -> Answer:
 
 
 class Missing:
-    """One of each: the probes' stack, a group of model packages, an endpoint."""
+    """One of each: the probes' stack, a group of model packages, an endpoint with a configuration."""
 
     def __init__(self) -> None:
-        self.stack = self.group = self.package = self.endpoint = False
+        self.stack = self.group = self.package = self.endpoint = self.config = False
 
     def answers(self) -> dict[str, Answer]:
         """Return what stands for the operations, by their names."""
@@ -53,7 +53,12 @@ class Missing:
             "CreateEndpoint": self._set("endpoint", exists=True),
             "ListEndpoints": self._list("endpoint", "Endpoints", EndpointName=NAME),
             "DescribeEndpoint": lambda _: {"EndpointStatus": "Creating"},
+            "UpdateEndpoint": lambda _: {},
             "DeleteEndpoint": self._set("endpoint", exists=False),
+            "DescribeEndpointConfig": lambda _: {"ProductionVariants": [{"VariantName": "main"}]},
+            "CreateEndpointConfig": self._set("config", exists=True),
+            "ListEndpointConfigs": self._list("config", "EndpointConfigs", EndpointConfigName=NAME),
+            "DeleteEndpointConfig": self._set("config", exists=False),
         }
 
     def _describe_stacks(self, asked: Parameters) -> Any:

@@ -56,7 +56,7 @@ def test_everything_is_seen_before_it_is_removed(monkeypatch: pytest.MonkeyPatch
     kinds = {left.rpartition(" ")[0] for left in left_of(World(missing=missing))}
     assert kinds == {
         *("rule", "group", "function", "queue", "pipeline", "bucket", "role", "policy", "table", "log group"),
-        *("stack", "model package group", "endpoint"),
+        *("stack", "model package group", "endpoint", "endpoint configuration"),
     }
     assert clean_up(World(missing=missing)) == []
     assert boto3.client("sqs", REGION).list_queues()["QueueUrls"][0].endswith("/others")

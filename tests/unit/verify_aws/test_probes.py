@@ -73,7 +73,7 @@ RIGHT: dict[str, Answers] = {
         "context": dict.fromkeys(events.CONTEXT, "x"),
         "missing_pipeline": {"ERROR_CODE": {"StringValue": "RESOURCE_NOT_FOUND"}},
     },
-    "L": {"put_targets": ACCEPTED, "execution": "the direct execution did not come within 600 s"},
+    "L": {"put_targets": ACCEPTED, "whole": {"Text": "here"}, "not_started": "it did not come within 600 s"},
     "M": {
         "boto3": "1.43.0",
         "arguments": {
@@ -84,7 +84,12 @@ RIGHT: dict[str, Answers] = {
     "N": {"schedule": ACCEPTED, "rule": REFUSED, "rule_arn": ACCEPTED},
     "O": {"receives": ["hidden 1"]},
     "P": {"failed": "", "sent": ["1", "2"], "decided": ["1", "2", "0"]},
-    "Q": {"event": sample("endpoint")},
+    "Q": {
+        "event": sample("endpoint"),
+        "deployment": sample("endpoint_deployment"),
+        "run": sample("drift"),
+        "exit_message": "CompletedWithViolations: 2 violations",
+    },
 }
 
 # Changes of the right answers (a place, what stands there), and what the report says of them.
@@ -127,7 +132,7 @@ WRONG: list[tuple[str, tuple[Any, ...], Any, str]] = [
         "a schedule of a missing pipeline has no dead letter with ERROR_CODE after ten minutes",
     ),
     ("L", ("put_targets",), REFUSED, "EventBridge refuses a parameter's name with _: no"),
-    ("L", ("parameters",), {"Text": ""}, "a missing path started the pipeline, with {'Text': ''}"),
+    ("L", ("missing",), {"Text": ""}, "a missing path started the pipeline, with {'Text': ''}"),
     (
         "M",
         ("arguments", "DescribePipeline"),
@@ -142,6 +147,8 @@ WRONG: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ("P", ("failed",), "rolled back", "the deploy that renames the trigger failed"),
     ("Q", ("event", "detail", "EndpointStatus"), "FAILED", "the status is read as Failed"),
     ("Q", ("event", "detail", "LastModifiedTime"), None, "the event does not say when its state changed"),
+    ("Q", ("deployment", "detail", "PendingDeploymentSummary"), {}, "the event of the deployment names no stage"),
+    ("Q", ("exit_message",), "", "the exit message of a monitoring run is missing"),
 ]
 
 
@@ -208,6 +215,10 @@ def late(_account: Any) -> Answers:
     [
         (refused, "AWS refused a step of the probe: An error occurred (AccessDenied) when calling the CreatePipeline"),
         (late, "the event did not come within 600 s"),
+        (
+            lambda _: dict[str, Any]()["Entries"],
+            "AWS's answer to a step of the probe has another shape: KeyError: 'Entries'",
+        ),
     ],
 )
 def test_a_probe_that_saw_nothing_says_so(observe: Any, reason: str) -> None:

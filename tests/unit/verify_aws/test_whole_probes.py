@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,9 @@ def moto() -> Iterator[None]:
         yield
 
 
+Q_OPTIONS = {"endpoint_config": "a configuration", "monitoring_schedule": "A-schedule"}
+
+
 @dataclass(frozen=True)
 class Case:
     """What AWS does, and what the probe then reports: nothing when that is as assumed."""
@@ -53,7 +57,7 @@ class Case:
 
     def world(self, *, missing: Missing | None = None, kill_at: int = 0) -> World:
         """Return an account where AWS does this."""
-        options: Any = {"missing": missing, "kill_at": kill_at, "endpoint_config": "a configuration"}
+        options: Any = {"missing": missing, "kill_at": kill_at, **Q_OPTIONS}
         return World(self.answers, self.reactions, **options)
 
 
@@ -163,20 +167,43 @@ def fired(*, fills_in: bool, has_dead_letters: bool) -> Reaction:
     return send
 
 
-def started_by_rule(world: World, *_: Any) -> None:
-    """Start the rule's pipeline although a path is missing."""
-    world.start(NAME, "t" * 32, Text="")
+def starts(*, without_a_path: bool) -> dict[str, Reaction]:
+    """Let the direct rule start its pipeline, always or only where no path is missing."""
+
+    def fire(world: World, asked: Parameters, _: Mapping[str, Any]) -> None:
+        detail = json.loads(asked["Entries"][0]["Detail"])
+        if without_a_path or "maybe" in detail:
+            world.start(NAME, uuid.uuid4().hex, Text=detail.get("maybe", ""))
+
+    return {"PutEvents": fire}
 
 
-def in_service(**changes: Any) -> Reaction:
-    """Send the event of an endpoint."""
+def no_underscore(asked: Parameters) -> Any:
+    """Refuse a target with such a name as EventBridge refuses targets: in a successful answer."""
+    refused = {"TargetId": "pipeline", "ErrorCode": "ValidationException", "ErrorMessage": "no"}
+    failed = [refused] if "With_underscore" in str(asked["Targets"]) else []
+    return {"FailedEntryCount": len(failed), "FailedEntries": failed}
 
-    def send(world: World, *_: Any) -> None:
+
+def endpoint_events(**changes: Any) -> dict[str, Reaction]:
+    """Send the events of an endpoint that is created, then updated, and of a run of Model Monitor."""
+
+    def created(world: World, *_: Any) -> None:
         event = sample("endpoint")
         event["detail"] |= changes
         world.deliver("endpoints", event)
 
-    return send
+    def updated(world: World, *_: Any) -> None:
+        world.deliver("endpoints", sample("endpoint_deployment"))
+        world.deliver("runs", sample("drift"))
+
+    return {"CreateEndpoint": created, "UpdateEndpoint": updated}
+
+
+def job(message: str) -> dict[str, Answer]:
+    """Describe the processing job of a monitoring run."""
+    arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:monitoring-schedule/a-schedule"
+    return {"DescribeProcessingJob": lambda _: {"MonitoringScheduleArn": arn, "ExitMessage": message}}
 
 
 # moto would need another package to send to the rule's target.
@@ -303,17 +330,20 @@ CASES = [
         "a schedule of a missing pipeline has no dead letter with ERROR_CODE after ten minutes",
         reactions={"CreateSchedule": fired(fills_in=True, has_dead_letters=False)},
     ),
-    Case("L", "", PUBLISHED),
+    Case("L", "", PUBLISHED, starts(without_a_path=False)),
     Case(
         "L",
         "EventBridge refuses a parameter's name with _: no",
-        {"PutTargets": refuse("ValidationException")},
+        {**PUBLISHED, "PutTargets": no_underscore},
+        starts(without_a_path=False),
     ),
+    Case("L", "EventBridge refuses a parameter's name with _: no", {"PutTargets": refuse("ValidationException")}),
+    Case("L", "a missing path started the pipeline, with {'Text': ''}", PUBLISHED, starts(without_a_path=True)),
     Case(
         "L",
-        "a missing path started the pipeline, with {'Text': ''}",
+        "the execution for {'present': 'here', 'maybe': 'here'} did not come within 600 s",
         PUBLISHED,
-        {"PutEvents": started_by_rule},
+        result=Result.NOT_SEEN,
     ),
     Case("M", "", {"Invoke": payload(RUNTIME)}),
     Case(
@@ -332,12 +362,11 @@ CASES = [
     Case("O", "the message came back 1 times before its time", lines("hidden 1", "hidden 2")),
     Case("P", "", ALL.answers(), {"PutEvents": ALL.publish}),
     Case("P", "1 of … events have no verdict", ALL_BUT_ONE.answers(), {"PutEvents": ALL_BUT_ONE.publish}),
-    Case("Q", "", reactions={"CreateEndpoint": in_service()}),
+    Case("Q", "", job("Completed: no violations"), endpoint_events()),
     Case(
-        "Q",
-        "the event does not say when its state changed",
-        reactions={"CreateEndpoint": in_service(LastModifiedTime=None)},
+        "Q", "the event does not say when its state changed", job("Completed"), endpoint_events(LastModifiedTime=None)
     ),
+    Case("Q", "the exit message of a monitoring run is Done", job("Done"), endpoint_events()),
 ]
 
 
