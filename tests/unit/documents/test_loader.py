@@ -619,7 +619,7 @@ def test_a_wrong_option_is_refused(tmp_path: Path, option: str, problem: str) ->
         ),
         (
             "'{% $job.name %}'",
-            "'{% $job.name %}' uses $job, which is not a variable here; use $object",
+            "'{% $job.name %}' uses $job, which is not a variable here; use $object or $trigger",
         ),
         (
             "'{% $uppercase($object.size) %}'",

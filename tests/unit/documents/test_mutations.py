@@ -20,6 +20,7 @@ STAGES = "dev: {RawBucket: raw-dev}\nprod: {RawBucket: raw-prod}\n"
 RIGHT = """\
 version: 1
 owner: churn-team
+notify: arn:aws:sns:eu-central-1:123456789012:churn-news
 pipelines: [churn-*, ltv]
 triggers:
   upload:
@@ -39,6 +40,17 @@ triggers:
     source_execution: arn:aws:sagemaker:eu-central-1:123456789012:pipeline/churn-train/execution/u6m0hbf4ttq2
     version: 3
     mlflow_experiment: churn
+  guarded:
+    was: [earlier, first]
+    when: {s3: {bucket: raw}}
+    start: ltv
+    parameters: {Password: x, Pin: y}
+    secret: [Password, Pin]
+    breaker: 3
+  renamed:
+    was: before
+    when: {s3: {bucket: raw}}
+    start: ltv
   publisher:
     when: {sns: {}}
     start_one_of: [churn-train, ltv]
@@ -164,7 +176,9 @@ limits:
 STILL_RIGHT = {
     # what is optional, and what is left of a list
     "delete": """
-        pipelines.1
+        notify pipelines.1
+        guarded.was guarded.was.0 guarded.was.1 guarded.secret guarded.secret.0 guarded.secret.1 guarded.breaker
+        renamed.was
         upload.description upload.enabled upload.when.s3.key upload.if upload.parameters upload.parameters.Input
         upload.parameters.Rate upload.dedupe upload.max_starts upload.dry_run upload.tags upload.tags.team
         upload.display_name upload.max_parallel_steps upload.steps.0 upload.steps.1 upload.source_execution
@@ -215,8 +229,9 @@ STILL_RIGHT = {
         closed.when.event.pattern.detail.kind.1.prefix closed.when.event.pattern.detail.orders.0.numeric
         closed.when.event.pattern.detail.orders.0.numeric.0 closed.when.event.pattern.detail.orders.0.numeric.1
     """,
-    # a glob instead of values
+    # a glob instead of values, one name instead of several
     "to a text": """
+        guarded.was
         publisher.accept.Market
         closed.when.event.pattern.detail.orders.0.numeric
     """,
@@ -241,7 +256,7 @@ STILL_RIGHT = {
     # names that the author chooses
     "misspell": """
         filtered filtered.when.sns.attributes.team alarming alarming.when.sns.body.NewStateValue
-        upload publisher played topic endpoint endpoints deployment deployments
+        upload guarded renamed publisher played topic endpoint endpoints deployment deployments
         monitor job jobs package packages chain chains alarm alarms hasty once often nightly closed
         trickle daily hours joined
         upload.parameters.Input upload.parameters.Rate upload.tags.team

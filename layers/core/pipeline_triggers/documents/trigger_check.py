@@ -15,7 +15,7 @@ from pipeline_triggers.documents.sample import sample
 from pipeline_triggers.documents.section import Section
 from pipeline_triggers.documents.start_check import Allowed, check_requests, check_secret, read_starts
 from pipeline_triggers.documents.when_check import read_sources
-from pipeline_triggers.language import lookups, values
+from pipeline_triggers.language import lookups, trigger_values, values
 from pipeline_triggers.language.sources import SOURCES
 from pipeline_triggers.models import ALL, MAX_STARTS, Occurrence, Options, Start, Trigger, When
 from pipeline_triggers.text import brief
@@ -42,11 +42,13 @@ def read_trigger(section: Section, trigger_id: str, allowed: Allowed) -> Trigger
     when = sources.get("", When(ALL, {})) if sources else None
     collect = read_collect(section, raw, sources, events)
     parts = {} if "" in sources else read_parts(raw, sources)
-    of_value = partial(value_check.check, sample=events.get(""))
+    event = events.get("")
+    of_value = partial(value_check.check, sample=trigger_values.bound(trigger_id, event) if event else None)
     if collect and when:
         batches = batch_samples(Trigger(trigger_id, when, (), collect=collect, all_of=parts), events)
         check_batches(section, collect, batches)
-        of_value = partial(batch_check.problem, batches=batches)
+        of_batches = [one._replace(batch=trigger_values.bound(trigger_id, one.batch)) for one in batches]
+        of_value = partial(batch_check.problem, batches=of_batches)
     _check_options(section, raw, of_value)
     starts = read_starts(section, raw, allowed, _parameter_problem(raw, when, of_value))
     check_secret(section, raw, starts)

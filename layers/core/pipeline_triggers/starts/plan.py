@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline_triggers.errors import Rejected
+from pipeline_triggers.language import trigger_values
 from pipeline_triggers.language.values import evaluate, no_execution, no_experiment
 from pipeline_triggers.models import Occurrence, Run, Trigger
 from pipeline_triggers.starts.definition import pinned
@@ -43,6 +44,7 @@ def planned(trigger: Trigger, target: int, occurrence: Occurrence, token: str) -
         chain = f"each of {MAX_DEPTH} pipelines in a row was started by the end of the one before"
         raise Rejected(f"{chain}, most likely a loop; end it in the documents, or start it anew")
     start = trigger.start[target]
+    occurrence = trigger_values.bound(trigger.id, occurrence)
     computed = {name: _evaluate(f"parameter {name}", source, occurrence) for name, source in start.parameters.items()}
     requested = occurrence.request.parameters if occurrence.request else {}
     values = {**computed, **requested}
