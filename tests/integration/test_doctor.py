@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -560,6 +561,10 @@ def test_the_operators_policy_is_enough(doctored: Doctored) -> None:
     forget_clients()
 
 
+# The beginnings of the calls that change nothing.
+READING = ("Get", "List", "Describe", "Filter", "BatchGet", "Query")
+
+
 def test_nothing_is_written(doctored: Doctored) -> None:
     """Each call of AWS only gets, lists or describes."""
     calls: set[str] = set()
@@ -568,6 +573,37 @@ def test_nothing_is_written(doctored: Doctored) -> None:
         library_aws._session().register("before-call", lambda **call: calls.add(call["model"].name))
         assert doctored.doctor() == []
     forget_clients()
-    reading = ("Get", "List", "Describe", "Filter", "BatchGet", "Query")
     assert len(calls) > 20
-    assert [name for name in sorted(calls) if not name.startswith(reading)] == []
+    assert [name for name in sorted(calls) if not name.startswith(READING)] == []
+
+
+LONGEST = 30  # seconds for 300 triggers
+
+
+@pytest.mark.thorough
+def test_300_healthy_triggers_are_looked_at_in_half_a_minute(
+    doctored: Doctored, new_project: Callable[[], Project]
+) -> None:
+    """With rules, schedules and pipelines of their own; and nothing is found, nothing written."""
+    aws, project = doctored.aws, new_project()
+    documents = []
+    for number in range(300):
+        aws.create_pipeline(f"many-{number}", pipeline_definition({"Value": "String"}))
+        when = (
+            f"{{s3: {{bucket: doctored-raw, key: many/{number}/*}}}}" if number % 3 else "{schedule: {rate: 365 days}}"
+        )
+        documents.append(f"  t{number}:\n    when: {when}\n    start: many-{number}\n    parameters: {{Value: x}}\n")
+    project.compile("".join(documents))
+    stack = "pipeline-triggers-many"
+    project.deploy(aws, stack)
+    calls: list[str] = []
+    with patch.dict(os.environ, {"PATH": os.environ["PATH"], **aws.environment}, clear=True):
+        forget_clients()
+        library_aws._session().register("before-call", lambda **call: calls.append(call["model"].name))
+        began = time.monotonic()
+        assert list(examine(deployment(project.documents, stack))) == []
+        took = time.monotonic() - began
+    forget_clients()
+    sys.stdout.write(f"{len(calls)} calls in {took:.1f} s\n")
+    assert took < LONGEST
+    assert [name for name in calls if not name.startswith(READING)] == []

@@ -29,7 +29,7 @@ from pipeline_triggers.operations.check_account import triggers_of
 from rich.console import Console
 
 from tests import PROJECT
-from tests.localaws import ACCOUNT, REGION, STACK, batch_plays, commands, scenarios
+from tests.localaws import ACCOUNT, REGION, STACK, batch_plays, commands, questions, scenarios
 from tests.localaws.local_aws import CommandFailed, LocalAws
 from tests.localaws.scenarios import NotPlayed, Scenario
 
@@ -82,6 +82,7 @@ def main() -> int:
                 is_limited = any(start.pipeline in limits for start in trigger.start)
                 play(aws, trigger, is_limited, results)
             delete_pipeline(aws, triggers, results)
+            questions.show(aws, console, arguments.project / "layers" / "triggers")
             results.show()
             if arguments.keep:
                 keep_up(aws, triggers)

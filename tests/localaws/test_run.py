@@ -136,6 +136,9 @@ def test_it_shows_what_became_of_each_upload_and_ends_on_ctrl_c(new_project: Cal
         removed = shown.index("removed    schedule default/left-behind")
         assert shown.index("delete     pipeline churn-training") < removed < shown.index("does not exist")
         assert "schedule default/left-behind restored" in shown
+        assert "$ triggers why s3://raw-dev/nobody-waits-for-this.csv --stack pipeline-triggers-dev\n" in shown
+        assert "ENDS  no trigger matches; nearest " in shown
+        assert "\n[team] [team: to look at]\n" in shown
         assert "aws sns publish --topic-arn arn:aws:sns:eu-central-1:123456789012:" in shown
         assert "           InputDataUrl = s3://raw-dev/churn/2026-10/data.csv\n" in shown
         assert "           Month = März + 100 %\n" in shown
