@@ -140,4 +140,4 @@ def test_a_pause_and_what_waits_hold_under_the_new_name(player: Player) -> None:
     player.end("train")
     player.minutes(1)
     assert player.parameters("train") == [{"Key": "a"}, {"Key": "b"}]
-    assert player.outcomes("churn/new") == ["WAITING", "STARTED", "STARTED"]
+    assert player.outcomes("churn/new") == ["WAITING", "STARTED", "STARTED", "SUCCEEDED"]

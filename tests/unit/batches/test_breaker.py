@@ -67,6 +67,16 @@ def test_a_resumed_trigger_may_fail_as_often_again(player: Player) -> None:
     assert len(paused(player)) == 2
 
 
+def test_a_renamed_trigger_is_paused_under_the_name_that_tables_know(player: Player) -> None:
+    """So that the pause holds what comes next."""
+    renamed = replace(ONE, id="team/renamed", was=(ONE.id,))
+    player.triggers = {renamed.id: renamed}
+    run(player, "Failed", "Failed", "Failed", trigger=renamed)
+    player.now += 31
+    player.upload(renamed.id, "in/waits")
+    assert player.outcomes(renamed.id)[-1] == "WAITING"
+
+
 def test_a_trigger_without_a_breaker_is_never_paused(player: Player) -> None:
     """However often its runs fail."""
     run(player, *["Failed"] * 5, trigger=OTHER)

@@ -13,7 +13,7 @@ from pipeline_triggers.history import notices
 from pipeline_triggers.history.ends import ENDED
 from pipeline_triggers.history.record import Record, timestamp
 from pipeline_triggers.history.table import History
-from pipeline_triggers.models import Outcome, Trigger, Verdict
+from pipeline_triggers.models import Outcome, Trigger, Verdict, named
 from pipeline_triggers.telemetry import report
 
 WHO = "breaker"
@@ -24,17 +24,18 @@ _OUTCOMES = frozenset(ENDED.values())
 
 def after(end: Verdict, triggers: Mapping[str, Trigger], history: History, services: Services) -> None:
     """Pause the trigger of a run that ended, if that was one failure too many. Done twice, it is the same."""
-    trigger = triggers.get(end.trigger)
+    trigger = named(triggers, end.trigger)
     if trigger is None or trigger.breaker is None or end.outcome is not Outcome.FAILED:
         return
     in_a_row = list(islice(_failures(end, history), trigger.breaker))
-    if len(in_a_row) < trigger.breaker or _is_paused(trigger.id, services):
+    if len(in_a_row) < trigger.breaker or _is_paused(trigger.first_id, services):
         return
     reason = f"paused by its breaker after {trigger.breaker} failed runs in a row"
     now = services.now()
-    pause(Pause("trigger", trigger.id, None, who=WHO, reason=reason, since=int(now)), services.store, services.records)
+    paused = Pause("trigger", trigger.first_id, None, who=WHO, reason=reason, since=int(now))
+    pause(paused, services.store, services.records)
     verdict = Verdict(
-        Outcome.PAUSED, end.trigger, end.event_id, end.subject, end.pipeline, reason, execution_arn=end.execution_arn
+        Outcome.PAUSED, trigger.id, end.event_id, end.subject, end.pipeline, reason, execution_arn=end.execution_arn
     )
     # The record is also where the count begins anew.
     history.write([Record(verdict, timestamp(time.time()), f"{WHO}#{end.execution_arn}")])
