@@ -60,14 +60,14 @@ def overview(deployment: Deployment) -> Iterator[Overview]:
     runs = each(_status, [run for run in map(_last_run, records.values()) if run])
     for trigger in deployment.triggers:
         last = [one for one in records[trigger.id] if one.verdict.outcome not in _ENDS][:1]
-        held = [one for one in pauses if any(one.concerns(trigger.id, start.pipeline) for start in trigger.start)]
+        held = [one for one in pauses if any(one.concerns(trigger.first_id, start.pipeline) for start in trigger.start)]
         yield Overview(
             trigger=trigger.id,
             state=_state(deployment, trigger),
             last_event=last[0].at if last else "",
             last_verdict=last[0].verdict.outcome if last else "",
             last_run=runs.get(_last_run(records[trigger.id]), ""),
-            waiting=waiting[trigger.id],
+            waiting=waiting[trigger.first_id],
             paused=", ".join(one.reason for one in held),
             drift=_drift(deployment, trigger),
         )

@@ -50,18 +50,18 @@ def parameters_changed(deployment: Deployment) -> Iterator[Problem]:
 def max_starts_is_reached(deployment: Deployment) -> Iterator[Problem]:
     """Yield triggers that have started as often in this hour as they may."""
     table, now = deployment.stack.resources["StateTable"], int(time.time())
-    triggers = {trigger.id: trigger for trigger in deployment.triggers if trigger.enabled and not trigger.direct}
+    triggers = {one.first_id: one for one in deployment.triggers if one.enabled and not one.direct}
     starts = _items(table, [hour_key(name, now) for name in triggers])
     for name, trigger in triggers.items():
         if int(starts.get(hour_key(name, now), {}).get("starts", 0)) >= trigger.max_starts:
-            message = f"{name} has reached its max_starts, {trigger.max_starts} per hour; its events wait"
-            yield message, f"wait for the next hour, or raise max_starts of {name} and deploy"
+            message = f"{trigger.id} has reached its max_starts, {trigger.max_starts} per hour; its events wait"
+            yield message, f"wait for the next hour, or raise max_starts of {trigger.id} and deploy"
 
 
 def start_is_paused(deployment: Deployment) -> Iterator[Problem]:
     """Yield the pauses in force that concern the triggers."""
     batches = Batches(deployment.stack, deployment.limits)
-    pairs = [(trigger.id, start.pipeline) for trigger in deployment.triggers for start in trigger.start]
+    pairs = [(trigger.first_id, start.pipeline) for trigger in deployment.triggers for start in trigger.start]
     for pause in holding(batches, time.time()):
         if any(pause.concerns(*pair) for pair in pairs):
             what = {"trigger": pause.name, "pipeline": f"--pipeline {pause.name}"}.get(pause.kind, "--all")
