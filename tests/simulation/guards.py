@@ -1009,7 +1009,51 @@ BATCH_GUARDS = (
 )
 
 
+HISTORY = "tests/unit/history/test_history.py::test_"
+ENDS = "tests/unit/history/test_ends.py::test_"
+BREAKER = "tests/unit/batches/test_breaker.py::test_"
+HISTORY_GUARDS = (
+    Guard(
+        "records: what can't be recorded comes back",
+        "delivery.handler:_Messages.record",
+        without_call("append"),
+        (f"{HISTORY}messages_come_back_until_their_verdicts_are_recorded",),
+    ),
+    Guard(
+        "records: what is too old does not wait for its record",
+        "delivery.handler:_Messages.record",
+        never("is_too_old"),
+        (f"{HISTORY}a_message_that_is_too_old_does_not_wait_for_its_record",),
+    ),
+    Guard(
+        "records: a secret is masked in reasons",
+        "models:Run.masked",
+        returns("text"),
+        (f"{HISTORY}a_reason_does_not_give_a_secret_away",),
+    ),
+    Guard(
+        "ends: whoever noted one has time to report it",
+        "history.ends:_look",
+        never("LEFT_ALONE"),
+        (f"{ENDS}what_was_noted_and_not_reported_is_reported_later",),
+    ),
+    Guard(
+        "ends: a sweep looks at a bounded number of runs",
+        "history.ends:turn",
+        returns("going"),
+        (f"{ENDS}a_sweep_looks_at_a_bounded_number_of_runs",),
+    ),
+    Guard(
+        "breaker: what did not fail, and a pause, begin the count anew",
+        "batches.breaker:_failures",
+        never("_OUTCOMES"),
+        (f"{BREAKER}a_run_that_succeeds_in_between_begins_the_count_anew",),
+    ),
+)
+
+
 GUARDS += BATCH_GUARDS
+GUARDS += HISTORY_GUARDS
 
 
 def source(guard: Guard) -> str:
