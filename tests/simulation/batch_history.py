@@ -120,8 +120,11 @@ class History:
         world.triggers, world.limits = dict(triggers), dict(limits)
         world.enforced = {name: _looser(limits[name], before.get(name, Limits())) for name in limits}
 
+        in_force = world.limits
+
         def enforce() -> None:
-            world.enforced = limits
+            if world.limits is in_force:  # else another deploy has come since
+                world.enforced = limits
 
         world.at(world.now + TIME_OUT + 1, enforce)
 
