@@ -152,6 +152,13 @@ def test_a_verdict_about_an_unreadable_message_is_found_by_that_message(history:
     assert [one.verdict for one in history.of_subject("m-9")] == [verdict]
 
 
+def test_a_deadline_that_no_event_came_for_is_found(history: History) -> None:
+    """It has no event, whose id would be an empty key of an index."""
+    verdict = Verdict(Outcome.MISSED, "sales/daily", "", subject="2026-10-31", reason="east is missing")
+    history.write([Record(verdict, STARTED.at, "deadline#00")])
+    assert [one.verdict for one in history.of_trigger("sales/daily")] == [verdict]
+
+
 @given(subject=st.text(st.characters(codec=None), max_size=1500), reason=st.text(max_size=2000))
 def test_every_verdict_fits_into_the_table(subject: str, reason: str) -> None:
     """A key has at most 2,048 bytes and is valid UTF-8, whatever an object is called, and is never empty."""

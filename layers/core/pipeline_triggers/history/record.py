@@ -94,7 +94,8 @@ def read_going(item: Mapping[str, Any]) -> Going:
 def read(item: Mapping[str, Any]) -> Record:
     """Return the record of a table item."""
     known = {name: item[name] for name in _FIELDS if name in item}
-    verdict = Verdict(**{**known, "outcome": Outcome(item["outcome"])})
+    # What a missed part is about has no event, and an unreadable message names no trigger.
+    verdict = Verdict(**{"trigger": "", "event_id": "", **known, "outcome": Outcome(item["outcome"])})
     return Record(verdict, at=item["at"], id=item["sk"])
 
 
