@@ -94,6 +94,9 @@ def main() -> int:
     if os.environ.get("VERIFY_AWS") != "1":
         _say("This creates and deletes resources in your account. Set VERIFY_AWS=1 to allow it.")
         return 2
+    if elsewhere := sorted(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")):
+        _say(f"{elsewhere[0]} leads to something other than AWS. Unset it: the report says what was seen on AWS.")
+        return 2
     try:
         account = Account(
             boto3.Session(),

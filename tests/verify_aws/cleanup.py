@@ -26,8 +26,9 @@ def clean_up(account: Account) -> list[str]:
     What is gone already is no error, and what can't be removed does not keep the rest, so it can be repeated.
     """
     refusals = [refusal for remove in _STEPS if (refusal := _refusal(remove, account))]
-    if refusals:
-        return [*_listed(account), *refusals]
+    # What was gone before its turn came refuses, too.
+    if refusals and (left := _listed(account)):
+        return [*left, *refusals]
     try:
         account.wait_for("the end of deletions", lambda: None if _listed(account) else True, DELETIONS_TAKE)
     except NotSeen:

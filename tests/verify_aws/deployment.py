@@ -275,7 +275,7 @@ def _rename(account: Account) -> Answers:
 
 
 def _decided(account: Account, begin: datetime) -> set[str]:
-    """Return the ids of the events that have a verdict."""
+    """Return the ids of the events that have a verdict other than REJECTED, as those of an unknown trigger are."""
     stack = account.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"][0]
     (group,) = [one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "OnEventLogGroup"]
     pages = (
@@ -285,14 +285,15 @@ def _decided(account: Account, begin: datetime) -> set[str]:
             logGroupName=group, startTime=int(begin.timestamp() * 1000), filterPattern='{ $.message = "verdict" }'
         )
     )
-    return {json.loads(event["message"])["event_id"] for page in pages for event in page["events"]}
+    verdicts = (json.loads(event["message"]) for page in pages for event in page["events"])
+    return {verdict["event_id"] for verdict in verdicts if verdict.get("outcome") != "REJECTED"}
 
 
 def _rename_difference(answers: Answers) -> str | None:
     if answers["failed"]:
         return "the deploy that renames the trigger failed"
     lost = [event for event in answers["sent"] if event not in answers["decided"]]
-    return f"{len(lost)} of {len(answers['sent'])} events have no verdict" if lost else None
+    return f"{len(lost)} of {len(answers['sent'])} events have no verdict, or are rejected" if lost else None
 
 
 PROBES = [

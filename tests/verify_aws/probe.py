@@ -9,10 +9,14 @@ from enum import StrEnum
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pipeline_triggers.errors import PipelineTriggersError
 
 from tests.verify_aws.account import Account, NotSeen
 
 Answers = dict[str, Any]  # of AWS, as JSON
+
+# What an answer of another shape leads to, here and in the project's own code.
+_ODD = (AttributeError, LookupError, TypeError, ValueError, PipelineTriggersError)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def run(probe: Probe, account: Account) -> Finding:
         return Finding(probe, Result.NOT_SEEN, str(error), {}, datetime.now(UTC))
     except (ClientError, BotoCoreError) as error:
         return Finding(probe, Result.NOT_SEEN, f"AWS refused a step of the probe: {error}", {}, datetime.now(UTC))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except _ODD as error:
         reason = f"AWS's answer to a step of the probe has another shape: {type(error).__name__}: {error}"
         return Finding(probe, Result.NOT_SEEN, reason, {}, datetime.now(UTC))
     return judged(probe, answers)
@@ -65,7 +69,7 @@ def judged(probe: Probe, answers: Answers) -> Finding:
     """Judge answers. Those of another shape than the probe expects differ, too."""
     try:
         reason = probe.difference(answers)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except _ODD as error:
         reason = f"the answers have another shape: {type(error).__name__}: {error}"
     result = Result.AS_ASSUMED if reason is None else Result.DIFFERS
     return Finding(probe, result, reason or "", answers, datetime.now(UTC))

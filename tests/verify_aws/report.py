@@ -30,9 +30,12 @@ def dollars(calls: int) -> float:
 
 
 def add(finding: Finding, probes: Iterable[Probe], account: Account, directory: Path) -> None:
-    """Write a finding, and keep what earlier runs saw of other probes."""
+    """Write a finding, and keep what earlier runs saw of other probes, and of this one if this run did not see it."""
     directory.mkdir(parents=True, exist_ok=True)
-    rows = {**read(directory), finding.probe.letter: row(finding, account)}
+    rows = read(directory)
+    if finding.result == Result.NOT_SEEN and finding.probe.letter in rows:
+        return
+    rows[finding.probe.letter] = row(finding, account)
     files = {"README.md": page(rows, probes), "report.json": json.dumps(list(rows.values()), indent=2) + "\n"}
     if finding.answers:
         files[f"{finding.probe.letter}.json"] = _json(finding, indent=2) + "\n"

@@ -138,6 +138,13 @@ def test_what_is_gone_but_still_listed_is_no_error() -> None:
     assert clean_up(World(gone)) == []
 
 
+def test_what_is_gone_before_its_turn_is_no_error() -> None:
+    """AWS refuses to delete it, in whatever words, and does not list it any more."""
+    listed = iter([{"Roles": [{"RoleName": f"{NAME}-gone"}]}, {}, {}])
+    gone = {"ListRoles": lambda _: next(listed), "DeleteRole": refuse("ValidationError")}
+    assert clean_up(World(gone)) == []
+
+
 def probe(observe: Callable[[Account], Any]) -> Probe:
     """Return a probe that only looks."""
     return Probe("X", "?", "!", "code", "do", observe, lambda _: None)

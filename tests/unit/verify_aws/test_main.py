@@ -53,6 +53,15 @@ def test_nothing_happens_unless_it_is_allowed(
     assert "Set VERIFY_AWS=1 to allow it." in capsys.readouterr().err
 
 
+def test_an_emulator_is_not_taken_for_aws(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report would say that its answers were seen on AWS."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://127.0.0.1:4566")
+    assert run("--yes", world=lambda: pytest.fail("it looked at the account")) == 2
+    assert "AWS_ENDPOINT_URL_S3 leads to something other than AWS. Unset it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("answer", ["n", "", "yess", "Y ES", EOFError, KeyboardInterrupt])
 @pytest.mark.parametrize("option", ["--probes=A", "--clean", "--resume", "--keep"])
 def test_it_names_the_account_and_asks(answer: Any, option: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +70,7 @@ def test_it_names_the_account_and_asks(answer: Any, option: str, run: Run, capsy
     world.queue("of-an-earlier-run")
     assert run(option, answer=answer, world=lambda: world) == 2
     printed = capsys.readouterr().err
-    assert f"Account {ACCOUNT}, Region {REGION}. It costs about 0.1" in printed
+    assert f"Account {ACCOUNT}, Region {REGION}. It costs about 0.2" in printed
     assert f"Everything whose name begins with {NAME} will be deleted, before and after." in printed
     assert len(left_of(World())) == 1
 

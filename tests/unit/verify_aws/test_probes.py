@@ -143,7 +143,7 @@ WRONG: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ("N", ("rule_arn",), REFUSED, "a rule is found neither by its name nor by its ARN"),
     ("O", ("receives",), ["hidden 1", "hidden 2"], "the message came back 1 times before its time"),
     ("O", ("receives",), [], "the function did not receive the message"),
-    ("P", ("decided",), ["1"], "1 of 2 events have no verdict"),
+    ("P", ("decided",), ["1"], "1 of 2 events have no verdict, or are rejected"),
     ("P", ("failed",), "rolled back", "the deploy that renames the trigger failed"),
     ("Q", ("event", "detail", "EndpointStatus"), "FAILED", "the status is read as Failed"),
     ("Q", ("event", "detail", "LastModifiedTime"), None, "the event does not say when its state changed"),
@@ -297,6 +297,7 @@ def test_the_report_begins_with_what_differs_and_keeps_what_earlier_runs_saw(tmp
     probes = [BY_LETTER[letter] for letter in "DGJN"]
     for finding in (
         Finding(BY_LETTER["D"], Result.AS_ASSUMED, "", {"refusals": [{}]}, when),
+        Finding(BY_LETTER["D"], Result.NOT_SEEN, "a run that did not see it forgets nothing", {}, when),
         Finding(BY_LETTER["N"], Result.DIFFERS, "not this, in account 999999999999", {}, when),
         Finding(BY_LETTER["G"], Result.NOT_SEEN, "the event did not come within 600 s", {}, when),
         Finding(
