@@ -84,6 +84,12 @@ STATEMENT = (
     ("topic", "policy", "problem"),
     [
         (TOPIC, STATEMENT, None),
+        (TOPIC, STATEMENT.replace("[", "").replace("]", ""), None),
+        (TOPIC, STATEMENT.replace("sns:Publish", "SNS:Pub*"), None),
+        (TOPIC, STATEMENT.replace('{"Service": "events.amazonaws.com"}', '"*"'), None),
+        (TOPIC, STATEMENT.replace("Allow", "Deny"), "does not let EventBridge publish"),
+        (TOPIC, STATEMENT.replace("events", "lambda"), "does not let EventBridge publish"),
+        (TOPIC, STATEMENT.replace("sns:Publish", "sns:Subscribe"), "does not let EventBridge publish"),
         (TOPIC, '{"Statement": []}', "does not let EventBridge publish"),
         (TOPIC + "s", STATEMENT, "does not exist"),
         (TOPIC.replace("central", "west"), STATEMENT, "is not in eu-central-1 of 123456789012"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -38,15 +39,21 @@ def _problem(topic: str, here: Home) -> str | None:
         if error.response["Error"]["Code"] == "NotFound":
             return f"topic {topic} does not exist; create it, or fix notify"
         return f"topic {topic} can't be read: {aws.refusal(error)}"
-    if not any(map(_lets_eventbridge_publish, json.loads(attributes.get("Policy", "{}")).get("Statement", []))):
+    statements = _listed(json.loads(attributes.get("Policy", "{}")).get("Statement"))
+    if not any(map(_lets_eventbridge_publish, statements)):
         return f"topic {topic} does not let EventBridge publish; docs/operations.md shows the statement for its policy"
     return None
 
 
 def _lets_eventbridge_publish(statement: Mapping[str, Any]) -> bool:
     """Whether a statement names EventBridge; its conditions are not judged."""
-    principal, actions = statement.get("Principal"), statement.get("Action")
-    services = principal.get("Service", []) if isinstance(principal, Mapping) else []
-    is_named = _EVENTS in ([services] if isinstance(services, str) else services)
-    may_publish = {str(action).lower() for action in ([actions] if isinstance(actions, str) else actions or [])}
-    return statement.get("Effect") == "Allow" and is_named and bool(may_publish & {"sns:publish", "sns:*", "*"})
+    principal = statement.get("Principal")
+    services = principal.get("Service") if isinstance(principal, Mapping) else principal
+    is_named = not {_EVENTS, "*"}.isdisjoint(_listed(services))
+    may_publish = any(fnmatch("sns:publish", str(action).lower()) for action in _listed(statement.get("Action")))
+    return statement.get("Effect") == "Allow" and is_named and may_publish
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return what a policy may also write without a list."""
+    return value if isinstance(value, list) else [] if value is None else [value]
