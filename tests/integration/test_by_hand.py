@@ -184,6 +184,20 @@ def test_a_description_shows_what_became_of_the_last_events(deployed: Deployed) 
     assert "DUPLICATE run s3://acme-raw-dev/churn/2026-10/data.csv arn:aws:sagemaker:" in lines[-1]
 
 
+def test_a_description_says_that_the_document_here_is_another(deployed: Deployed) -> None:
+    """Since the deploy somebody has changed one trigger."""
+    document = deployed.project.documents / "team.yaml"
+    text = document.read_text(encoding="utf-8")
+    document.write_text(text.replace("churn/*/data.csv", "churn/*/all.csv"), encoding="utf-8")
+    try:
+        assert (
+            f"changed here; triggers diff --deployed --stack {STACK}" in deployed.triggers("describe", "uploads").stdout
+        )
+        assert [deployed.json("describe", name)[0]["drift"] for name in ("uploads", "quiet")] == ["changed here", ""]
+    finally:
+        document.write_text(text, encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

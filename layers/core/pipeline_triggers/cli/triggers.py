@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from pipeline_triggers.cli import output
-from pipeline_triggers.cli.deployed import DeployedTriggers, deployed
+from pipeline_triggers.cli.deployed import DeployedTriggers, deployed, deployment
 from pipeline_triggers.cli.events import event_type, read_event
 from pipeline_triggers.cli.options import (
     documents_option,
@@ -22,7 +22,7 @@ from pipeline_triggers.cli.options import (
 )
 from pipeline_triggers.errors import Rejected
 from pipeline_triggers.models import Outcome, Trigger
-from pipeline_triggers.operations import describe, run, wording
+from pipeline_triggers.operations import describe, overview, run, wording
 from pipeline_triggers.operations.batches import SHOWN_ID, Batches, entry_json, state_of
 from pipeline_triggers.operations.describe import Deployed
 from pipeline_triggers.operations.verdict_log import LoggedVerdict, verdicts
@@ -40,6 +40,7 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     here = deployed(directory, stack)
     trigger = here.trigger(name)
     batches = Batches(here.stack, here.limits)
+    drift = overview.drift(deployment(directory, stack, trigger.id), trigger.id)
     found = {view.part: describe.deployed(here.stack, view) for view in trigger.views()}
     logs = dict.fromkeys(describe.log_group(here.stack, view) for view in trigger.views())
     since = datetime.now(UTC) - LOOKED_BACK
@@ -48,7 +49,7 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
     last, ends = deque(events, maxlen=SHOWN), deque(of_batches, maxlen=SHOWN)
     waiting = [entry for entry in batches.entries(time.time()) if entry.trigger == trigger.first_id]
     if as_json:
-        about = {"trigger": trigger.id, "description": trigger.description, "direct": trigger.direct}
+        about = {"trigger": trigger.id, "description": trigger.description, "direct": trigger.direct, "drift": drift}
         starts = [{"pipeline": start.pipeline, "parameters": dict(start.parameters)} for start in trigger.start]
         parts = {part: asdict(one) for part, one in found.items()}
         where = {"parts": parts} if trigger.all_of else parts[""]
@@ -56,6 +57,8 @@ def describe_command(name: str, directory: Path, stack: str, as_json: bool) -> N
         output.data([{**about, **where, "starts": starts, "batches": list(map(entry_json, waiting)), **logged}])
         return
     output.labelled("trigger", f"{trigger.id}: {trigger.description}".rstrip(": "))
+    if drift:
+        output.labelled("drift", f"{drift}; triggers diff --deployed --stack {stack} says what")
     for part, one in found.items():
         _show_deployed(part, one)
     # The handlers' own copy can't be read.

@@ -69,11 +69,29 @@ def overview(deployment: Deployment) -> Iterator[Overview]:
             last_run=runs.get(_last_run(records[trigger.id]), ""),
             waiting=waiting[trigger.first_id],
             paused=", ".join(one.reason for one in held),
-            drift=_drift(deployment, trigger),
+            drift=drift(deployment, trigger.id),
         )
     known = {trigger.id for trigger in deployment.triggers}
     for name in sorted((deployment.documents or {}).keys() - known):
-        yield Overview(name, "MISSING", "", "", "", 0, "", "not deployed")
+        yield Overview(name, "MISSING", "", "", "", 0, "", drift(deployment, name))
+
+
+def drift(deployment: Deployment, name: str) -> str:
+    """Say how a trigger's document on this disk differs from what is deployed, "" where it does not.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, ClientError: a request to AWS failed.
+
+    """
+    if deployment.documents is None:
+        return ""
+    here = deployment.documents.get(name)
+    there = next((trigger for trigger in deployment.triggers if trigger.id == name), None)
+    if here is None:
+        return "removed here"
+    if there is None:
+        return "not deployed"
+    return "" if here == there else "changed here"
 
 
 def outcomes(deployment: Deployment, back: timedelta) -> dict[str, Counter[str]]:
@@ -133,12 +151,3 @@ def _view_state(deployment: Deployment, view: Trigger) -> str:
             keys = [(bus_of(rule), rule.id) for rule in deployment.rules if rule.name == name]
             live = deployment.listed_rules.get(keys[0]) if keys else None
     return str(live["State"]) if live else "MISSING"
-
-
-def _drift(deployment: Deployment, trigger: Trigger) -> str:
-    if deployment.documents is None:
-        return ""
-    here = deployment.documents.get(trigger.id)
-    if here is None:
-        return "removed here"
-    return "" if here == trigger else "changed here"
