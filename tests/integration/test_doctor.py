@@ -443,6 +443,22 @@ def test_a_healthy_stack_has_no_findings(doctored: Doctored) -> None:
         assert doctored.doctor(f"team/{name}") == []
 
 
+def test_a_probe_reaches_the_handler_and_starts_nothing(doctored: Doctored) -> None:
+    """By the queue of rules, by that of topics; a direct trigger has none."""
+    for name, kind in (("uploads", "rule"), ("messages", "subscription")):
+        probed = doctored.command("--trigger", f"team/{name}", "--probe", "--json")
+        looked_at, answered = json.loads(probed.stdout)
+        assert (looked_at["link"], looked_at["seen"]) == (kind, "ENABLED; looked at, not probed")
+        assert "PROBED after " in answered["seen"]
+        assert probed.returncode == 0
+    assert (
+        doctored.client("sagemaker").list_pipeline_executions(PipelineName="doctored")["PipelineExecutionSummaries"]
+        == []
+    )
+    assert "without a handler to probe" in doctored.command("--trigger", "team/direct", "--probe").stderr
+    assert "--probe needs --trigger" in doctored.command("--probe").stderr
+
+
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_break_is_named_first_and_its_command_fixes_it(doctored: Doctored, name: str) -> None:
     """Whatever else the break shows in."""

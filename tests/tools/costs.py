@@ -24,6 +24,7 @@ PRICES = {
     "DynamoDB, GB and month": (0.25, "commonly quoted; not seen"),
     "Scheduler, million invocations": (1.00, "commonly quoted; not seen"),
     "CloudWatch, alarm and month": (0.10, "commonly quoted; not seen"),
+    "CloudWatch, dashboard and month": (3.00, "commonly quoted; not seen"),
     "CloudWatch, custom metric and month": (0.30, "signoz.io, 2026-02"),
     "CloudWatch, GB of logs": (0.50, "factualminds.com, 2026-06"),
 }
@@ -58,6 +59,7 @@ def idle(alarms: int, queues: int, teams: int, triggers: int = 0) -> list[Item]:
     """Return what a stage costs in a month without events, and the metrics of teams, and triggers, that had some."""
     return [
         Item(f"{alarms} alarms", alarms, "CloudWatch, alarm and month"),
+        Item("the dashboard", 1, "CloudWatch, dashboard and month"),
         Item(f"Lambda polls {queues} empty queues", queues * POLLS_A_MONTH / 1e6, "SQS, million requests"),
         Item("messages of its sweep each minute", 3 * SWEEPS_A_MONTH / 1e6, "SQS, million requests"),
         Item("its invocations", SWEEPS_A_MONTH / 1e6, "Lambda, million requests"),

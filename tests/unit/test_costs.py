@@ -22,10 +22,10 @@ def test_a_stage_has_the_alarms_and_queues_of_the_template() -> None:
 
 
 def test_an_idle_stage_pays_for_alarms_for_empty_queues_for_sweeps_and_for_metrics() -> None:
-    """Ten alarms, one queue asked 648,000 times, 43,200 sweeps, and three metrics for each of two teams."""
+    """Ten alarms, a dashboard, one queue asked 648,000 times, 43,200 sweeps, three metrics for each of two teams."""
     dollars = [item.dollars for item in costs.idle(10, 1, 2)]
     sweeps = [0.1296 * 0.4, 0.0432 * 0.2, 4320 * 0.0000133334, 0.216 * 0.125, 0.0432]
-    assert dollars == pytest.approx([1.0, 0.648 * 0.4, *sweeps, 6 * 0.3, 0])
+    assert dollars == pytest.approx([1.0, 3.0, 0.648 * 0.4, *sweeps, 6 * 0.3, 0])
 
 
 def test_a_sweep_reads_as_often_as_the_costs_say(deployed: OnBatch) -> None:

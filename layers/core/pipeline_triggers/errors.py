@@ -7,6 +7,7 @@ PipelineTriggersError
 │   ├── Held         a pause or a limit came into force while a start was retried: it waits in line
 │   └── Undecided    an earlier start may have worked: retry until that is known, even when the event is old
 ├── Filtered         the trigger does not ask for this event: report it, and that is all
+│   └── Probed       the message holds no event: it asks only whether it arrives
 └── Rejected         this event can never start this pipeline: quarantine it, do not retry
 
 AWS's own errors that pass by themselves (throttling, a lost connection) make an event wait, too. Whatever else is
@@ -65,6 +66,10 @@ class Undecided(Waiting):
 
 class Filtered(PipelineTriggersError):
     """An event that the trigger does not ask for, though its rule could not tell; the message says why."""
+
+
+class Probed(Filtered):
+    """A message of ``triggers doctor --probe``, which holds no event; the message says what it showed."""
 
 
 class Rejected(PipelineTriggersError):

@@ -271,7 +271,8 @@ class Outcome(StrEnum):
 
     A COLLECTED event has ended, its batch has not. MISSED is about a batch that a deadline finds incomplete. DISCARDED
     is a rejected event whose dead letter somebody discarded. SUCCEEDED, FAILED and STOPPED say how a started execution
-    ended, PAUSED that the breaker of its trigger paused that.
+    ended, PAUSED that the breaker of its trigger paused that. PROBED is about a message that only asked whether it
+    arrives.
     """
 
     STARTED = "STARTED"
@@ -288,6 +289,7 @@ class Outcome(StrEnum):
     FAILED = "FAILED"
     STOPPED = "STOPPED"
     PAUSED = "PAUSED"
+    PROBED = "PROBED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,16 @@ def test_log_keys_do_not_leak_between_messages(world: World) -> None:
     assert [sent["MessageBody"] for sent in world.sqs.quarantined] == ["no JSON"]
 
 
+def test_a_probe_starts_nothing_and_has_a_record(world: World) -> None:
+    """Its verdict is PROBED, however often SQS delivers it."""
+    probe = json.dumps({"trigger": "team/one", "probe": "p-1"})
+    for receives in (1, 2):
+        assert handle(world, probe, receives=receives) == []
+    assert started(world) == []
+    assert [(line["outcome"], line["event_id"]) for line in verdicts(world)] == [("PROBED", "p-1")] * 2
+    assert not world.sqs.quarantined
+
+
 def test_a_start_is_one_line_and_one_count(world: World) -> None:
     """The line has the object, the trigger, the event and the execution, but no parameters."""
     assert handle(world, uploaded("in/name")) == []

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline_triggers.errors import Rejected
-from pipeline_triggers.events.envelope import from_rule
+from pipeline_triggers.errors import Probed, Rejected
+from pipeline_triggers.events.envelope import Arrival, from_rule
+from pipeline_triggers.events.sns import from_topic
 from pipeline_triggers.language.sources import HANDLERS
 from pipeline_triggers.models import Start, Trigger, When
 
@@ -62,6 +63,32 @@ def test_an_event_of_a_removed_trigger_keeps_its_subject() -> None:
     body, _ = message("s3")
     (arrival,) = from_rule("OnS3Upload", body, {})
     assert arrival.occurrence().subject == "s3://acme-raw-dev/churn/2026-10/data.csv"
+
+
+def read_by(handler: str, body: str, triggers: dict[str, Trigger]) -> Arrival:
+    """Return what a handler reads in a message."""
+    arrivals = from_topic(None, body, triggers) if handler == "OnSnsMessage" else from_rule(handler, body, triggers)
+    (arrival,) = arrivals
+    return arrival
+
+
+@pytest.mark.parametrize("source", OF_HANDLER)
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_probe_is_answered_by_the_handler_of_its_trigger(handler: str, source: str) -> None:
+    """It shows that messages reach that function, and that it was deployed with this trigger."""
+    _, triggers = message(source)
+    arrival = read_by(handler, json.dumps({"trigger": "team/one", "probe": "p-1"}), triggers)
+    assert (arrival.trigger, arrival.event_id) == ("team/one", "p-1")
+    with pytest.raises(Probed if handler == OF_HANDLER[source] else Rejected):
+        arrival.occurrence()
+
+
+def test_an_event_can_not_be_hidden_as_a_probe() -> None:
+    """Neither by a word inside it, which publishers may write, nor beside it."""
+    body, triggers = message("s3")
+    raw = json.loads(body)
+    for marked in ({**raw, "probe": "p-1"}, {**raw, "event": {**raw["event"], "probe": "p-1"}}):
+        assert read_by("OnS3Upload", json.dumps(marked), triggers).occurrence().event_id
 
 
 @given(

@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT = 24, 6  # of a row, in CloudWatch's units
 
 # A team's outcomes: what became of its events, and what a person should look at.
 _HANDLED = ("STARTED", "COLLECTED", "DUPLICATE", "FILTERED", "SKIPPED", "DRY_RUN")
-_TROUBLE = ("REJECTED", "MISSED", "WAITING")
+_TROUBLE = ("REJECTED", "MISSED", "WAITING", "PAUSED")
 
 
 def dashboard(triggers: Iterable[Trigger]) -> Resource:

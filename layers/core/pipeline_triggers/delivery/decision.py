@@ -12,7 +12,7 @@ from pipeline_triggers.batches.deployed import targets
 from pipeline_triggers.delivery import line, requests
 from pipeline_triggers.delivery.admission import admitted
 from pipeline_triggers.delivery.attempts import NONE, Attempts
-from pipeline_triggers.errors import Filtered, Held, MaxStarts, Rejected, Undecided, Waiting
+from pipeline_triggers.errors import Filtered, Held, MaxStarts, Probed, Rejected, Undecided, Waiting
 from pipeline_triggers.events.envelope import Arrival
 from pipeline_triggers.language.lookups import needed
 from pipeline_triggers.models import Occurrence, Outcome, Run, Trigger, Verdict
@@ -97,7 +97,8 @@ def verdict_for(error: Exception, delivery: Delivery, known: Mapping[str, Any]) 
     ``known`` are the verdict's other fields.
     """
     if isinstance(error, Filtered):
-        return Verdict(Outcome.FILTERED, reason=str(error), **known)
+        outcome = Outcome.PROBED if isinstance(error, Probed) else Outcome.FILTERED
+        return Verdict(outcome, reason=str(error), **known)
     if isinstance(error, Rejected):
         return Verdict(Outcome.REJECTED, reason=str(error), **known)
     reason = str(error) if isinstance(error, Waiting) else aws.reason(error)

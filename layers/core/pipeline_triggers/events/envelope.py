@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline_triggers.errors import Filtered, Rejected
+from pipeline_triggers.errors import Filtered, Probed, Rejected
 from pipeline_triggers.events import eventbridge
 from pipeline_triggers.language.sources import SOURCES, starter
 from pipeline_triggers.models import Occurrence, Trigger, named
@@ -70,7 +70,21 @@ def from_rule(handler: str, body: str, triggers: Triggers) -> list[Arrival]:
             except Rejected as error:
                 read = error
             return [Arrival(current.id if current else trigger, str(event.get("id", "")), read, part)]
+        case {"trigger": str(trigger), "probe": str(probe)}:
+            return [probed(handler, trigger, probe, triggers)]
     raise Rejected('the message is not {"trigger": "<team>/<name>", "event": {…}}, as the compiled rules send it')
+
+
+def probed(handler: str, trigger: str, probe: str, triggers: Triggers) -> Arrival:
+    """Read a message that only asks whether it arrives. It has no event, so it can start nothing and hide nothing.
+
+    No publisher can send it: what they send is inside an event.
+    """
+    current = named(triggers, trigger)
+    read: Probed | Rejected = Probed("the queue, the function and its triggers work; nothing was started")
+    if current is None or not any(starter(view) == handler for view in current.views()):
+        read = Rejected("this handler's deployed documents define no such trigger")
+    return Arrival(trigger, probe, read)
 
 
 def _source(handler: str, trigger: Trigger | None, part: str) -> str:

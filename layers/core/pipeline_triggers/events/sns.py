@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline_triggers.errors import Filtered, Rejected
 from pipeline_triggers.events import s3, strict_json
-from pipeline_triggers.events.envelope import Arrival, Triggers, parse
+from pipeline_triggers.events.envelope import Arrival, Triggers, parse, probed
 from pipeline_triggers.language.sources import takes_requests, topic
 from pipeline_triggers.language.values import MAX_VALUE_LENGTH, spell
 from pipeline_triggers.models import Occurrence, Request, named
@@ -42,6 +42,8 @@ def from_topic(own: str | None, body: str, triggers: Triggers) -> list[Arrival]:
             if not arrivals:
                 raise Rejected(f"the message is not for {trigger}")
             return [replace(arrival, read=_again(arrival.read, again)) for arrival in arrivals]
+        case {"trigger": str(trigger), "probe": str(probe)}:
+            return [probed("OnSnsMessage", trigger, probe, triggers)]
     return _arrivals(own, raw, triggers)
 
 

@@ -171,7 +171,10 @@ def _verdicts(question: Question, matching: Sequence[Trigger], **conditions: str
 
 
 _GOES_ON = frozenset(
-    {Outcome.STARTED, Outcome.DUPLICATE, Outcome.COLLECTED, Outcome.WAITING, Outcome.DRY_RUN, Outcome.SUCCEEDED}
+    {
+        *(Outcome.STARTED, Outcome.DUPLICATE, Outcome.COLLECTED, Outcome.WAITING),
+        *(Outcome.DRY_RUN, Outcome.SUCCEEDED, Outcome.PROBED),
+    }
 )
 
 
