@@ -361,7 +361,10 @@ CASES = [
     Case("O", "", lines("hidden 1")),
     Case("O", "the message came back 1 times before its time", lines("hidden 1", "hidden 2")),
     Case("P", "", ALL.answers(), {"PutEvents": ALL.publish}),
-    Case("P", "1 of … events have no verdict, or are rejected", ALL_BUT_ONE.answers(), {"PutEvents": ALL_BUT_ONE.publish}),
+    Case(
+        *("P", "1 of … events have no verdict, or are rejected"),
+        *(ALL_BUT_ONE.answers(), {"PutEvents": ALL_BUT_ONE.publish}),
+    ),
     Case("Q", "", job("Completed: no violations"), endpoint_events()),
     Case(
         "Q", "the event does not say when its state changed", job("Completed"), endpoint_events(LastModifiedTime=None)
