@@ -13,7 +13,6 @@ import math
 import os
 import random
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -120,6 +119,8 @@ class Burst:
             "StartPipelineExecution": self.start_pipeline_execution,
             "ChangeMessageVisibility": self.change_message_visibility,
             "SendMessage": self.send_message,
+            "BatchWriteItem": lambda **_: {},  # takes all records
+            "PutEvents": lambda **_: {"FailedEntryCount": 0},
         }
 
     # SQS
@@ -207,7 +208,6 @@ class Burst:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Put this world around the handler."""
-        main = threading.main_thread()
         with ExitStack() as stack, open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no path of ours
             stack.enter_context(calling(self.called))
             stack.enter_context(patch.dict(os.environ, {"GIVE_UP_AFTER_HOURS": str(self.give_up_after)}))
@@ -217,7 +217,7 @@ class Burst:
                 (logger.registered_handler, "stream", nowhere),
                 (time, "time", lambda: self.clock.now),
                 (time, "monotonic", lambda: self.clock.now),
-                (time, "sleep", sleeping(self.clock.sleep, lambda: threading.current_thread() is not main)),
+                (time, "sleep", sleeping(self.clock.sleep, self.clock.is_worker)),
             ):
                 stack.enter_context(patch.object(target, name, instead))
             if not self.patient:

@@ -20,6 +20,7 @@ class Clock:
         self._sleeping: list[tuple[float, int, threading.Semaphore]] = []
         self._over = threading.Semaphore(0)
         self._errors: list[BaseException] = []
+        self._workers: set[threading.Thread] = set()
 
     def sleep(self, seconds: float) -> None:
         """Sleep, while others run."""
@@ -37,11 +38,17 @@ class Clock:
         for work in workers:
             begin = threading.Semaphore(0)
             heapq.heappush(self._sleeping, (self.now, next(self._order), begin))
-            threading.Thread(target=self._work, args=(work, begin), daemon=True).start()
+            worker = threading.Thread(target=self._work, args=(work, begin), daemon=True)
+            self._workers.add(worker)
+            worker.start()
         self._wake_next()
         self._over.acquire()
         if self._errors:
             raise self._errors[0]
+
+    def is_worker(self) -> bool:
+        """Whether this thread is one of the workers; a library's own threads sleep by the real clock."""
+        return threading.current_thread() in self._workers
 
     def _work(self, work: Callable[[], None], begin: threading.Semaphore) -> None:
         begin.acquire()
