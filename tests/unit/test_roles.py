@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -203,6 +204,19 @@ def name_of(resource: Any) -> str:
 def test_a_role_is_granted_exactly_what_its_function_calls(function: str) -> None:
     """A grant that is taken out is missing here, and a grant that nothing uses, or that is there twice, is too much."""
     assert sorted(granted(statements(function))) == sorted(needed(function))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_statement_allows_without_conditions_and_here(function: str) -> None:
+    """The comparison above does not see an effect, a condition, or an ARN's account and Region."""
+    for statement in statements(function):
+        assert statement.keys() == {"Effect", "Action", "Resource"}
+        assert statement["Effect"] == "Allow"
+        texts = [
+            one["Fn::Sub"] for one in as_list(statement["Resource"]) if isinstance(one, Mapping) and "Fn::Sub" in one
+        ]
+        for arn in (text for text in texts if text.startswith("arn:")):
+            assert re.match(r"arn:\$\{AWS::Partition\}:\w+:\$\{AWS::Region\}:\$\{AWS::AccountId\}:", arn), arn
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
