@@ -66,3 +66,4 @@ def test_a_missing_trail_is_reported(aws: LocalAws, new_project: Callable[[], Pr
     assert notes() == 1
     cloudtrail.put_event_selectors(TrailName="all", EventSelectors=[{**selector, "ReadWriteType": "All"}])
     assert notes() == 0
+    cloudtrail.delete_trail(Name="all")  # other tests of this AWS look for one, too

@@ -129,6 +129,8 @@ def doctored(aws: LocalAws, new_project: Callable[[], Project]) -> Iterator[Doct
     project.deploy(aws, STACK)
     forget_clients()
     yield Doctored(aws, project)
+    # Other tests of this AWS count its trails.
+    aws.client("cloudtrail").delete_trail(Name="doctored")
     forget_clients()
 
 

@@ -29,17 +29,17 @@ def create_stack(aws: LocalAws, name: str, **parameters: str) -> None:
 
 def test_an_event_of_the_source_is_forwarded_and_no_other(aws: LocalAws) -> None:
     """It comes with its own source and detail, to the bus that a trigger names."""
-    create_stack(aws, "receiver", BusName="shop", SenderAccount=ACCOUNT)
+    create_stack(aws, "receiver", BusName="receiving", SenderAccount=ACCOUNT)
     events, sqs = aws.client("events"), aws.client("sqs")
     events.create_event_bus(Name="there")
     bus = aws.outputs("receiver")["BusArn"]
-    assert bus == f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/shop"
+    assert bus == f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/receiving"
     create_stack(aws, "sender", BusArn=bus, FromBus="there", Source="shop.orders")
 
     queue = sqs.create_queue(QueueName="forwarded")["QueueUrl"]
-    events.put_rule(Name="all", EventBusName="shop", EventPattern=json.dumps({"account": [ACCOUNT]}))
+    events.put_rule(Name="all", EventBusName="receiving", EventPattern=json.dumps({"account": [ACCOUNT]}))
     target = {"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:forwarded"}
-    events.put_targets(Rule="all", EventBusName="shop", Targets=[target])
+    events.put_targets(Rule="all", EventBusName="receiving", Targets=[target])
     events.put_events(Entries=[{**EVENT, "Source": "other"}, EVENT])
     (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10, MaxNumberOfMessages=10)["Messages"]
     forwarded = json.loads(message["Body"])

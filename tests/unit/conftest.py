@@ -54,6 +54,7 @@ def deployed(empty_account: None, monkeypatch: pytest.MonkeyPatch) -> OnBatch:  
     from pipeline_triggers.operations import stacks
     from pipeline_triggers.operations.stacks import Stack
 
+    from tests.simulation.invocation import sleeping
     from tests.unit.on_batch import OnBatch
 
     boto3.client("dynamodb").create_table(
@@ -76,5 +77,5 @@ def deployed(empty_account: None, monkeypatch: pytest.MonkeyPatch) -> OnBatch:  
     stack = Stack("pipeline-triggers-dev", {"Stage": "dev"}, resources)
     monkeypatch.setattr(stacks, "stack", lambda _: stack)
     on_batch = OnBatch(sqs, queue, Table(aws.dynamodb(), "batches"))
-    monkeypatch.setattr(time, "sleep", on_batch.work)
+    monkeypatch.setattr(time, "sleep", sleeping(on_batch.work))
     return on_batch
