@@ -57,6 +57,17 @@ def one_loader_of_aws_models() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def threads_of_the_engine_keep_their_clock() -> None:
+    """Let the thread that ministack begins when triggers' examples import it not sleep by a test's patched clock."""
+    import time
+    from types import SimpleNamespace
+
+    from ministack.services import dynamodb
+
+    dynamodb.time = SimpleNamespace(**vars(time))
+
+
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
     """An embedded AWS with IAM enforced, and the buckets of both stages."""
